@@ -1,0 +1,20 @@
+// clock.ts: time and chance as arguments. Only main.ts and the entry points of sim and bench make real ones.
+
+/** The time of one node. Tests and the simulator pass a manual one. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. Can jump either way: for logs and people only. */
+  wallMs(): number;
+  /** Milliseconds since a fixed moment, never falling. For every lease, countdown and duration. */
+  monotonicMs(): number;
+  /** Calls `fire` once, `delayMs` from now, unless disposed first. */
+  after(delayMs: number, fire: () => void): Timer;
+}
+
+/** A pending call of `Clock.after`. */
+export interface Timer {
+  /** Idempotent; a disposed timer never fires. */
+  dispose(): void;
+}
+
+/** Bytes nobody can guess. Tests pass a seeded one. */
+export type RandomBytes = (bytes: number) => Uint8Array;
