@@ -933,6 +933,21 @@ export const ClientFrame: MessageFns<ClientFrame> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ClientFrame>): ClientFrame {
+    return ClientFrame.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClientFrame>): ClientFrame {
+    const message = createBaseClientFrame();
+    message.hello = (object.hello !== undefined && object.hello !== null) ? Hello.fromPartial(object.hello) : undefined;
+    message.lowestUnanswered = object.lowestUnanswered ?? 0;
+    message.operations = object.operations?.map((e) => Operation.fromPartial(e)) || [];
+    message.settled = object.settled?.map((e) => BigInt(e)) || [];
+    message.heartbeat = (object.heartbeat !== undefined && object.heartbeat !== null)
+      ? HeartbeatRequest.fromPartial(object.heartbeat)
+      : undefined;
+    return message;
+  },
 };
 
 function createBaseServerFrame(): ServerFrame {
@@ -1052,6 +1067,25 @@ export const ServerFrame: MessageFns<ServerFrame> = {
       obj.closing = Error.toJSON(message.closing);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<ServerFrame>): ServerFrame {
+    return ServerFrame.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ServerFrame>): ServerFrame {
+    const message = createBaseServerFrame();
+    message.welcome = (object.welcome !== undefined && object.welcome !== null)
+      ? Welcome.fromPartial(object.welcome)
+      : undefined;
+    message.replies = object.replies?.map((e) => Reply.fromPartial(e)) || [];
+    message.notices = object.notices?.map((e) => Notice.fromPartial(e)) || [];
+    message.heartbeat = (object.heartbeat !== undefined && object.heartbeat !== null)
+      ? HeartbeatReply.fromPartial(object.heartbeat)
+      : undefined;
+    message.closing = (object.closing !== undefined && object.closing !== null)
+      ? Error.fromPartial(object.closing)
+      : undefined;
+    return message;
   },
 };
 
@@ -1257,6 +1291,22 @@ export const Hello: MessageFns<Hello> = {
       obj.client = message.client;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<Hello>): Hello {
+    return Hello.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Hello>): Hello {
+    const message = createBaseHello();
+    message.version = object.version ?? 0;
+    message.purpose = object.purpose ?? 0;
+    message.token = object.token ?? "";
+    message.sessionId = object.sessionId ?? Buffer.alloc(0);
+    message.sessionSecret = object.sessionSecret ?? Buffer.alloc(0);
+    message.ttlMs = object.ttlMs ?? 0;
+    message.open = object.open?.map((e) => BigInt(e)) || [];
+    message.client = object.client ?? "";
+    return message;
   },
 };
 
@@ -1556,6 +1606,29 @@ export const Welcome: MessageFns<Welcome> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Welcome>): Welcome {
+    return Welcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Welcome>): Welcome {
+    const message = createBaseWelcome();
+    message.sessionId = object.sessionId ?? Buffer.alloc(0);
+    message.sessionSecret = object.sessionSecret ?? Buffer.alloc(0);
+    message.ttlMs = object.ttlMs ?? 0;
+    message.partitions = object.partitions ?? 0;
+    message.placementKey = object.placementKey ?? Buffer.alloc(0);
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? Limits.fromPartial(object.limits)
+      : undefined;
+    message.serverVersion = object.serverVersion ?? "";
+    message.principal = object.principal ?? "";
+    message.grants = object.grants?.map((e) => HeldGrant.fromPartial(e)) || [];
+    message.waits = object.waits?.map((e) => WaitingOperation.fromPartial(e)) || [];
+    message.expiredPartitions = object.expiredPartitions?.map((e) => e) || [];
+    message.durable = object.durable ?? false;
+    message.missed = object.missed?.map((e) => Notice.fromPartial(e)) || [];
+    return message;
+  },
 };
 
 function createBaseLimits(): Limits {
@@ -1711,6 +1784,20 @@ export const Limits: MessageFns<Limits> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Limits>): Limits {
+    return Limits.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Limits>): Limits {
+    const message = createBaseLimits();
+    message.frameBytes = object.frameBytes ?? 0;
+    message.frameOperations = object.frameOperations ?? 0;
+    message.nameBytes = object.nameBytes ?? 0;
+    message.appendBytes = object.appendBytes ?? 0;
+    message.requestsInFlight = object.requestsInFlight ?? 0;
+    message.unanswered = object.unanswered ?? 0;
+    return message;
+  },
 };
 
 function createBaseHeldGrant(): HeldGrant {
@@ -1856,6 +1943,20 @@ export const HeldGrant: MessageFns<HeldGrant> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<HeldGrant>): HeldGrant {
+    return HeldGrant.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HeldGrant>): HeldGrant {
+    const message = createBaseHeldGrant();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.mode = object.mode ?? 0;
+    message.sequence = object.sequence ?? 0;
+    message.requestId = object.requestId ?? "";
+    message.reference = object.reference ?? "";
+    return message;
+  },
 };
 
 function createBaseWaitingOperation(): WaitingOperation {
@@ -1967,6 +2068,18 @@ export const WaitingOperation: MessageFns<WaitingOperation> = {
       obj.position = Math.round(message.position);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<WaitingOperation>): WaitingOperation {
+    return WaitingOperation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitingOperation>): WaitingOperation {
+    const message = createBaseWaitingOperation();
+    message.reference = object.reference ?? "";
+    message.sequence = object.sequence ?? 0;
+    message.requestId = object.requestId ?? "";
+    message.position = object.position ?? 0;
+    return message;
   },
 };
 
@@ -2372,6 +2485,138 @@ export const Operation: MessageFns<Operation> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Operation>): Operation {
+    return Operation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Operation>): Operation {
+    const message = createBaseOperation();
+    message.sequence = object.sequence ?? 0;
+    message.keep = (object.keep !== undefined && object.keep !== null) ? Keep.fromPartial(object.keep) : undefined;
+    switch (object.body?.$case) {
+      case "acquire": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "acquire", value: AcquireRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "release": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "release", value: ReleaseRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "append": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "append", value: AppendRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "acquireAll": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "acquireAll", value: AcquireAllRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "upgrade": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "upgrade", value: UpgradeRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "downgrade": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "downgrade", value: DowngradeRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "cancel": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "cancel", value: CancelRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "closeSession": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "closeSession", value: CloseSessionRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "forceRelease": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "forceRelease", value: ForceReleaseRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "endSession": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "endSession", value: EndSessionRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getOperation": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getOperation", value: GetOperationRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readFile": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readFile", value: ReadFileRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readRecords": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readRecords", value: ReadRecordsRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listFiles": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listFiles", value: ListFilesRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "why": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "why", value: WhyRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listLocks": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listLocks", value: ListLocksRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listSessions": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listSessions", value: ListSessionsRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getStatus": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getStatus", value: GetStatusRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "watch": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "watch", value: WatchRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "unwatch": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "unwatch", value: UnwatchRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
 };
 
 function createBaseKeep(): Keep {
@@ -2454,6 +2699,16 @@ export const Keep: MessageFns<Keep> = {
       obj.keepMs = Math.round(message.keepMs);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<Keep>): Keep {
+    return Keep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Keep>): Keep {
+    const message = createBaseKeep();
+    message.requestId = object.requestId ?? "";
+    message.keepMs = object.keepMs ?? 0;
+    return message;
   },
 };
 
@@ -2810,6 +3065,125 @@ export const Reply: MessageFns<Reply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Reply>): Reply {
+    return Reply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Reply>): Reply {
+    const message = createBaseReply();
+    message.sequence = object.sequence ?? 0;
+    switch (object.body?.$case) {
+      case "error": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "error", value: Error.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "acquire": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "acquire", value: AcquireReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "release": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "release", value: ReleaseReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "append": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "append", value: AppendReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "downgrade": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "downgrade", value: DowngradeReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "cancel": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "cancel", value: CancelReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "closeSession": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "closeSession", value: CloseSessionReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "forceRelease": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "forceRelease", value: ForceReleaseReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "endSession": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "endSession", value: EndSessionReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readFile": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readFile", value: ReadFileReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readRecords": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readRecords", value: ReadRecordsReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listFiles": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listFiles", value: ListFilesReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "why": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "why", value: WhyReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listLocks": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listLocks", value: ListLocksReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listSessions": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listSessions", value: ListSessionsReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getStatus": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getStatus", value: StatusReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "watch": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "watch", value: WatchReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "unwatch": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "unwatch", value: UnwatchReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
 };
 
 function createBaseError(): Error {
@@ -2923,6 +3297,18 @@ export const Error: MessageFns<Error> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Error>): Error {
+    return Error.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Error>): Error {
+    const message = createBaseError();
+    message.code = object.code ?? "";
+    message.message = object.message ?? "";
+    message.detailsJson = object.detailsJson ?? "";
+    message.retryAfterMs = object.retryAfterMs ?? 0;
+    return message;
+  },
 };
 
 function createBaseNotice(): Notice {
@@ -3032,6 +3418,40 @@ export const Notice: MessageFns<Notice> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Notice>): Notice {
+    return Notice.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Notice>): Notice {
+    const message = createBaseNotice();
+    switch (object.body?.$case) {
+      case "operation": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "operation", value: AcquireReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "moved": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "moved", value: Moved.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "lost": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "lost", value: Lost.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "event": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "event", value: Event.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
 };
 
 function createBaseMoved(): Moved {
@@ -3124,6 +3544,17 @@ export const Moved: MessageFns<Moved> = {
       obj.position = Math.round(message.position);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<Moved>): Moved {
+    return Moved.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Moved>): Moved {
+    const message = createBaseMoved();
+    message.sequence = object.sequence ?? 0;
+    message.reference = object.reference ?? "";
+    message.position = object.position ?? 0;
+    return message;
   },
 };
 
@@ -3248,6 +3679,19 @@ export const Lost: MessageFns<Lost> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Lost>): Lost {
+    return Lost.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Lost>): Lost {
+    const message = createBaseLost();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.why = object.why ?? "";
+    message.reason = object.reason ?? "";
+    message.undone = object.undone ?? 0;
+    return message;
+  },
 };
 
 function createBaseOpenSessionRequest(): OpenSessionRequest {
@@ -3327,6 +3771,16 @@ export const OpenSessionRequest: MessageFns<OpenSessionRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<OpenSessionRequest>): OpenSessionRequest {
+    return OpenSessionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenSessionRequest>): OpenSessionRequest {
+    const message = createBaseOpenSessionRequest();
+    message.ttlMs = object.ttlMs ?? 0;
+    message.client = object.client ?? "";
+    return message;
+  },
 };
 
 function createBaseOpenSessionReply(): OpenSessionReply {
@@ -3405,6 +3859,16 @@ export const OpenSessionReply: MessageFns<OpenSessionReply> = {
       obj.ttlMs = Math.round(message.ttlMs);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<OpenSessionReply>): OpenSessionReply {
+    return OpenSessionReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenSessionReply>): OpenSessionReply {
+    const message = createBaseOpenSessionReply();
+    message.session = object.session ?? "";
+    message.ttlMs = object.ttlMs ?? 0;
+    return message;
   },
 };
 
@@ -3487,6 +3951,16 @@ export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
       obj.lagMs = Math.round(message.lagMs);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<HeartbeatRequest>): HeartbeatRequest {
+    return HeartbeatRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HeartbeatRequest>): HeartbeatRequest {
+    const message = createBaseHeartbeatRequest();
+    message.number = object.number ?? 0;
+    message.lagMs = object.lagMs ?? 0;
+    return message;
   },
 };
 
@@ -3615,6 +4089,17 @@ export const HeartbeatReply: MessageFns<HeartbeatReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<HeartbeatReply>): HeartbeatReply {
+    return HeartbeatReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HeartbeatReply>): HeartbeatReply {
+    const message = createBaseHeartbeatReply();
+    message.number = object.number ?? 0;
+    message.partitions = object.partitions?.map((e) => e) || [];
+    message.expiredPartitions = object.expiredPartitions?.map((e) => e) || [];
+    return message;
+  },
 };
 
 function createBaseCloseSessionRequest(): CloseSessionRequest {
@@ -3659,6 +4144,14 @@ export const CloseSessionRequest: MessageFns<CloseSessionRequest> = {
     const obj: any = {};
     return obj;
   },
+
+  create(base?: DeepPartial<CloseSessionRequest>): CloseSessionRequest {
+    return CloseSessionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CloseSessionRequest>): CloseSessionRequest {
+    const message = createBaseCloseSessionRequest();
+    return message;
+  },
 };
 
 function createBaseCloseSessionReply(): CloseSessionReply {
@@ -3702,6 +4195,14 @@ export const CloseSessionReply: MessageFns<CloseSessionReply> = {
   toJSON(_: CloseSessionReply): unknown {
     const obj: any = {};
     return obj;
+  },
+
+  create(base?: DeepPartial<CloseSessionReply>): CloseSessionReply {
+    return CloseSessionReply.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CloseSessionReply>): CloseSessionReply {
+    const message = createBaseCloseSessionReply();
+    return message;
   },
 };
 
@@ -3894,6 +4395,23 @@ export const AcquireRequest: MessageFns<AcquireRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<AcquireRequest>): AcquireRequest {
+    return AcquireRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcquireRequest>): AcquireRequest {
+    const message = createBaseAcquireRequest();
+    message.name = object.name ?? "";
+    message.mode = object.mode ?? 0;
+    message.permits = object.permits ?? 0;
+    message.take = object.take ?? 0;
+    message.waitMs = object.waitMs ?? undefined;
+    message.priority = object.priority ?? 0;
+    message.onLoss = object.onLoss ?? 0;
+    message.actor = object.actor ?? "";
+    message.reenter = (object.reenter !== undefined && object.reenter !== null) ? BigInt(object.reenter) : 0n;
+    return message;
+  },
 };
 
 function createBaseAcquireAllRequest(): AcquireAllRequest {
@@ -4009,6 +4527,18 @@ export const AcquireAllRequest: MessageFns<AcquireAllRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<AcquireAllRequest>): AcquireAllRequest {
+    return AcquireAllRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcquireAllRequest>): AcquireAllRequest {
+    const message = createBaseAcquireAllRequest();
+    message.elements = object.elements?.map((e) => ElementRequest.fromPartial(e)) || [];
+    message.waitMs = object.waitMs ?? undefined;
+    message.onLoss = object.onLoss ?? 0;
+    message.actor = object.actor ?? "";
+    return message;
+  },
 };
 
 function createBaseElementRequest(): ElementRequest {
@@ -4114,6 +4644,18 @@ export const ElementRequest: MessageFns<ElementRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ElementRequest>): ElementRequest {
+    return ElementRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ElementRequest>): ElementRequest {
+    const message = createBaseElementRequest();
+    message.name = object.name ?? "";
+    message.mode = object.mode ?? 0;
+    message.permits = object.permits ?? 0;
+    message.take = object.take ?? 0;
+    return message;
+  },
 };
 
 function createBaseUpgradeRequest(): UpgradeRequest {
@@ -4211,6 +4753,17 @@ export const UpgradeRequest: MessageFns<UpgradeRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<UpgradeRequest>): UpgradeRequest {
+    return UpgradeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpgradeRequest>): UpgradeRequest {
+    const message = createBaseUpgradeRequest();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.waitMs = object.waitMs ?? undefined;
+    return message;
+  },
 };
 
 function createBaseDowngradeRequest(): DowngradeRequest {
@@ -4289,6 +4842,16 @@ export const DowngradeRequest: MessageFns<DowngradeRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<DowngradeRequest>): DowngradeRequest {
+    return DowngradeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DowngradeRequest>): DowngradeRequest {
+    const message = createBaseDowngradeRequest();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    return message;
+  },
 };
 
 function createBaseDowngradeReply(): DowngradeReply {
@@ -4349,6 +4912,15 @@ export const DowngradeReply: MessageFns<DowngradeReply> = {
       obj.token = message.token.toString();
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<DowngradeReply>): DowngradeReply {
+    return DowngradeReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DowngradeReply>): DowngradeReply {
+    const message = createBaseDowngradeReply();
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    return message;
   },
 };
 
@@ -4527,6 +5099,22 @@ export const AcquireReply: MessageFns<AcquireReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<AcquireReply>): AcquireReply {
+    return AcquireReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcquireReply>): AcquireReply {
+    const message = createBaseAcquireReply();
+    message.sequence = object.sequence ?? 0;
+    message.reference = object.reference ?? "";
+    message.state = object.state ?? 0;
+    message.position = object.position ?? 0;
+    message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
+    message.blockers = object.blockers?.map((e) => Holder.fromPartial(e)) || [];
+    message.error = (object.error !== undefined && object.error !== null) ? Error.fromPartial(object.error) : undefined;
+    message.partition = object.partition ?? 0;
+    return message;
+  },
 };
 
 function createBaseGrant(): Grant {
@@ -4619,6 +5207,17 @@ export const Grant: MessageFns<Grant> = {
       obj.partition = Math.round(message.partition);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<Grant>): Grant {
+    return Grant.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Grant>): Grant {
+    const message = createBaseGrant();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.partition = object.partition ?? 0;
+    return message;
   },
 };
 
@@ -4795,6 +5394,22 @@ export const Holder: MessageFns<Holder> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Holder>): Holder {
+    return Holder.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Holder>): Holder {
+    const message = createBaseHolder();
+    message.session = object.session ?? "";
+    message.principal = object.principal ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.mode = object.mode ?? 0;
+    message.heldMs = object.heldMs ?? 0;
+    message.take = object.take ?? 0;
+    message.silent = object.silent ?? false;
+    message.client = object.client ?? "";
+    return message;
+  },
 };
 
 function createBaseReleaseRequest(): ReleaseRequest {
@@ -4888,6 +5503,17 @@ export const ReleaseRequest: MessageFns<ReleaseRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ReleaseRequest>): ReleaseRequest {
+    return ReleaseRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseRequest>): ReleaseRequest {
+    const message = createBaseReleaseRequest();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.undo = object.undo ?? false;
+    return message;
+  },
 };
 
 function createBaseReleaseReply(): ReleaseReply {
@@ -4967,6 +5593,16 @@ export const ReleaseReply: MessageFns<ReleaseReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ReleaseReply>): ReleaseReply {
+    return ReleaseReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseReply>): ReleaseReply {
+    const message = createBaseReleaseReply();
+    message.stillHeld = object.stillHeld ?? false;
+    message.undone = object.undone ?? 0;
+    return message;
+  },
 };
 
 function createBaseCancelRequest(): CancelRequest {
@@ -5045,6 +5681,16 @@ export const CancelRequest: MessageFns<CancelRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<CancelRequest>): CancelRequest {
+    return CancelRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CancelRequest>): CancelRequest {
+    const message = createBaseCancelRequest();
+    message.reference = object.reference ?? "";
+    message.sequence = object.sequence ?? 0;
+    return message;
+  },
 };
 
 function createBaseCancelReply(): CancelReply {
@@ -5102,6 +5748,15 @@ export const CancelReply: MessageFns<CancelReply> = {
       obj.cancelled = message.cancelled;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<CancelReply>): CancelReply {
+    return CancelReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CancelReply>): CancelReply {
+    const message = createBaseCancelReply();
+    message.cancelled = object.cancelled ?? false;
+    return message;
   },
 };
 
@@ -5219,6 +5874,18 @@ export const GetOperationRequest: MessageFns<GetOperationRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<GetOperationRequest>): GetOperationRequest {
+    return GetOperationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetOperationRequest>): GetOperationRequest {
+    const message = createBaseGetOperationRequest();
+    message.reference = object.reference ?? "";
+    message.requestId = object.requestId ?? "";
+    message.name = object.name ?? "";
+    message.waitMs = object.waitMs ?? 0;
+    return message;
+  },
 };
 
 function createBaseForceReleaseRequest(): ForceReleaseRequest {
@@ -5312,6 +5979,17 @@ export const ForceReleaseRequest: MessageFns<ForceReleaseRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ForceReleaseRequest>): ForceReleaseRequest {
+    return ForceReleaseRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForceReleaseRequest>): ForceReleaseRequest {
+    const message = createBaseForceReleaseRequest();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.reason = object.reason ?? "";
+    return message;
+  },
 };
 
 function createBaseForceReleaseReply(): ForceReleaseReply {
@@ -5404,6 +6082,16 @@ export const ForceReleaseReply: MessageFns<ForceReleaseReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ForceReleaseReply>): ForceReleaseReply {
+    return ForceReleaseReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForceReleaseReply>): ForceReleaseReply {
+    const message = createBaseForceReleaseReply();
+    message.released = object.released?.map((e) => BigInt(e)) || [];
+    message.undone = object.undone ?? 0;
+    return message;
+  },
 };
 
 function createBaseEndSessionRequest(): EndSessionRequest {
@@ -5479,6 +6167,16 @@ export const EndSessionRequest: MessageFns<EndSessionRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<EndSessionRequest>): EndSessionRequest {
+    return EndSessionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EndSessionRequest>): EndSessionRequest {
+    const message = createBaseEndSessionRequest();
+    message.session = object.session ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
 };
 
 function createBaseEndSessionReply(): EndSessionReply {
@@ -5536,6 +6234,15 @@ export const EndSessionReply: MessageFns<EndSessionReply> = {
       obj.grants = Math.round(message.grants);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<EndSessionReply>): EndSessionReply {
+    return EndSessionReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EndSessionReply>): EndSessionReply {
+    const message = createBaseEndSessionReply();
+    message.grants = object.grants ?? 0;
+    return message;
   },
 };
 
@@ -5644,6 +6351,18 @@ export const AppendRequest: MessageFns<AppendRequest> = {
       obj.element = message.element;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<AppendRequest>): AppendRequest {
+    return AppendRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AppendRequest>): AppendRequest {
+    const message = createBaseAppendRequest();
+    message.file = object.file ?? "";
+    message.bytes = object.bytes ?? Buffer.alloc(0);
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.element = object.element ?? "";
+    return message;
   },
 };
 
@@ -5777,6 +6496,19 @@ export const AppendReply: MessageFns<AppendReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<AppendReply>): AppendReply {
+    return AppendReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AppendReply>): AppendReply {
+    const message = createBaseAppendReply();
+    message.length = object.length ?? 0;
+    message.version = object.version ?? 0;
+    message.index = object.index ?? 0;
+    message.offset = object.offset ?? 0;
+    message.undone = object.undone ?? false;
+    return message;
+  },
 };
 
 function createBaseReadFileRequest(): ReadFileRequest {
@@ -5891,6 +6623,18 @@ export const ReadFileRequest: MessageFns<ReadFileRequest> = {
       obj.version = globalThis.Number(message.version);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<ReadFileRequest>): ReadFileRequest {
+    return ReadFileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadFileRequest>): ReadFileRequest {
+    const message = createBaseReadFileRequest();
+    message.file = object.file ?? "";
+    message.offset = object.offset ?? 0;
+    message.bytesMax = object.bytesMax ?? 0;
+    message.version = object.version ?? 0;
+    return message;
   },
 };
 
@@ -6010,6 +6754,18 @@ export const ReadFileReply: MessageFns<ReadFileReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ReadFileReply>): ReadFileReply {
+    return ReadFileReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadFileReply>): ReadFileReply {
+    const message = createBaseReadFileReply();
+    message.bytes = object.bytes ?? Buffer.alloc(0);
+    message.length = object.length ?? 0;
+    message.version = object.version ?? 0;
+    message.provisionalFrom = object.provisionalFrom ?? 0;
+    return message;
+  },
 };
 
 function createBaseReadRecordsRequest(): ReadRecordsRequest {
@@ -6125,6 +6881,18 @@ export const ReadRecordsRequest: MessageFns<ReadRecordsRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ReadRecordsRequest>): ReadRecordsRequest {
+    return ReadRecordsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadRecordsRequest>): ReadRecordsRequest {
+    const message = createBaseReadRecordsRequest();
+    message.file = object.file ?? "";
+    message.index = object.index ?? 0;
+    message.recordsMax = object.recordsMax ?? 0;
+    message.version = object.version ?? 0;
+    return message;
+  },
 };
 
 function createBaseReadRecordsReply(): ReadRecordsReply {
@@ -6223,6 +6991,17 @@ export const ReadRecordsReply: MessageFns<ReadRecordsReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ReadRecordsReply>): ReadRecordsReply {
+    return ReadRecordsReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadRecordsReply>): ReadRecordsReply {
+    const message = createBaseReadRecordsReply();
+    message.records = object.records?.map((e) => e) || [];
+    message.count = object.count ?? 0;
+    message.version = object.version ?? 0;
+    return message;
+  },
 };
 
 function createBaseListFilesRequest(): ListFilesRequest {
@@ -6313,6 +7092,17 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ListFilesRequest>): ListFilesRequest {
+    return ListFilesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListFilesRequest>): ListFilesRequest {
+    const message = createBaseListFilesRequest();
+    message.prefix = object.prefix ?? "";
+    message.after = object.after ?? "";
+    message.limit = object.limit ?? 0;
+    return message;
+  },
 };
 
 function createBaseListFilesReply(): ListFilesReply {
@@ -6387,6 +7177,16 @@ export const ListFilesReply: MessageFns<ListFilesReply> = {
       obj.more = message.more;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<ListFilesReply>): ListFilesReply {
+    return ListFilesReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListFilesReply>): ListFilesReply {
+    const message = createBaseListFilesReply();
+    message.files = object.files?.map((e) => FileInfo.fromPartial(e)) || [];
+    message.more = object.more ?? false;
+    return message;
   },
 };
 
@@ -6502,6 +7302,18 @@ export const FileInfo: MessageFns<FileInfo> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<FileInfo>): FileInfo {
+    return FileInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileInfo>): FileInfo {
+    const message = createBaseFileInfo();
+    message.name = object.name ?? "";
+    message.length = object.length ?? 0;
+    message.version = object.version ?? 0;
+    message.records = object.records ?? 0;
+    return message;
+  },
 };
 
 function createBaseWhyRequest(): WhyRequest {
@@ -6559,6 +7371,15 @@ export const WhyRequest: MessageFns<WhyRequest> = {
       obj.name = message.name;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<WhyRequest>): WhyRequest {
+    return WhyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WhyRequest>): WhyRequest {
+    const message = createBaseWhyRequest();
+    message.name = object.name ?? "";
+    return message;
   },
 };
 
@@ -6724,6 +7545,22 @@ export const WhyReply: MessageFns<WhyReply> = {
       obj.related = message.related;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<WhyReply>): WhyReply {
+    return WhyReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WhyReply>): WhyReply {
+    const message = createBaseWhyReply();
+    message.name = object.name ?? "";
+    message.holders = object.holders?.map((e) => Holder.fromPartial(e)) || [];
+    message.waiters = object.waiters?.map((e) => Waiter.fromPartial(e)) || [];
+    message.waiting = object.waiting ?? 0;
+    message.partition = object.partition ?? 0;
+    message.limit = object.limit ?? 0;
+    message.sentence = object.sentence ?? "";
+    message.related = object.related?.map((e) => e) || [];
+    return message;
   },
 };
 
@@ -6922,6 +7759,23 @@ export const Waiter: MessageFns<Waiter> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Waiter>): Waiter {
+    return Waiter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Waiter>): Waiter {
+    const message = createBaseWaiter();
+    message.reference = object.reference ?? "";
+    message.session = object.session ?? "";
+    message.principal = object.principal ?? "";
+    message.mode = object.mode ?? 0;
+    message.waitedMs = object.waitedMs ?? 0;
+    message.position = object.position ?? 0;
+    message.priority = object.priority ?? 0;
+    message.silent = object.silent ?? false;
+    message.client = object.client ?? "";
+    return message;
+  },
 };
 
 function createBaseListLocksRequest(): ListLocksRequest {
@@ -7049,6 +7903,19 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<ListLocksRequest>): ListLocksRequest {
+    return ListLocksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListLocksRequest>): ListLocksRequest {
+    const message = createBaseListLocksRequest();
+    message.prefix = object.prefix ?? "";
+    message.after = object.after ?? "";
+    message.limit = object.limit ?? 0;
+    message.stuck = object.stuck ?? false;
+    message.heldMsMin = object.heldMsMin ?? 0;
+    return message;
+  },
 };
 
 function createBaseListLocksReply(): ListLocksReply {
@@ -7123,6 +7990,16 @@ export const ListLocksReply: MessageFns<ListLocksReply> = {
       obj.more = message.more;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<ListLocksReply>): ListLocksReply {
+    return ListLocksReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListLocksReply>): ListLocksReply {
+    const message = createBaseListLocksReply();
+    message.locks = object.locks?.map((e) => LockInfo.fromPartial(e)) || [];
+    message.more = object.more ?? false;
+    return message;
   },
 };
 
@@ -7251,6 +8128,19 @@ export const LockInfo: MessageFns<LockInfo> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<LockInfo>): LockInfo {
+    return LockInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LockInfo>): LockInfo {
+    const message = createBaseLockInfo();
+    message.name = object.name ?? "";
+    message.holders = object.holders?.map((e) => Holder.fromPartial(e)) || [];
+    message.waiting = object.waiting ?? 0;
+    message.limit = object.limit ?? 0;
+    message.waitedMs = object.waitedMs ?? 0;
+    return message;
+  },
 };
 
 function createBaseListSessionsRequest(): ListSessionsRequest {
@@ -7325,6 +8215,16 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
       obj.limit = Math.round(message.limit);
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<ListSessionsRequest>): ListSessionsRequest {
+    return ListSessionsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListSessionsRequest>): ListSessionsRequest {
+    const message = createBaseListSessionsRequest();
+    message.after = object.after ?? "";
+    message.limit = object.limit ?? 0;
+    return message;
   },
 };
 
@@ -7402,6 +8302,16 @@ export const ListSessionsReply: MessageFns<ListSessionsReply> = {
       obj.more = message.more;
     }
     return obj;
+  },
+
+  create(base?: DeepPartial<ListSessionsReply>): ListSessionsReply {
+    return ListSessionsReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListSessionsReply>): ListSessionsReply {
+    const message = createBaseListSessionsReply();
+    message.sessions = object.sessions?.map((e) => SessionInfo.fromPartial(e)) || [];
+    message.more = object.more ?? false;
+    return message;
   },
 };
 
@@ -7640,6 +8550,24 @@ export const SessionInfo: MessageFns<SessionInfo> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<SessionInfo>): SessionInfo {
+    return SessionInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SessionInfo>): SessionInfo {
+    const message = createBaseSessionInfo();
+    message.session = object.session ?? "";
+    message.principal = object.principal ?? "";
+    message.client = object.client ?? "";
+    message.ttlMs = object.ttlMs ?? 0;
+    message.grants = object.grants ?? 0;
+    message.waits = object.waits ?? 0;
+    message.silentMs = object.silentMs ?? 0;
+    message.partitions = object.partitions?.map((e) => e) || [];
+    message.waiting = object.waiting ?? false;
+    message.lagMs = object.lagMs ?? 0;
+    return message;
+  },
 };
 
 function createBaseGetStatusRequest(): GetStatusRequest {
@@ -7683,6 +8611,14 @@ export const GetStatusRequest: MessageFns<GetStatusRequest> = {
   toJSON(_: GetStatusRequest): unknown {
     const obj: any = {};
     return obj;
+  },
+
+  create(base?: DeepPartial<GetStatusRequest>): GetStatusRequest {
+    return GetStatusRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetStatusRequest>): GetStatusRequest {
+    const message = createBaseGetStatusRequest();
+    return message;
   },
 };
 
@@ -7987,6 +8923,28 @@ export const StatusReply: MessageFns<StatusReply> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<StatusReply>): StatusReply {
+    return StatusReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StatusReply>): StatusReply {
+    const message = createBaseStatusReply();
+    message.version = object.version ?? "";
+    message.partitions = object.partitions ?? 0;
+    message.uptimeMs = object.uptimeMs ?? 0;
+    message.sessions = object.sessions ?? 0;
+    message.grants = object.grants ?? 0;
+    message.waiting = object.waiting ?? 0;
+    message.files = object.files ?? 0;
+    message.operations = object.operations ?? 0;
+    message.durable = object.durable ?? false;
+    message.stopped = object.stopped ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.connections = object.connections ?? 0;
+    message.stateHash = object.stateHash ?? "";
+    message.logBytes = object.logBytes ?? 0;
+    return message;
+  },
 };
 
 function createBaseWatchRequest(): WatchRequest {
@@ -8045,6 +9003,15 @@ export const WatchRequest: MessageFns<WatchRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<WatchRequest>): WatchRequest {
+    return WatchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchRequest>): WatchRequest {
+    const message = createBaseWatchRequest();
+    message.pattern = object.pattern ?? "";
+    return message;
+  },
 };
 
 function createBaseWatchReply(): WatchReply {
@@ -8088,6 +9055,14 @@ export const WatchReply: MessageFns<WatchReply> = {
   toJSON(_: WatchReply): unknown {
     const obj: any = {};
     return obj;
+  },
+
+  create(base?: DeepPartial<WatchReply>): WatchReply {
+    return WatchReply.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchReply>): WatchReply {
+    const message = createBaseWatchReply();
+    return message;
   },
 };
 
@@ -8150,6 +9125,15 @@ export const UnwatchRequest: MessageFns<UnwatchRequest> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<UnwatchRequest>): UnwatchRequest {
+    return UnwatchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnwatchRequest>): UnwatchRequest {
+    const message = createBaseUnwatchRequest();
+    message.watch = object.watch ?? 0;
+    return message;
+  },
 };
 
 function createBaseUnwatchReply(): UnwatchReply {
@@ -8193,6 +9177,14 @@ export const UnwatchReply: MessageFns<UnwatchReply> = {
   toJSON(_: UnwatchReply): unknown {
     const obj: any = {};
     return obj;
+  },
+
+  create(base?: DeepPartial<UnwatchReply>): UnwatchReply {
+    return UnwatchReply.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<UnwatchReply>): UnwatchReply {
+    const message = createBaseUnwatchReply();
+    return message;
   },
 };
 
@@ -8383,6 +9375,23 @@ export const Event: MessageFns<Event> = {
     }
     return obj;
   },
+
+  create(base?: DeepPartial<Event>): Event {
+    return Event.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Event>): Event {
+    const message = createBaseEvent();
+    message.watch = object.watch ?? 0;
+    message.kind = object.kind ?? "";
+    message.name = object.name ?? "";
+    message.session = object.session ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.partition = object.partition ?? 0;
+    message.reason = object.reason ?? "";
+    message.revision = object.revision ?? 0;
+    message.missed = object.missed ?? 0;
+    return message;
+  },
 };
 
 function bytesFromBase64(b64: string): Uint8Array {
@@ -8392,6 +9401,15 @@ function bytesFromBase64(b64: string): Uint8Array {
 function base64FromBytes(arr: Uint8Array): string {
   return globalThis.Buffer.from(arr).toString("base64");
 }
+
+type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
+
+type DeepPartial<T> = T extends bigint ? string | number | bigint
+  : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());
@@ -8413,4 +9431,6 @@ interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }
