@@ -45,6 +45,7 @@ class Model {
   readonly #bug: ModelBug;
   readonly #events: { readonly atMs: number; readonly run: () => void }[] = [];
   readonly #elements = new Map<string, Element>();
+  readonly #started = new Set<string>();
   readonly #heard = new Map<string, number>();
   readonly #answers = new Map<string, number>();
   #nowMs = 0;
@@ -77,7 +78,8 @@ class Model {
   }
 
   startClient(name: string): void {
-    if (this.#isOver()) return;
+    if (this.#isOver() || this.#started.has(name)) return;
+    this.#started.add(name);
     const session = `${name}@0`;
     const callMs = this.#nowMs;
     this.#after(this.#lag(), () => {
@@ -140,11 +142,7 @@ class Model {
     });
     // A waiter whose session died is never answered: its client starts anew.
     this.#after(TTL_MS * 8, () => {
-      if (this.#isAlive(session)) return;
-      if (
-        !this.lines.some(({ process }) => process.startsWith(`${name.split(".")[0]}.${Number(name.split(".")[1]) + 1}`))
-      )
-        this.startClient(renamed(name));
+      if (!this.#isAlive(session)) this.startClient(renamed(name));
     });
   }
 

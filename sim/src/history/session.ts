@@ -50,7 +50,9 @@ function sessionOf(
   const opens = actions.filter(({ op, status }) => op === "session_open" && status !== "fail");
   const closes = actions.filter(({ op, status }) => op === "session_close" && status !== "fail");
   const beats = actions.filter(({ op, status }) => op === "keepalive" && status === "ok");
-  const told = beats.filter(({ result }) => result["alive"] === false).sort((a, b) => a.returnNs - b.returnNs)[0];
+  // Opened twice under one name: being told dead is about one life and says nothing about the other.
+  const deaths = opens.length > 1 ? [] : beats.filter(({ result }) => result["alive"] === false);
+  const told = deaths.sort((a, b) => a.returnNs - b.returnNs)[0];
   const closedByNs = least(closes.filter(({ status }) => status === "ok").map(({ returnNs }) => returnNs));
   const askedToCloseNs = least(closes.map(({ callNs }) => callNs));
   const deadFromNs = Math.min(told?.returnNs ?? Number.POSITIVE_INFINITY, closedByNs);
