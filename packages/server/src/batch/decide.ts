@@ -1,0 +1,60 @@
+// decide.ts (batch): steps of a lockAll over several partitions. The coordinator (shard/batches.ts) drives them and may repeat any.
+//   M3. Every step is idempotent: repeated after a crash it finds what the first one did.
+import { assert } from "@forelock/protocol";
+import { isFree } from "../lock/acquire.ts";
+import type { BatchCommand, Decision, PartitionLimits } from "../partition/commands.ts";
+import type { EventRequest, PartitionEvent } from "../partition/events.ts";
+import type { PartitionState } from "../partition/state.ts";
+import { NOTHING, refuse, register } from "../session/decide.ts";
+
+export function decideBatch(state: PartitionState, command: BatchCommand, limits: PartitionLimits): Decision {
+  switch (command.kind) {
+    case "reserve_part":
+      return reserve(state, command, limits);
+    case "confirm_part": {
+      const part = state.parts.get(command.part);
+      if (part === undefined) return refuse("lock_lost", "The reserved element is not held any more.");
+      assert("element" in part, "a part that waits is not confirmed");
+      return part.reserved ? only({ kind: "part_confirmed", part: command.part }) : NOTHING; // M3
+    }
+    case "abandon_part":
+      return state.parts.has(command.part) ? only({ kind: "part_abandoned", part: command.part }) : NOTHING;
+    case "confirm_batch": {
+      const batch = state.batches.get(command.batch);
+      if (batch === undefined || batch.operation.outcome !== undefined) return refuse("cancelled", "The batch has ended.");
+      return batch.stage === "confirming" ? NOTHING : only({ kind: "batch_confirming", batch: command.batch });
+    }
+    case "grant_batch": {
+      const batch = state.batches.get(command.batch);
+      if (batch === undefined) return NOTHING;
+      if (batch.operation.outcome !== undefined) return refuse("cancelled", "The batch has ended.");
+      return only({ kind: "batch_granted", batch: command.batch, grants: command.grants });
+    }
+    case "end_batch":
+      if (!state.batches.has(command.batch)) return NOTHING;
+      return only({ kind: "batch_ended", batch: command.batch, code: command.code, message: command.message });
+  }
+}
+
+const only = (event: PartitionEvent): Decision => ({ events: [event], refusal: undefined });
+
+function reserve(state: PartitionState, command: BatchCommand & { readonly kind: "reserve_part" }, limits: PartitionLimits): Decision {
+  if (state.parts.has(command.part)) return NOTHING; // M3
+  const registered = register(state, command.session, limits);
+  if (registered.kind === "refused") return registered.decision;
+  const { element } = command;
+  const known = state.elements.get(element.name);
+  if (known !== undefined && known.taken > 0 && element.limit !== 0 && known.limit !== element.limit) {
+    return refuse("limit_mismatch", `${element.name} is in use with ${known.limit} permits; the request says permits = ${element.limit}.`);
+  }
+  if ((known?.waiting ?? 0) >= limits.waitersMax) {
+    return refuse("queue_full", `${element.name} has ${known?.waiting ?? 0} waiters; it may have ${limits.waitersMax}.`);
+  }
+  const request: EventRequest = { session: registered.number, sequence: 0, requestId: command.part, keepMs: 0, digest: 0 };
+  const terms = { request, parts: [element], rollback: command.rollback, actor: command.actor, reserve: true, upgradeOf: 0n };
+  const arrivalMs = state.clockMs;
+  const event: PartitionEvent = isFree(state, [element], { arrivalMs, id: state.nextWait })
+    ? { kind: "granted", ...terms }
+    : { kind: "queued", ...terms, arrivalMs, waitMs: -1, priority: 0 };
+  return { events: [...registered.events, event], refusal: undefined };
+}

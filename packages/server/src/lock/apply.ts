@@ -1,0 +1,237 @@
+// apply.ts (lock): what each event of locks does to the tables. Decides nothing: see acquire.ts, release.ts, grant.ts.
+//   A1. Tokens come from the partition's counter, one for each element granted, in the order of the events: they only rise.
+import { assert } from "@forelock/protocol";
+import { commitEffects, undoEffects } from "../file/apply.ts";
+import type { EventPart, LockEvent } from "../partition/events.ts";
+import { addGrant } from "../partition/hash.ts";
+import type { Observer } from "../partition/observer.ts";
+import { attachWait, finish, partOperation, remember, sessionOf } from "../partition/operations.ts";
+import {
+  type Element,
+  type FencingToken,
+  type Grant,
+  type GrantedElement,
+  holderByToken,
+  type PartitionState,
+  type Session,
+  tokenOf,
+  type Wait,
+} from "../partition/state.ts";
+import { EXCLUSIVE, SHARED } from "./mode.ts";
+import { changeGrant, elementFor, insertGrant, insertWait, removeGrant, removeWait } from "./table.ts";
+
+export function applyLock(state: PartitionState, event: LockEvent, observer: Observer): void {
+  switch (event.kind) {
+    case "queued":
+      queue(state, event);
+      return;
+    case "granted":
+      grantAtOnce(state, event, observer);
+      return;
+    case "wait_granted":
+      grantWait(state, waitOf(state, event.wait), observer);
+      return;
+    case "wait_ended": {
+      const wait = waitOf(state, event.wait);
+      endWait(state, wait, { code: event.code, message: event.message }, observer);
+      return;
+    }
+    case "reentered": {
+      const grant = grantOf(state, event.name, event.token);
+      changeEntries(state, grant, 1);
+      remember(state, sessionOf(state, event.request.session), event.request, {
+        kind: "granted",
+        grants: [{ name: event.name, token: event.token }],
+      });
+      return;
+    }
+    case "released":
+      release(state, event, observer);
+      return;
+    case "downgraded": {
+      const grant = grantOf(state, event.name, event.token);
+      commitEffects(state, grant);
+      changeGrant(state, grant, { mode: SHARED, token: grant.token, reserved: false }, observer);
+      remember(state, sessionOf(state, event.request.session), event.request, { kind: "downgraded", token: grant.token });
+      return;
+    }
+    case "forced": {
+      const grant = grantOf(state, event.name, event.token);
+      endUpgrade(state, grant, observer);
+      const undone = undoEffects(state, grant, observer);
+      dropPart(state, grant);
+      removeGrant(state, grant, observer);
+      observer.lost(grant, "forced", event.reason, undone);
+      return;
+    }
+    case "cancelled": {
+      const wait = waitOf(state, event.wait);
+      endWait(state, wait, { code: "cancelled", message: "It was cancelled." }, observer);
+      remember(state, sessionOf(state, event.request.session), event.request, { kind: "cancelled", cancelled: true });
+      return;
+    }
+  }
+}
+
+export function waitOf(state: PartitionState, id: number): Wait {
+  const wait = state.waits.get(id);
+  assert(wait !== undefined, `event names wait ${id}, which the partition does not have`);
+  return wait;
+}
+
+function grantOf(state: PartitionState, name: string, token: FencingToken): Grant {
+  const element = state.elements.get(name);
+  const grant = element === undefined ? undefined : holderByToken(element, token);
+  assert(grant !== undefined, `event names a grant of ${name} that the partition does not have`);
+  return grant;
+}
+
+function nextToken(state: PartitionState): FencingToken {
+  state.grantCounter += 1; // A1
+  return tokenOf(state.epoch, state.grantCounter);
+}
+
+function queue(state: PartitionState, event: LockEvent & { readonly kind: "queued" }): void {
+  const session = sessionOf(state, event.request.session);
+  const operation = event.reserve
+    ? partOperation(session, event.request)
+    : remember(state, session, event.request, undefined);
+  const parts = event.parts.map((part) => ({ ...part, element: elementFor(state, part.name) }));
+  const upgradeOf = event.upgradeOf === 0n ? undefined : grantOf(state, event.parts[0]?.name ?? "", event.upgradeOf);
+  const wait: Wait = {
+    id: state.nextWait,
+    operation,
+    session,
+    parts,
+    arrivalMs: event.arrivalMs,
+    sinceMs: state.clockMs,
+    deadlineMs: event.waitMs < 0 ? Number.POSITIVE_INFINITY : state.clockMs + event.waitMs,
+    priority: event.priority,
+    rollback: event.rollback,
+    actor: event.actor,
+    upgradeOf,
+    reserve: event.reserve,
+    gone: false,
+    toldPosition: 0,
+  };
+  state.nextWait += 1;
+  insertWait(state, wait);
+  if (event.reserve) {
+    operation.wait = wait;
+    state.parts.set(event.request.requestId, wait);
+  } else attachWait(state, operation, wait);
+}
+
+function grantAtOnce(state: PartitionState, event: LockEvent & { readonly kind: "granted" }, observer: Observer): void {
+  const { request } = event;
+  const session = sessionOf(state, request.session);
+  const upgraded = event.upgradeOf === 0n ? undefined : grantOf(state, event.parts[0]?.name ?? "", event.upgradeOf);
+  if (upgraded !== undefined) {
+    remember(state, session, request, { kind: "granted", grants: [upgrade(state, upgraded, observer)] });
+    return;
+  }
+  const grants = event.parts.map((part) => hold(state, session, request, part, event));
+  if (!event.reserve) remember(state, session, request, { kind: "granted", grants });
+}
+
+interface Terms {
+  readonly rollback: boolean;
+  readonly actor: string;
+  readonly reserve: boolean;
+}
+
+function hold(
+  state: PartitionState,
+  session: Session,
+  request: { readonly sequence: number; readonly requestId: string },
+  part: Omit<EventPart, "name"> & { readonly name?: string; readonly element?: Element },
+  terms: Terms,
+): GrantedElement {
+  const element = part.element ?? elementFor(state, part.name ?? "");
+  const grant = insertGrant(state, {
+    token: terms.reserve ? 0n : nextToken(state),
+    element,
+    session,
+    sequence: request.sequence,
+    requestId: request.requestId,
+    actor: terms.actor,
+    mode: part.mode,
+    take: part.take,
+    limit: part.limit,
+    rollback: terms.rollback,
+    reserved: terms.reserve,
+  });
+  if (terms.reserve) state.parts.set(request.requestId, grant);
+  return { name: element.name, token: grant.token };
+}
+
+function upgrade(state: PartitionState, grant: Grant, observer: Observer): GrantedElement {
+  changeGrant(state, grant, { mode: EXCLUSIVE, token: nextToken(state), reserved: false }, observer);
+  return { name: grant.element.name, token: grant.token };
+}
+
+function grantWait(state: PartitionState, wait: Wait, observer: Observer): void {
+  // Elements must outlive the moment between leaving the queue and holding: grants are made first.
+  const grants: GrantedElement[] = [];
+  if (wait.upgradeOf === undefined) {
+    for (const part of wait.parts) grants.push(hold(state, wait.session, wait.operation, part, wait));
+  } else grants.push(upgrade(state, wait.upgradeOf, observer));
+  removeWait(state, wait, observer);
+  if (wait.reserve) observer.ended(wait.operation);
+  else finish(state, wait.operation, { kind: "granted", grants }, observer);
+}
+
+function endWait(
+  state: PartitionState,
+  wait: Wait,
+  why: { readonly code: "cancelled" | "timeout" | "deadlock" | string; readonly message: string },
+  observer: Observer,
+): void {
+  removeWait(state, wait, observer);
+  if (wait.reserve) {
+    state.parts.delete(wait.operation.requestId);
+    observer.ended(wait.operation);
+    return;
+  }
+  finish(state, wait.operation, { kind: "refused", code: why.code as never, message: why.message }, observer);
+}
+
+function release(state: PartitionState, event: LockEvent & { readonly kind: "released" }, observer: Observer): void {
+  const grant = grantOf(state, event.name, event.token);
+  let undone = 0;
+  if (event.undo) undone = undoEffects(state, grant, observer);
+  const stillHeld = grant.entries > 1;
+  if (stillHeld) changeEntries(state, grant, -1);
+  else {
+    endUpgrade(state, grant, observer);
+    commitEffects(state, grant);
+    dropPart(state, grant);
+    removeGrant(state, grant, observer);
+  }
+  remember(state, sessionOf(state, event.request.session), event.request, { kind: "released", stillHeld, undone });
+}
+
+/** A grant that goes takes the wait for its upgrade along. */
+function endUpgrade(state: PartitionState, grant: Grant, observer: Observer): void {
+  if (grant.mode !== SHARED) return;
+  for (const wait of grant.session.waits) {
+    if (wait.upgradeOf !== grant) continue;
+    endWait(state, wait, { code: "lock_lost", message: "The shared grant that was to be upgraded has ended." }, observer);
+    return;
+  }
+}
+
+function dropPart(state: PartitionState, grant: Grant): void {
+  if (grant.requestId !== "" && state.parts.get(grant.requestId) === grant) state.parts.delete(grant.requestId);
+}
+
+function changeEntries(state: PartitionState, grant: Grant, by: 1 | -1): void {
+  addGrant(state, -1, grant);
+  grant.entries += by;
+  addGrant(state, 1, grant);
+}
+
+/** A reserved part of a batch becomes a grant, or goes. Used by batch/apply.ts. */
+export function confirmPart(state: PartitionState, grant: Grant, observer: Observer): void {
+  changeGrant(state, grant, { mode: grant.mode, token: nextToken(state), reserved: false }, observer);
+}

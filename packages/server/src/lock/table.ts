@@ -1,0 +1,245 @@
+// table.ts: how elements, grants and waits are linked into the tables of a partition. Called by apply only.
+// Not here: whether a grant may be made (grant.ts).
+//   T1. An element exists while it is held, waited for, or above something held or waited for.
+//   T2. A grant is in its session's list and among its element's holders, and counts as an intent on every ancestor.
+import { addElement, addGrant, addWait, hashText } from "../partition/hash.ts";
+import type { Observer } from "../partition/observer.ts";
+import type { Element, FencingToken, Grant, PartitionState, Session, Wait } from "../partition/state.ts";
+import { Lane } from "./lane.ts";
+import { EXCLUSIVE, INTENT_SHARED, intentOf, type Mode, PERMIT, type QueueMode, SHARED } from "./mode.ts";
+import { ancestorsOf } from "./name.ts";
+
+const NO_ELEMENTS: readonly Element[] = [];
+
+/** The element of this name, created with its ancestors when it does not exist. */
+export function elementFor(state: PartitionState, name: string): Element {
+  const existing = state.elements.get(name);
+  if (existing !== undefined) return existing;
+  const above = ancestorsOf(name);
+  const ancestors = above.length === 0 ? NO_ELEMENTS : above.map((ancestor) => elementFor(state, ancestor));
+  const element: Element = {
+    name,
+    hash: hashText(name),
+    ancestors,
+    holders: undefined,
+    exclusive: 0,
+    shared: 0,
+    taken: 0,
+    limit: 0,
+    intentExclusive: 0,
+    intentShared: 0,
+    lanes: undefined,
+    waiting: 0,
+    readersBefore: 0,
+  };
+  state.elements.set(name, element);
+  return element;
+}
+
+export interface NewGrant {
+  readonly token: FencingToken;
+  readonly element: Element;
+  readonly session: Session;
+  readonly sequence: number;
+  readonly requestId: string;
+  readonly actor: string;
+  readonly mode: Mode;
+  readonly take: number;
+  readonly limit: number;
+  readonly rollback: boolean;
+  readonly reserved: boolean;
+}
+
+export function insertGrant(state: PartitionState, wanted: NewGrant): Grant {
+  const { element, session, mode } = wanted;
+  const grant: Grant = {
+    token: wanted.token,
+    element,
+    session,
+    sequence: wanted.sequence,
+    requestId: wanted.requestId,
+    actor: wanted.actor,
+    mode,
+    take: wanted.take,
+    entries: 1,
+    rollback: wanted.rollback,
+    grantedAtMs: state.clockMs,
+    reserved: wanted.reserved,
+    effects: undefined,
+    next: session.firstGrant,
+    previous: undefined,
+  };
+  if (session.firstGrant !== undefined) session.firstGrant.previous = grant;
+  session.firstGrant = grant;
+  session.grants += 1;
+  state.grants += 1;
+  if (mode === PERMIT && element.limit !== wanted.limit) {
+    addElement(state, -1, element);
+    element.limit = wanted.limit;
+    addElement(state, 1, element);
+  }
+  addHolder(element, grant);
+  count(element, grant.mode, grant.take, 1);
+  if (mode === EXCLUSIVE) setReadersBefore(state, element, 0);
+  addGrant(state, 1, grant);
+  return grant;
+}
+
+/** Takes a grant out of every table. Its effects must have been settled before. */
+export function removeGrant(state: PartitionState, grant: Grant, observer: Observer): void {
+  const { element, session } = grant;
+  addGrant(state, -1, grant);
+  if (grant.previous === undefined) session.firstGrant = grant.next;
+  else grant.previous.next = grant.next;
+  if (grant.next !== undefined) grant.next.previous = grant.previous;
+  grant.next = undefined;
+  grant.previous = undefined;
+  session.grants -= 1;
+  state.grants -= 1;
+  dropHolder(element, grant);
+  count(element, grant.mode, grant.take, -1);
+  if (element.taken === 0 && element.limit !== 0) {
+    addElement(state, -1, element);
+    element.limit = 0;
+    addElement(state, 1, element);
+  }
+  if (grant.mode === EXCLUSIVE) beginReadPhase(state, element);
+  freed(state, element, observer);
+}
+
+/** Changes mode and token of a grant in place: upgrade, downgrade, confirmation of a reserved part. */
+export function changeGrant(
+  state: PartitionState,
+  grant: Grant,
+  change: { readonly mode: Mode; readonly token: FencingToken; readonly reserved: boolean },
+  observer: Observer,
+): void {
+  const { element } = grant;
+  const before = grant.mode;
+  addGrant(state, -1, grant);
+  dropHolder(element, grant);
+  count(element, before, grant.take, -1);
+  grant.mode = change.mode;
+  grant.token = change.token;
+  grant.reserved = change.reserved;
+  addHolder(element, grant);
+  count(element, grant.mode, grant.take, 1);
+  addGrant(state, 1, grant);
+  if (change.mode === EXCLUSIVE) setReadersBefore(state, element, 0);
+  if (before === EXCLUSIVE && change.mode === SHARED) {
+    beginReadPhase(state, element);
+    freed(state, element, observer);
+  }
+}
+
+/** Gives a wait its place in every queue of its path. */
+export function insertWait(state: PartitionState, wait: Wait): void {
+  for (const part of wait.parts) {
+    place(part.element, part.mode, wait);
+    const intent = intentOf(part.mode);
+    for (const ancestor of part.element.ancestors) place(ancestor, intent, wait);
+  }
+  state.waits.set(wait.id, wait);
+  wait.session.waits.add(wait);
+  if (wait.deadlineMs !== Number.POSITIVE_INFINITY) {
+    state.deadlines.add({ kind: "wait", atMs: wait.deadlineMs, order: wait.id, wait });
+  }
+  addWait(state, 1, wait);
+}
+
+export function removeWait(state: PartitionState, wait: Wait, observer: Observer): void {
+  addWait(state, -1, wait);
+  wait.gone = true;
+  state.waits.delete(wait.id);
+  wait.session.waits.delete(wait);
+  for (const part of wait.parts) {
+    displace(part.element, part.mode);
+    const intent = intentOf(part.mode);
+    for (const ancestor of part.element.ancestors) displace(ancestor, intent);
+  }
+  for (const part of wait.parts) freed(state, part.element, observer);
+}
+
+function place(element: Element, mode: QueueMode, wait: Wait): void {
+  element.lanes ??= [undefined, undefined, undefined, undefined, undefined];
+  let lane = element.lanes[mode];
+  if (lane === undefined) {
+    lane = new Lane();
+    element.lanes[mode] = lane;
+  }
+  lane.add(wait);
+  element.waiting += 1;
+}
+
+function displace(element: Element, mode: QueueMode): void {
+  element.lanes?.[mode]?.left();
+  element.waiting -= 1;
+  if (element.waiting === 0) element.lanes = undefined;
+}
+
+function count(element: Element, mode: Mode, take: number, sign: 1 | -1): void {
+  if (mode === EXCLUSIVE) element.exclusive += sign;
+  else if (mode === SHARED) element.shared += sign;
+  else element.taken += sign * take;
+  if (element.ancestors.length === 0) return;
+  const intent = intentOf(mode);
+  for (const ancestor of element.ancestors) {
+    if (intent === INTENT_SHARED) ancestor.intentShared += sign;
+    else ancestor.intentExclusive += sign;
+  }
+}
+
+function addHolder(element: Element, grant: Grant): void {
+  const { holders } = element;
+  if (holders === undefined) element.holders = grant;
+  else if (holders instanceof Map) holders.set(holderKey(grant), grant);
+  else {
+    element.holders = new Map([
+      [holderKey(holders), holders],
+      [holderKey(grant), grant],
+    ]);
+  }
+}
+
+function dropHolder(element: Element, grant: Grant): void {
+  if (element.holders instanceof Map) {
+    element.holders.delete(holderKey(grant));
+    if (element.holders.size === 0) element.holders = undefined;
+  } else if (element.holders === grant) element.holders = undefined;
+}
+
+/** Reserved grants have no token yet: the negative of a number that no other grant of the session and element has. */
+function holderKey(grant: Grant): FencingToken {
+  return grant.reserved ? -BigInt(hashText(grant.requestId) >>> 0) - 1n : grant.token;
+}
+
+/** Phase fairness: when an exclusive grant ends, the shared waiters of that moment go before the exclusive ones. */
+function beginReadPhase(state: PartitionState, element: Element): void {
+  if ((element.lanes?.[SHARED]?.size ?? 0) > 0) setReadersBefore(state, element, state.nextWait);
+}
+
+function setReadersBefore(state: PartitionState, element: Element, value: number): void {
+  if (element.readersBefore === value) return;
+  addElement(state, -1, element);
+  element.readersBefore = value;
+  addElement(state, 1, element);
+}
+
+/** Tells the shell where to look for the next grants, and drops elements that nothing needs (T1). */
+function freed(state: PartitionState, element: Element, observer: Observer): void {
+  if (element.waiting > 0) observer.freed(element);
+  dropIfIdle(state, element);
+  for (const ancestor of element.ancestors) {
+    if (ancestor.waiting > 0) observer.freed(ancestor);
+    dropIfIdle(state, ancestor);
+  }
+}
+
+function dropIfIdle(state: PartitionState, element: Element): void {
+  if (element.holders !== undefined || element.waiting > 0) return;
+  if (element.intentExclusive > 0 || element.intentShared > 0) return;
+  addElement(state, -1, element);
+  element.readersBefore = 0;
+  element.limit = 0;
+  if (state.elements.get(element.name) === element) state.elements.delete(element.name);
+}

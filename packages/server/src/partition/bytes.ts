@@ -1,0 +1,182 @@
+// bytes.ts: a growing writer and a reader for the two formats of a partition: events in log records, and snapshots.
+// Variable-length integers (7 bits a byte, low first), length-prefixed text and bytes.
+import { assert } from "@forelock/protocol";
+
+const TWO_28 = 268_435_456;
+
+export class ByteWriter {
+  #buffer: Buffer;
+  #length = 0;
+
+  constructor(bytes: number) {
+    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** A copy of what was written; the writer starts anew. */
+  take(): Uint8Array {
+    const bytes = new Uint8Array(this.#length);
+    bytes.set(this.#buffer.subarray(0, this.#length));
+    this.#length = 0;
+    return bytes;
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#buffer[this.#length] = value;
+    this.#length += 1;
+  }
+
+  /** A whole number, 0 to 2^53. */
+  number(value: number): void {
+    this.#reserve(8);
+    let rest = value;
+    let at = this.#length;
+    while (rest >= TWO_28) {
+      this.#buffer[at] = (rest % 128) | 128;
+      rest = Math.floor(rest / 128);
+      at += 1;
+    }
+    while (rest > 127) {
+      this.#buffer[at] = (rest & 127) | 128;
+      rest >>>= 7;
+      at += 1;
+    }
+    this.#buffer[at] = rest;
+    this.#length = at + 1;
+  }
+
+  /** A number of milliseconds that may be negative, fractional or infinite. */
+  float(value: number): void {
+    this.#reserve(8);
+    this.#buffer.writeDoubleLE(value, this.#length);
+    this.#length += 8;
+  }
+
+  token(value: bigint): void {
+    this.#reserve(8);
+    this.#buffer.writeBigUInt64LE(value, this.#length);
+    this.#length += 8;
+  }
+
+  text(value: string): void {
+    // Three bytes a UTF-16 unit at most; short ASCII is the rule, and written by hand it costs half of a native call.
+    const units = value.length;
+    if (units < 64) {
+      this.#reserve(units + 1);
+      const start = this.#length;
+      let index = 0;
+      for (; index < units; index += 1) {
+        const code = value.charCodeAt(index);
+        if (code > 127) break;
+        this.#buffer[start + 1 + index] = code;
+      }
+      if (index === units) {
+        this.#buffer[start] = units;
+        this.#length = start + 1 + units;
+        return;
+      }
+    }
+    const bytes = Buffer.byteLength(value);
+    this.number(bytes);
+    this.#reserve(bytes);
+    this.#buffer.write(value, this.#length);
+    this.#length += bytes;
+  }
+
+  bytes(value: Uint8Array): void {
+    this.number(value.length);
+    this.#reserve(value.length);
+    this.#buffer.set(value, this.#length);
+    this.#length += value.length;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes + 1 <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#length + bytes + 1));
+    larger.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = larger;
+  }
+}
+
+export class ByteReader {
+  readonly #buffer: Buffer;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get isDone(): boolean {
+    return this.#at >= this.#buffer.length;
+  }
+
+  byte(): number {
+    const value = this.#buffer[this.#at];
+    assert(value !== undefined, "the bytes end inside a field");
+    this.#at += 1;
+    return value;
+  }
+
+  number(): number {
+    let value = this.byte();
+    if (value < 128) return value;
+    value -= 128;
+    let scale = 128;
+    for (;;) {
+      const next = this.byte();
+      value += (next & 127) * scale;
+      if (next < 128) return value;
+      scale *= 128;
+      assert(scale <= 2 ** 56, "a number is longer than 8 bytes");
+    }
+  }
+
+  float(): number {
+    this.#need(8);
+    const value = this.#buffer.readDoubleLE(this.#at);
+    this.#at += 8;
+    return value;
+  }
+
+  token(): bigint {
+    this.#need(8);
+    const value = this.#buffer.readBigUInt64LE(this.#at);
+    this.#at += 8;
+    return value;
+  }
+
+  text(): string {
+    const bytes = this.number();
+    this.#need(bytes);
+    const start = this.#at;
+    this.#at += bytes;
+    return bytes < 32 ? this.#shortText(start, bytes) : this.#buffer.toString("utf8", start, this.#at);
+  }
+
+  /** Short ASCII without the cost of a native call; anything else the long way. */
+  #shortText(start: number, bytes: number): string {
+    let text = "";
+    for (let index = start; index < start + bytes; index += 1) {
+      const code = this.#buffer[index] ?? 0;
+      if (code > 127) return this.#buffer.toString("utf8", start, start + bytes);
+      text += String.fromCharCode(code);
+    }
+    return text;
+  }
+
+  bytes(): Uint8Array {
+    const length = this.number();
+    this.#need(length);
+    const start = this.#at;
+    this.#at += length;
+    return this.#buffer.subarray(start, this.#at);
+  }
+
+  #need(bytes: number): void {
+    assert(this.#at + bytes <= this.#buffer.length, "the bytes end inside a field");
+  }
+}

@@ -1,0 +1,121 @@
+// hash.ts: the hash of a partition's state, as the sum of the hashes of its rows, so that a change costs one row and not the state.
+//   H1. `add` before a row is changed or removed with sign -1, after it is added or changed with sign 1: the sum then depends on
+//       the rows alone, not on the way that led to them.
+//   Source of the mixing steps: MurmurHash3 (Appleby), finaliser constants.
+import type { Batch, Element, FileRow, Grant, Operation, Outcome, PartitionState, Session, Wait } from "./state.ts";
+
+export type Sign = 1 | -1;
+
+const mix = (hash: number, value: number): number => {
+  const mixed = Math.imul(hash ^ value, 0x85ebca6b);
+  return mixed ^ (mixed >>> 15);
+};
+
+/** 32-bit hash of a text. Not keyed: for state hashes and argument digests, never for placement. */
+export function hashText(text: string): number {
+  let hash = 0x9747b28c ^ text.length;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x5bd1e995) ^ (hash >>> 13);
+  return hash | 0;
+}
+
+/** Low and high half of a number up to 2^53, or of milliseconds that may be Infinity (-1 stands for it). */
+const high = (value: number): number => (Number.isFinite(value) ? Math.floor(value / 4_294_967_296) : -1);
+const low = (value: number): number => (Number.isFinite(value) ? value | 0 : -1);
+
+function add(state: PartitionState, sign: Sign, kind: number, a: number, b: number, c: number, d: number, e: number): void {
+  let first = mix(mix(mix(mix(mix(mix(kind, a), b), c), d), e), 0x27d4eb2f);
+  first = Math.imul(first ^ (first >>> 16), 0xc2b2ae35);
+  let second = mix(mix(mix(mix(mix(mix(~kind, e), d), c), b), a), 0x165667b1);
+  second = Math.imul(second ^ (second >>> 16), 0x9e3779b1);
+  state.hashLow = (state.hashLow + Math.imul(sign, first)) | 0;
+  state.hashHigh = (state.hashHigh + Math.imul(sign, second)) | 0;
+}
+
+/** 32 bits of a token: its counter, and its epoch above. */
+function tokenHash(token: bigint): number {
+  return mix(Number(BigInt.asUintN(32, token)), Number(BigInt.asUintN(31, token >> 32n)));
+}
+
+export function addSession(state: PartitionState, sign: Sign, session: Session): void {
+  const flags = session.unheard ? 1 : 0;
+  const identity = mix(mix(session.hash, hashText(session.secretHash)), hashText(`${session.principal}\n${session.client}`));
+  add(state, sign, 1, session.number, identity, mix(session.ttlMs, low(session.lowest)), low(session.silentSinceMs), flags);
+}
+
+export function addTombstone(state: PartitionState, sign: Sign, id: string, forgetAtMs: number): void {
+  add(state, sign, 2, hashText(id), low(forgetAtMs), high(forgetAtMs), 0, 0);
+}
+
+export function addGrant(state: PartitionState, sign: Sign, grant: Grant): void {
+  const owner = mix(mix(grant.session.number, low(grant.sequence)), grant.requestId === "" ? 0 : hashText(grant.requestId));
+  const shape = (grant.mode << 2) | (grant.rollback ? 2 : 0) | (grant.reserved ? 1 : 0);
+  const rest = mix(mix(mix(grant.take, grant.entries), low(grant.grantedAtMs)), grant.actor === "" ? 0 : hashText(grant.actor));
+  add(state, sign, 3, grant.element.hash, tokenHash(grant.token), owner, shape, mix(rest, grant.effects?.length ?? 0));
+}
+
+export function addWait(state: PartitionState, sign: Sign, wait: Wait): void {
+  let parts = wait.parts.length;
+  for (const part of wait.parts) parts = mix(mix(mix(parts, part.element.hash), part.mode), part.take + part.limit * 31);
+  const times = mix(mix(low(wait.arrivalMs), low(wait.sinceMs)), mix(low(wait.deadlineMs), high(wait.deadlineMs)));
+  const shape = (wait.priority << 2) | (wait.rollback ? 2 : 0) | (wait.reserve ? 1 : 0);
+  const upgrade = wait.upgradeOf === undefined ? 0 : tokenHash(wait.upgradeOf.token);
+  add(state, sign, 4, wait.id, mix(parts, wait.session.number), times, mix(shape, hashText(wait.actor)), upgrade);
+}
+
+/** What an element keeps beyond its grants and waits. */
+export function addElement(state: PartitionState, sign: Sign, element: Element): void {
+  if (element.limit !== 0 || element.readersBefore !== 0) {
+    add(state, sign, 5, element.hash, element.limit, low(element.readersBefore), 0, 0);
+  }
+}
+
+export function addOperation(state: PartitionState, sign: Sign, operation: Operation): void {
+  const identity = mix(operation.session?.number ?? 0, low(operation.sequence));
+  const kept = operation.requestId === "" ? 0 : mix(hashText(operation.requestId), hashText(operation.principal));
+  const waiting = operation.wait?.id ?? 0;
+  const times = kept === 0 ? 0 : mix(operation.keepMs, mix(low(operation.forgetAtMs), high(operation.forgetAtMs)));
+  add(state, sign, 6, identity, mix(operation.digest, kept), waiting, times, outcomeHash(operation.outcome));
+}
+
+function outcomeHash(outcome: Outcome | undefined): number {
+  if (outcome === undefined) return 0;
+  switch (outcome.kind) {
+    case "granted": {
+      let hash = 11;
+      for (const grant of outcome.grants) hash = mix(hash, tokenHash(grant.token));
+      return hash;
+    }
+    case "released":
+      return mix(12, outcome.undone * 2 + (outcome.stillHeld ? 1 : 0));
+    case "downgraded":
+      return mix(13, tokenHash(outcome.token));
+    case "appended":
+      return mix(mix(mix(14, low(outcome.length)), low(outcome.version)), low(outcome.index) * 2 + (outcome.undone ? 1 : 0));
+    case "cancelled":
+      return outcome.cancelled ? 15 : 16;
+    case "refused":
+      return mix(18, hashText(outcome.code) ^ hashText(outcome.message));
+  }
+}
+
+export function addFile(state: PartitionState, sign: Sign, file: FileRow): void {
+  const size = mix(mix(low(file.length), high(file.length)), low(file.count));
+  const versions = mix(mix(low(file.version), low(file.undos)), low(file.provisionalFrom));
+  add(state, sign, 7, file.hash, mix(file.number, hashText(file.guard)), size, versions, file.checksum | 0);
+}
+
+export function addBatch(state: PartitionState, sign: Sign, batch: Batch): void {
+  let parts = batch.parts.length;
+  for (const part of batch.parts) parts = mix(mix(parts, hashText(part.name)), part.mode * 7 + part.take + part.limit * 31);
+  const times = mix(low(batch.sinceMs), mix(low(batch.deadlineMs), high(batch.deadlineMs)));
+  const shape = (batch.stage === "taking" ? 0 : 2) + (batch.rollback ? 1 : 0);
+  add(state, sign, 8, batch.id, mix(parts, batch.session), times, shape, hashText(batch.actor));
+}
+
+/** Hexadecimal, 16 digits: the rows and the counters. The clock is left out: between two records it runs on by itself. */
+export function stateHash(state: PartitionState): string {
+  let scalars = mix(mix(state.epoch, low(state.grantCounter)), high(state.grantCounter));
+  scalars = mix(mix(mix(scalars, state.nextSession), state.nextWait), state.nextFile);
+  const text = (value: number): string => (value >>> 0).toString(16).padStart(8, "0");
+  return text(state.hashHigh ^ scalars) + text((state.hashLow + scalars) | 0);
+}

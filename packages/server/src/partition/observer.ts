@@ -1,0 +1,27 @@
+// observer.ts: what `apply` tells the shell while it changes the tables: who is concerned, and what rests outside the state.
+// The shell acts on it only when the record is durable.
+import type { Element, FileRow, Grant, Operation } from "./state.ts";
+
+export type GrantEnd = "expired" | "forced" | "closed" | "released";
+
+export interface Observer {
+  /** Something on `element` ended: those who wait there may be next. */
+  freed(element: Element): void;
+  /** A waiting operation now has its outcome. */
+  ended(operation: Operation): void;
+  /** A grant ended without its release. `undone` counts effects. */
+  lost(grant: Grant, why: "expired" | "forced", reason: string, undone: number): void;
+  /** Bytes to be written to the bulk store. */
+  appended(file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
+  /** An undo cut the file to what its row now says. */
+  cut(file: FileRow): void;
+}
+
+/** For replay into a state whose bulk store needs nothing, and for tests. */
+export const SILENT: Observer = {
+  freed: () => {},
+  ended: () => {},
+  lost: () => {},
+  appended: () => {},
+  cut: () => {},
+};

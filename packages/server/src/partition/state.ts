@@ -1,0 +1,293 @@
+// state.ts: the tables of one partition. `apply` is their one owner; everything else only reads them.
+// Not here: what may happen (decide.ts), how it changes the tables (apply.ts), bytes (codec.ts, snapshot.ts).
+import type { ErrorCode } from "@forelock/protocol";
+import type { Lane } from "../lock/lane.ts";
+import type { Mode } from "../lock/mode.ts";
+import { DeadlineHeap } from "./deadlines.ts";
+
+/** Rises with every grant of the partition, over restarts too: epoch x 2^40 + counter, below 2^63. */
+export type FencingToken = bigint;
+
+export interface PartitionState {
+  readonly partition: number;
+  epoch: number;
+  /** Grants ever made, under every epoch: the low part of tokens. Never resets. */
+  grantCounter: number;
+  /** Sum of `elapsedMs` over the records, plus what has passed since the last one: the only time that `decide` sees. */
+  clockMs: number;
+  nextSession: number;
+  nextWait: number;
+  nextFile: number;
+  readonly sessions: Map<string, Session>;
+  readonly sessionByNumber: Map<number, Session>;
+  /** Expired sessions, by id, with the clock at which they may be forgotten. Keeps a late retry from starting anew. */
+  readonly tombstones: Map<string, number>;
+  readonly elements: Map<string, Element>;
+  readonly waits: Map<number, Wait>;
+  /** Kept operations by `keptKey(principal, requestId)`. */
+  readonly kept: Map<string, Operation>;
+  readonly keptByPrincipal: Map<string, number>;
+  readonly files: Map<string, FileRow>;
+  readonly batches: Map<number, Batch>;
+  /** Parts of batches, by the key that the batch gave them: waiting, or reserved, or confirmed until released. */
+  readonly parts: Map<string, Wait | Grant>;
+  /** Ends of waits and of kept operations. Derived from the tables above. */
+  readonly deadlines: DeadlineHeap;
+  grants: number;
+  /** Remembered operations, waiting ones included. */
+  operations: number;
+  /** Sum of the hashes of all rows, in two halves of 32 bits: see hash.ts. */
+  hashLow: number;
+  hashHigh: number;
+}
+
+export interface Session {
+  /** Within the partition: what events and rows refer to. 1 or more, rising, never reused. */
+  readonly number: number;
+  /** base64url of 16 bytes. */
+  readonly id: string;
+  readonly hash: number;
+  /** base64url of SHA-256. */
+  readonly secretHash: string;
+  readonly principal: string;
+  readonly client: string;
+  readonly ttlMs: number;
+  /** Not heard from since the owner started: keeps what it has, gets nothing new. */
+  unheard: boolean;
+  /** Partition clock of the last sign of life, once the log has noted silence; Infinity while there is none. */
+  silentSinceMs: number;
+  /** Sequences below are forgotten, and refused. */
+  lowest: number;
+  /** Done operations by sequence, ascending. */
+  readonly done: Map<number, Operation>;
+  /** Acquires that were queued: waiting, or ended and not yet settled by the client. By sequence. */
+  readonly queued: Map<number, Operation>;
+  /** Kept operations that it started. They outlive it. */
+  readonly kept: Set<Operation>;
+  /** All grants of the session, linked through Grant.next and Grant.previous. */
+  firstGrant: Grant | undefined;
+  grants: number;
+  readonly waits: Set<Wait>;
+}
+
+/** What is locked. Exists while it is held, waited for, or an ancestor of something held. */
+export interface Element {
+  readonly name: string;
+  readonly hash: number;
+  /** Ancestors within the tag, nearest first; the shared empty array for most. */
+  readonly ancestors: readonly Element[];
+  /** One grant inline, several in a map by token: most elements have one. */
+  holders: Grant | Map<FencingToken, Grant> | undefined;
+  exclusive: number;
+  shared: number;
+  /** Permits taken, and the limit that the first grant fixed; 0 when idle. */
+  taken: number;
+  limit: number;
+  intentExclusive: number;
+  intentShared: number;
+  /** Places in the queue by mode; created when first needed. */
+  lanes: (Lane | undefined)[] | undefined;
+  /** Places in all lanes. */
+  waiting: number;
+  /** Shared waiters with a lower id go before exclusive ones: their phase has come. 0: nobody's. */
+  readersBefore: number;
+}
+
+export interface Grant {
+  /** 0n while reserved. */
+  token: FencingToken;
+  readonly element: Element;
+  readonly session: Session;
+  /** With the session, the owner. 0 when the request id is `requestId`. */
+  readonly sequence: number;
+  readonly requestId: string;
+  readonly actor: string;
+  mode: Mode;
+  readonly take: number;
+  /** Times it was entered; released when as many releases came. */
+  entries: number;
+  readonly rollback: boolean;
+  readonly grantedAtMs: number;
+  /** A part of a batch that is not yet whole: blocks others, has no token, allows no effects. */
+  reserved: boolean;
+  effects: Effect[] | undefined;
+  next: Grant | undefined;
+  previous: Grant | undefined;
+}
+
+/** One append that can still be undone. */
+export interface Effect {
+  readonly file: FileRow;
+  /** The file before this append. */
+  readonly length: number;
+  readonly count: number;
+  readonly checksum: number;
+  /** Whose answer gets `undone: true`. */
+  readonly operation: Operation;
+}
+
+/** A request in a queue. */
+export interface Wait {
+  /** Rising within the partition: order of arrival. */
+  readonly id: number;
+  readonly operation: Operation;
+  readonly session: Session;
+  readonly parts: readonly WaitPart[];
+  /** Order of arrival as a time: clock at arrival less priority x lock.priorityStepMs. */
+  readonly arrivalMs: number;
+  readonly sinceMs: number;
+  /** Partition clock at which it times out; Infinity for never. */
+  readonly deadlineMs: number;
+  readonly priority: number;
+  readonly rollback: boolean;
+  readonly actor: string;
+  /** The shared grant that is to become exclusive. */
+  readonly upgradeOf: Grant | undefined;
+  /** The grant is to be a reserved part of a batch. */
+  readonly reserve: boolean;
+  gone: boolean;
+  /** A note of the shell, not part of the state: the position that the waiter was last told. */
+  toldPosition: number;
+}
+
+export interface WaitPart {
+  readonly element: Element;
+  readonly mode: Mode;
+  readonly take: number;
+  readonly limit: number;
+}
+
+/** What is remembered of a request. */
+export interface Operation {
+  /** Undefined when the starting session is gone (kept operations only). */
+  session: Session | undefined;
+  readonly sessionId: string;
+  readonly sequence: number;
+  /** Set for kept operations. */
+  readonly requestId: string;
+  readonly principal: string;
+  /** Hash of kind and arguments: the same id with others is refused. */
+  readonly digest: number;
+  readonly keepMs: number;
+  wait: Wait | undefined;
+  outcome: Outcome | undefined;
+  /** Partition clock at which a kept one is forgotten; Infinity until it ends. */
+  forgetAtMs: number;
+}
+
+/** How a request ended. */
+export type Outcome =
+  | { readonly kind: "granted"; readonly grants: readonly GrantedElement[] }
+  | { readonly kind: "released"; readonly stillHeld: boolean; readonly undone: number }
+  | { readonly kind: "downgraded"; readonly token: FencingToken }
+  | {
+      readonly kind: "appended";
+      readonly length: number;
+      readonly version: number;
+      readonly index: number;
+      readonly offset: number;
+      readonly undone: boolean;
+    }
+  | { readonly kind: "cancelled"; readonly cancelled: boolean }
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly message: string };
+
+export interface GrantedElement {
+  readonly name: string;
+  readonly token: FencingToken;
+}
+
+export interface FileRow {
+  readonly number: number;
+  readonly name: string;
+  readonly hash: number;
+  /** The element whose token allows appends: fixed by the first append. */
+  guard: string;
+  length: number;
+  count: number;
+  /** Rises with each append and each undo. */
+  version: number;
+  /** Rises with each undo: a read that began before one starts again. */
+  undos: number;
+  /** Checksum over the checksums of all records, in order. */
+  checksum: number;
+  /** Bytes from here on may still be undone; -1: none. */
+  provisionalFrom: number;
+}
+
+/** A lockAll over several partitions, at home in the partition of its first name. */
+export interface Batch {
+  /** From the same counter as waits. */
+  readonly id: number;
+  readonly operation: Operation;
+  /** Number of the session that asked; it may have ended before the batch is cleared away. */
+  readonly session: number;
+  readonly parts: readonly BatchPart[];
+  readonly deadlineMs: number;
+  readonly sinceMs: number;
+  readonly rollback: boolean;
+  readonly actor: string;
+  stage: "taking" | "confirming";
+}
+
+export interface BatchPart {
+  readonly name: string;
+  readonly mode: Mode;
+  readonly take: number;
+  readonly limit: number;
+}
+
+export function createState(partition: number): PartitionState {
+  return {
+    partition,
+    epoch: 0,
+    grantCounter: 0,
+    clockMs: 0,
+    nextSession: 1,
+    nextWait: 1,
+    nextFile: 1,
+    sessions: new Map(),
+    sessionByNumber: new Map(),
+    tombstones: new Map(),
+    elements: new Map(),
+    waits: new Map(),
+    kept: new Map(),
+    keptByPrincipal: new Map(),
+    files: new Map(),
+    batches: new Map(),
+    parts: new Map(),
+    deadlines: new DeadlineHeap(),
+    grants: 0,
+    operations: 0,
+    hashLow: 0,
+    hashHigh: 0,
+  };
+}
+
+export function keptKey(principal: string, requestId: string): string {
+  return `${principal}\n${requestId}`;
+}
+
+const COUNTER_BITS = 40n;
+
+/** The token of the grant that is number `counter` of its partition. */
+export function tokenOf(epoch: number, counter: number): FencingToken {
+  return (BigInt(epoch) << COUNTER_BITS) + BigInt(counter);
+}
+
+export function holdersOf(element: Element): Iterable<Grant> {
+  const { holders } = element;
+  if (holders === undefined) return [];
+  return holders instanceof Map ? holders.values() : [holders];
+}
+
+export function holderByToken(element: Element, token: FencingToken): Grant | undefined {
+  const { holders } = element;
+  if (holders instanceof Map) return holders.get(token);
+  return holders !== undefined && holders.token === token ? holders : undefined;
+}
+
+/** Whether the session may be granted anything now. `clockMs` is the partition's. */
+export function isLive(session: Session, clockMs: number): boolean {
+  if (session.unheard) return false;
+  return clockMs - session.silentSinceMs < session.ttlMs / 3;
+}

@@ -1,0 +1,314 @@
+// shard.ts: the turn loop of one partition: commands in, one record to the log, then replies and notices out.
+// Not here: what is decided (partition/decide.ts), who is alive (liveness.ts), what carriers see (node.ts).
+//   H1. One record at most is on its way to the log; what is decided meanwhile becomes the next one.
+//   H2. Nothing decided or read leaves before everything it could have seen is durable.
+//   H3. All events of one record are applied at one moment of the partition clock, the one that replay will see.
+//   H4. After a failed append the shard is stopped: callers are told that the outcome is unknown, and nothing is decided any more.
+import { ForelockError } from "@forelock/protocol";
+import type { Clock, Timer } from "../clock.ts";
+import { nextGrant } from "../lock/grant.ts";
+import type { EventLog } from "../log/event-log.ts";
+import { apply } from "../partition/apply.ts";
+import { ByteWriter } from "../partition/bytes.ts";
+import { encodeEvent } from "../partition/codec.ts";
+import type { Command, PartitionLimits, Refusal } from "../partition/commands.ts";
+import { decide } from "../partition/decide.ts";
+import type { PartitionEvent } from "../partition/events.ts";
+import type { GrantEnd, Observer } from "../partition/observer.ts";
+import type { Element, FileRow, Grant, Operation, PartitionState, Wait } from "../partition/state.ts";
+
+/** Runs `run` soon, after the input that is already there has been taken in. */
+export type Defer = (run: () => void) => void;
+
+/** What a shard tells its node while it decides. Calls come before durability: wrap what leaves in `afterDurable`. */
+export interface ShardObserver {
+  sessionOpened(partition: number, sessionId: string): void;
+  sessionEnded(partition: number, sessionId: string): void;
+  /** A queued operation has its outcome. */
+  operationEnded(shard: Shard, operation: Operation): void;
+  grantLost(shard: Shard, grant: Grant, why: Exclude<GrantEnd, "released" | "closed">, reason: string, undone: number): void;
+  /** Bulk is written only when its record is durable. */
+  appended(partition: number, file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
+  cut(partition: number, file: FileRow): void;
+  /** A waiter moved up much. */
+  moved(shard: Shard, wait: Wait, position: number): void;
+  /** Every event, when `isWatched`. */
+  happened(shard: Shard, event: PartitionEvent): void;
+  readonly isWatched: boolean;
+  /** The log failed under this shard. */
+  stopped(shard: Shard, cause: Error): void;
+}
+
+export interface ShardOptions {
+  readonly state: PartitionState;
+  readonly log: EventLog;
+  readonly clock: Clock;
+  readonly defer: Defer;
+  readonly limits: PartitionLimits;
+  readonly grantsPerTurnMax: number;
+  readonly observer: ShardObserver;
+}
+
+/** Taken in one by one; `decided` runs right after its events were applied and returns what to do once they are durable. */
+interface Entry {
+  readonly command: Command | undefined;
+  readonly decided: (state: PartitionState, refusal: Refusal | undefined) => (() => void) | undefined;
+  readonly failed: (error: ForelockError) => void;
+}
+
+interface Release {
+  readonly send: () => void;
+  readonly failed: (error: ForelockError) => void;
+}
+
+/** Leaves room in a record for what one command can add: an append of 192 KiB, a batch of 256 names. */
+const RECORD_BYTES_SOFT = 640 * 1024;
+const WRITER_BYTES = 4_096;
+
+export class Shard {
+  readonly partition: number;
+  readonly state: PartitionState;
+  readonly #options: ShardOptions;
+  #inbox: Entry[] = [];
+  #taken = 0;
+  readonly #writer = new ByteWriter(WRITER_BYTES);
+  /** What leaves with the record being gathered, and with the one on its way. */
+  #gathered: Release[] = [];
+  #inFlight: Release[] | undefined;
+  readonly #freed = new Set<Element>();
+  #isScheduled = false;
+  #recordedClockMs: number;
+  #recordedAtMs: number;
+  #sequence: number;
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #stopped: ForelockError | undefined;
+  readonly #applyObserver: Observer;
+  events = 0;
+  records = 0;
+
+  constructor(options: ShardOptions) {
+    this.#options = options;
+    this.state = options.state;
+    this.partition = options.state.partition;
+    this.#recordedClockMs = options.state.clockMs;
+    this.#recordedAtMs = options.clock.monotonicMs();
+    this.#sequence = options.log.lastSequence(this.partition);
+    const { observer } = options;
+    this.#applyObserver = {
+      freed: (element) => this.#freed.add(element),
+      ended: (operation) => observer.operationEnded(this, operation),
+      lost: (grant, why, reason, undone) => observer.grantLost(this, grant, why, reason, undone),
+      appended: (file, index, offset, bytes, checksum) => {
+        this.afterDurable(() => observer.appended(this.partition, file, index, offset, bytes, checksum));
+      },
+      cut: (file) => {
+        // What the row says now: by the time the record is durable it may have grown again.
+        const { count, length } = file;
+        this.afterDurable(() => observer.cut(this.partition, { ...file, count, length }));
+      },
+    };
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get stopped(): ForelockError | undefined {
+    return this.#stopped;
+  }
+
+  /** Decides `command` in the next turn. `decided` sees the state right after; what it returns runs once that is durable. */
+  submit(command: Command, decided: Entry["decided"], failed: Entry["failed"]): void {
+    this.#enter({ command, decided, failed });
+  }
+
+  /** Looks at the state in the next turn; what `look` returns runs once everything it saw is durable. */
+  read(look: (state: PartitionState) => (() => void) | undefined, failed: Entry["failed"]): void {
+    this.#enter({ command: undefined, decided: look, failed });
+  }
+
+  /** From inside `decided` and the observer: runs `send` when the record being gathered is durable. */
+  afterDurable(send: () => void, failed: (error: ForelockError) => void = () => {}): void {
+    this.#gathered.push({ send, failed });
+  }
+
+  /** A record for the clock alone, when none was written for a while and something here is timed. */
+  keepTime(): void {
+    if (this.state.sessions.size === 0 && this.state.deadlines.first() === undefined) return;
+    this.submit({ kind: "tick" }, () => undefined, () => {});
+  }
+
+  stop(error: ForelockError): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = error;
+    this.#timer?.dispose();
+    const unknown = new ForelockError("outcome_unknown", `Partition ${this.partition} stopped before the answer was durable.`);
+    const waiting = [...(this.#inFlight ?? []), ...this.#gathered];
+    this.#inFlight = undefined;
+    this.#gathered = [];
+    for (const release of waiting) release.failed(unknown);
+    for (const entry of this.#inbox.splice(this.#taken)) entry.failed(error);
+    this.#inbox = [];
+    this.#taken = 0;
+  }
+
+  #enter(entry: Entry): void {
+    if (this.#stopped !== undefined) {
+      const error = this.#stopped;
+      this.#options.defer(() => entry.failed(error));
+      return;
+    }
+    this.#inbox.push(entry);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#options.defer(() => {
+      this.#isScheduled = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.#stopped !== undefined) return;
+    this.#advanceClock();
+    while (this.#taken < this.#inbox.length && this.#writer.length < RECORD_BYTES_SOFT) {
+      const entry = this.#inbox[this.#taken];
+      this.#taken += 1;
+      if (entry !== undefined) this.#take(entry);
+    }
+    if (this.#taken === this.#inbox.length) {
+      this.#inbox = [];
+      this.#taken = 0;
+    }
+    this.#grantNext();
+    this.#armTimer();
+    this.#send();
+  }
+
+  #take(entry: Entry): void {
+    let refusal: Refusal | undefined;
+    if (entry.command !== undefined) {
+      const decision = decide(this.state, entry.command, this.#options.limits);
+      refusal = decision.refusal;
+      for (const event of decision.events) this.#apply(event);
+    }
+    const send = entry.decided(this.state, refusal);
+    if (send !== undefined) this.#gathered.push({ send, failed: entry.failed });
+  }
+
+  #apply(event: PartitionEvent): void {
+    const { observer } = this.#options;
+    encodeEvent(this.#writer, event);
+    if (observer.isWatched) observer.happened(this, event);
+    if (event.kind === "session_ended") {
+      const id = this.state.sessionByNumber.get(event.session)?.id ?? "";
+      apply(this.state, event, this.#applyObserver);
+      observer.sessionEnded(this.partition, id);
+    } else {
+      apply(this.state, event, this.#applyObserver);
+      if (event.kind === "session_opened") observer.sessionOpened(this.partition, event.id);
+    }
+    this.events += 1;
+  }
+
+  /** Grants what became free, at most so many a turn: the rest follows in the next. */
+  #grantNext(): void {
+    let left = this.#options.grantsPerTurnMax;
+    for (const element of this.#freed) {
+      for (;;) {
+        const wait = nextGrant(this.state, element);
+        if (wait === undefined) break;
+        if (left === 0) return this.#schedule();
+        left -= 1;
+        this.#apply({ kind: "wait_granted", wait: wait.id });
+      }
+      this.#freed.delete(element);
+      this.#tellPositions(element);
+    }
+  }
+
+  /** Those whose position has halved since they were told: at most log2 of the queue's length, whatever its length. */
+  #tellPositions(element: Element): void {
+    for (const lane of element.lanes ?? []) {
+      if (lane === undefined) continue;
+      for (let position = 1; position <= lane.size; position *= 2) {
+        const wait = lane.at(position);
+        if (wait === undefined || wait.toldPosition < position * 2) continue;
+        wait.toldPosition = position;
+        this.#options.observer.moved(this, wait, position);
+      }
+    }
+  }
+
+  /** H3: the clock moves on only while no event of the record being gathered has been applied. */
+  #advanceClock(): void {
+    if (this.#writer.length > 0) return;
+    const passedMs = Math.floor(this.#options.clock.monotonicMs() - this.#recordedAtMs);
+    this.state.clockMs = this.#recordedClockMs + Math.max(0, passedMs);
+  }
+
+  #armTimer(): void {
+    const next = this.state.deadlines.first();
+    const atMs = next?.atMs ?? Number.POSITIVE_INFINITY;
+    if (atMs === this.#timerAtMs && this.#timer !== undefined) return;
+    this.#timer?.dispose();
+    this.#timer = undefined;
+    this.#timerAtMs = atMs;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#options.clock.after(Math.max(1, Math.min(atMs - this.state.clockMs, 2 ** 30)), () => {
+      this.#timer = undefined;
+      this.submit({ kind: "tick" }, () => undefined, () => {});
+    });
+  }
+
+  #send(): void {
+    if (this.#inFlight !== undefined) return; // H1
+    const elapsedMs = this.state.clockMs - this.#recordedClockMs;
+    if (this.#writer.length === 0 && elapsedMs < CLOCK_RECORD_MS) {
+      const ready = this.#gathered;
+      if (ready.length === 0) return;
+      this.#gathered = [];
+      for (const release of ready) release.send();
+      return;
+    }
+    this.#sequence += 1;
+    this.records += 1;
+    this.#recordedClockMs = this.state.clockMs;
+    this.#recordedAtMs += elapsedMs;
+    const record = {
+      partition: this.partition,
+      epoch: this.state.epoch,
+      sequence: this.#sequence,
+      elapsedMs,
+      events: this.#writer.take(),
+    };
+    this.#inFlight = this.#gathered;
+    this.#gathered = [];
+    this.#options.log.append(record).then(
+      () => this.#appended(),
+      (cause: unknown) => this.#failed(cause),
+    );
+  }
+
+  #appended(): void {
+    const durable = this.#inFlight;
+    if (durable === undefined) return; // Stopped meanwhile.
+    this.#inFlight = undefined;
+    for (const release of durable) release.send();
+    if (this.#inbox.length > 0 || this.#freed.size > 0) this.#schedule();
+    this.#send();
+  }
+
+  #failed(cause: unknown): void {
+    const error = cause instanceof ForelockError ? cause : new ForelockError("log_stopped", "An append failed.", { cause });
+    this.stop(error);
+    this.#options.observer.stopped(this, error);
+  }
+}
+
+/** At least one record in this time while anything is timed, so that a crash costs the partition clock no more. */
+const CLOCK_RECORD_MS = 1_000;
