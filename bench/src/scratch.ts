@@ -1,7 +1,7 @@
 // scratch.ts: a folder on a real disk for the data of every server under measurement, all on the same one, removed at the end.
 // Not the system's temporary folder when that is in memory: a sync that costs nothing would make durable numbers a lie.
 
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -14,7 +14,7 @@ export interface Scratch {
   readonly path: string;
   /** Number that names the file system, hexadecimal as in statfs(2). */
   readonly fileSystem: string;
-  /** A new empty folder that every user may enter. */
+  /** A new empty folder. */
   folder(name: string): string;
   remove(): void;
 }
@@ -32,6 +32,7 @@ export function openScratch(): Scratch {
 }
 
 function scratchIn(path: string, kind: number): Scratch {
+  chmodSync(path, 0o711); // PostgreSQL runs as another user and must pass through.
   let folders = 0;
   return {
     path,

@@ -112,14 +112,22 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Of a process and what it started: PostgreSQL works in children. */
 function usageOf(pid: number): ProcessUsage | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // After the name, which may hold spaces.
     const resident = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+      .trim()
+      .split(" ")
+      .filter((id) => id !== "");
+    const below = children.map((id) => usageOf(Number(id)) ?? { cpuMs: 0, residentBytes: 0 });
+    const sum = (field: keyof ProcessUsage, own: number): number =>
+      below.reduce((total, one) => total + one[field], own);
     return {
-      cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1_000) / TICKS_PER_SECOND,
-      residentBytes: Number(resident?.[1] ?? Number.NaN) * 1_024,
+      cpuMs: sum("cpuMs", ((Number(fields[11]) + Number(fields[12])) * 1_000) / TICKS_PER_SECOND),
+      residentBytes: sum("residentBytes", Number(resident?.[1] ?? Number.NaN) * 1_024),
     };
   } catch {
     return undefined; // Not Linux, or just ended: these columns stay empty.

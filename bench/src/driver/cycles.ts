@@ -1,0 +1,66 @@
+// driver/cycles.ts: the one loop that drives every target: each slot acquires and releases its own name, over and over.
+// Failures are not part of a rate: the first one ends the run with its message.
+
+import { performance } from "node:perf_hooks";
+import { LatencyRecorder } from "../statistics.ts";
+import { clientOf } from "../target/all.ts";
+import type { LockClient } from "../target/target.ts";
+import type { CyclesResult, Job } from "./job.ts";
+
+type CyclesJob = Extract<Job, { kind: "cycles" }>;
+
+export async function runCycles(job: CyclesJob, measuring: () => void): Promise<CyclesResult> {
+  const open = clientOf(job.target);
+  const clients = await Promise.all(Array.from({ length: job.connections }, () => open(job.endpoint, job.inFlight)));
+  const run = new Run();
+  const slots: Promise<void>[] = [];
+  clients.forEach((client, connection) => {
+    for (let slot = 0; slot < job.inFlight; slot += 1) slots.push(run.slot(client, `bench/${connection}/${slot}`));
+  });
+  const failed = Promise.all(slots); // Settles early only by a failure.
+  await Promise.race([failed, pause(job.warmUpMs)]);
+  measuring();
+  const cpuBefore = process.cpuUsage();
+  run.start();
+  await Promise.race([failed, pause(job.measureMs)]);
+  const result = run.end();
+  const cpu = process.cpuUsage(cpuBefore);
+  await failed;
+  await Promise.all(clients.map((client) => client.close()));
+  return { kind: "cycles", ...result, clientCpuMs: (cpu.user + cpu.system) / 1_000 };
+}
+
+class Run {
+  #cycle = new LatencyRecorder();
+  #acquire = new LatencyRecorder();
+  #startMs = 0;
+  #phase: "warming" | "measuring" | "ended" = "warming";
+
+  async slot(client: LockClient, name: string): Promise<void> {
+    while (this.#phase !== "ended") {
+      const askedMs = performance.now();
+      const grant = await client.acquire(name);
+      const grantedMs = performance.now();
+      await client.release(grant);
+      if (this.#phase !== "measuring") continue;
+      this.#acquire.add(grantedMs - askedMs);
+      this.#cycle.add(performance.now() - askedMs);
+    }
+  }
+
+  start(): void {
+    this.#startMs = performance.now();
+    this.#phase = "measuring";
+  }
+
+  end(): Omit<CyclesResult, "kind" | "clientCpuMs"> {
+    const elapsedMs = performance.now() - this.#startMs;
+    this.#phase = "ended";
+    const cycle = this.#cycle.summary();
+    return { cycles: cycle.count, elapsedMs, cycle, acquire: this.#acquire.summary() };
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,38 @@
+// goals.test.ts: goals are judged by ratios of one run, and only when both sides were measured.
+
+import { expect, test } from "vitest";
+import { judge } from "./goals.ts";
+import { Ledger } from "./ledger.ts";
+
+function ledgerOf(cyclesByTarget: Readonly<Record<string, number>>): Ledger {
+  const ledger = new Ledger();
+  for (const [target, value] of Object.entries(cyclesByTarget)) {
+    ledger.add({ scenario: "in-flight", target, load: "256 in flight", metric: "cyclesPerSecond" }, value);
+  }
+  return ledger;
+}
+
+test("a goal that is reached passes, one that is not is a miss, with its ratio", () => {
+  const lines = judge(ledgerOf({ forelock: 50_000, "redlock-always": 20_000, "bare-durable": 125_000 })).map(
+    (one) => one.line,
+  );
+  expect(lines).toEqual([
+    "PASS  256 in flight: cycles against redlock, appendfsync always (aim: 4x): 2.5x (at least 2x)",
+    "MISS  256 in flight: cycles against the bare durable loop: 0.4x (at least 0.5x)",
+  ]);
+});
+
+test("nothing is judged without its other side", () => {
+  expect(judge(ledgerOf({ forelock: 50_000 }))).toEqual([]);
+});
+
+test("flat means the slowest and the fastest within the bound", () => {
+  const ledger = new Ledger();
+  [1.0, 1.1, 1.9, 2.1].forEach((value, index) => {
+    ledger.add(
+      { scenario: "hand-off", target: "forelock", load: `${10 ** index} waiters`, metric: "handOffP50Ms" },
+      value,
+    );
+  });
+  expect(judge(ledger)[0]).toMatchObject({ isMet: false, reached: 2.1 });
+});

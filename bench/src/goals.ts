@@ -1,0 +1,155 @@
+// goals.ts: what Forelock has to reach, judged only against numbers of the same run. Pure. A goal whose numbers were not
+// measured is not judged.
+
+import type { Ledger, Measure } from "./ledger.ts";
+import { ratio } from "./table.ts";
+
+export interface Judgement {
+  readonly goal: string;
+  /** What was reached, in the goal's own unit. */
+  readonly reached: number;
+  readonly bound: number;
+  readonly isMet: boolean;
+  readonly line: string;
+}
+
+interface Goal {
+  readonly goal: string;
+  readonly bound: number;
+  /** True when more is better. */
+  readonly atLeast: boolean;
+  readonly unit: "ratio" | "number";
+  reached(ledger: Ledger): number | undefined;
+}
+
+const FLIGHTS = ["256 in flight", "1,024 in flight"] as const;
+
+const cycles = (scenario: Measure["scenario"], target: string, load: string): Measure => ({
+  scenario,
+  target,
+  load,
+  metric: "cyclesPerSecond",
+});
+
+function against(goal: string, to: string, bound: number, scenario: Measure["scenario"], load: string): Goal {
+  return {
+    goal: `${load}: ${goal}`,
+    bound,
+    atLeast: true,
+    unit: "ratio",
+    reached: (ledger) => ledger.ratio(cycles(scenario, "forelock", load), cycles(scenario, to, load)),
+  };
+}
+
+const GOALS: readonly Goal[] = [
+  ...FLIGHTS.flatMap((load) => [
+    against("cycles against redlock, appendfsync always (aim: 4x)", "redlock-always", 2, "in-flight", load),
+    against("cycles against the bare durable loop", "bare-durable", 0.5, "in-flight", load),
+    against("cycles against etcd3's lock", "etcd3", 50, "in-flight", load),
+  ]),
+  against(
+    "cycles against redlock, appendfsync always, driven the same way",
+    "redlock-always",
+    1,
+    "connections",
+    "200 connections",
+  ),
+  against(
+    "cycles against the bare durable loop, driven the same way",
+    "bare-durable",
+    0.7,
+    "connections",
+    "200 connections",
+  ),
+  against("cycles against redlock, appendfsync always", "redlock-always", 1, "in-flight", "1 in flight"),
+  {
+    goal: "1 in flight: p50 of an acquire against a bare O_DSYNC write",
+    bound: 2,
+    atLeast: false,
+    unit: "ratio",
+    reached: (ledger) =>
+      ledger.ratio(
+        { scenario: "disk", target: "forelock", load: "1 in flight", metric: "acquireP50Ms" },
+        { scenario: "disk", target: "O_DSYNC write", load: "4 KiB", metric: "writeP50Ms" },
+      ),
+  },
+  {
+    goal: "hand-off: slowest p50 against the fastest, 1 to 1,000 waiters",
+    bound: 2,
+    atLeast: false,
+    unit: "ratio",
+    reached: (ledger) => extremes(ledger, { scenario: "hand-off", metric: "handOffP50Ms" }),
+  },
+  {
+    goal: "1,000,000 held: cycles against 1,000 held",
+    bound: 0.8,
+    atLeast: true,
+    unit: "ratio",
+    reached: (ledger) =>
+      ledger.ratio(cycles("held", "forelock", "1,000,000 held"), cycles("held", "forelock", "1,000 held")),
+  },
+  {
+    goal: "1,000,000 held: bytes of memory each",
+    bound: 600,
+    atLeast: false,
+    unit: "number",
+    reached: (ledger) =>
+      ledger.median({
+        scenario: "held",
+        target: "forelock",
+        load: "1,000,000 held",
+        metric: "residentBytesPerElement",
+      }),
+  },
+  {
+    goal: "100,000 waiters: drain of each against 1,000 (no quadratic step)",
+    bound: 3,
+    atLeast: false,
+    unit: "ratio",
+    reached: (ledger) => {
+      const drain = { scenario: "waiters", target: "forelock", metric: "drainMsPerWaiter" } as const;
+      return ledger.ratio({ ...drain, load: "100,000 waiters" }, { ...drain, load: "1,000 waiters" });
+    },
+  },
+  {
+    goal: "restart: events replayed a second",
+    bound: 500_000,
+    atLeast: true,
+    unit: "number",
+    reached: (ledger) =>
+      ledger.median({ scenario: "restart", target: "forelock", load: "after a kill", metric: "eventsPerSecond" }),
+  },
+  {
+    goal: "restart: loading the snapshot against replaying the log of the same state",
+    bound: 1,
+    atLeast: false,
+    unit: "ratio",
+    reached: (ledger) =>
+      ledger.ratio(
+        { scenario: "restart", target: "forelock", load: "after a stop", metric: "snapshotMs" },
+        { scenario: "restart", target: "forelock", load: "after a kill", metric: "replayMs" },
+      ),
+  },
+];
+
+export function judge(ledger: Ledger): readonly Judgement[] {
+  return GOALS.flatMap((goal) => {
+    const reached = goal.reached(ledger);
+    return reached === undefined || Number.isNaN(reached) ? [] : [judgementOf(goal, reached)];
+  });
+}
+
+function judgementOf({ goal, bound, atLeast, unit }: Goal, reached: number): Judgement {
+  const isMet = atLeast ? reached >= bound : reached <= bound;
+  const show = (value: number): string => (unit === "ratio" ? ratio(value) : Math.round(value).toLocaleString("en-US"));
+  const line = `${isMet ? "PASS" : "MISS"}  ${goal}: ${show(reached)} (${atLeast ? "at least" : "at most"} ${show(bound)})`;
+  return { goal, reached, bound, isMet, line };
+}
+
+function extremes(ledger: Ledger, wanted: Pick<Measure, "scenario" | "metric">): number | undefined {
+  const medians = ledger
+    .entries()
+    .filter((entry) => entry.scenario === wanted.scenario && entry.metric === wanted.metric)
+    .map((entry) => entry.median);
+  return medians.length < 2 ? undefined : Math.max(...medians) / Math.min(...medians);
+}

@@ -1,0 +1,57 @@
+// scenario/queue.ts: one element with many waiters: what a hand-off costs at 1 to 1,000 of them, and what each of up to
+// 100,000 costs to enqueue and drain. Both are flat when nothing in the server looks at the whole queue.
+
+import { runJob } from "../driver/start.ts";
+import { count, duration } from "../table.ts";
+import { forelock, startForelock } from "../target/forelock.ts";
+import type { Bench } from "./bench.ts";
+
+export const HAND_OFF_WAITERS = [1, 10, 100, 1_000] as const;
+export const DRAIN_WAITERS = [1_000, 10_000, 100_000] as const;
+const CONNECTIONS_MAX = 20;
+const HAND_OFFS = 500;
+
+export const waitersLoad = (waiters: number): string => `${count(waiters)} waiters`;
+
+export async function runHandOffScenario(bench: Bench): Promise<void> {
+  if (!bench.targets.includes(forelock)) return;
+  const { endpoint } = await bench.started(forelock);
+  for (let repetition = 1; repetition <= bench.options.repetitions; repetition += 1) {
+    for (const waiters of HAND_OFF_WAITERS) {
+      const connections = Math.min(waiters + 1, CONNECTIONS_MAX);
+      const { handOff } = await runJob(
+        { kind: "hand_off", endpoint, waiters, connections, handOffs: HAND_OFFS },
+        { msMax: 120_000 },
+      );
+      const measure = { scenario: "hand-off", target: forelock.name, load: waitersLoad(waiters) } as const;
+      bench.ledger.add({ ...measure, metric: "handOffP50Ms" }, handOff.p50Ms);
+      bench.ledger.add({ ...measure, metric: "handOffP99Ms" }, handOff.p99Ms);
+      bench.say(
+        `${repetition}/${bench.options.repetitions}  hand-off  ${measure.load}  p50 ${duration(handOff.p50Ms)}`,
+      );
+    }
+  }
+}
+
+/** Each on a fresh server, so that no length inherits the log of another. */
+export async function runWaitersScenario(bench: Bench): Promise<void> {
+  if (!bench.targets.includes(forelock)) return;
+  for (const size of DRAIN_WAITERS) {
+    const waiters = Math.max(1, Math.round(size / bench.options.scale));
+    const flags = ["--lock-waiters-max", String(waiters + 1)];
+    const { endpoint, server } = await startForelock({ folder: bench.scratch.folder("waiters"), flags });
+    try {
+      const result = await runJob(
+        { kind: "drain", endpoint, waiters, connections: CONNECTIONS_MAX },
+        { msMax: 600_000 },
+      );
+      const measure = { scenario: "waiters", target: forelock.name, load: waitersLoad(size) } as const;
+      bench.ledger.add({ ...measure, metric: "enqueueMsPerWaiter" }, result.enqueueMs / waiters);
+      bench.ledger.add({ ...measure, metric: "drainMsPerWaiter" }, result.drainMs / waiters);
+      const [enqueue, drain] = [duration(result.enqueueMs / waiters), duration(result.drainMs / waiters)];
+      bench.say(`${count(waiters)} waiters  enqueue ${enqueue} each  drain ${drain} each`);
+    } finally {
+      await server.stop();
+    }
+  }
+}

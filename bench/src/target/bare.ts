@@ -1,0 +1,45 @@
+// target/bare.ts: the two bare loops of bare/ as targets: the limit for a server in Node on this machine and disk.
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BareClient, type BareGrant } from "../bare/client.ts";
+import { startServer } from "../server-process.ts";
+import type { LockClient, Target } from "./target.ts";
+
+export const bareMap: Target = {
+  name: "bare-map",
+  durable: false,
+  how: "TCP echo with a Map: no disk, no sessions",
+  absence: () => undefined,
+  start: (folder) => start(folder, []),
+};
+
+export const bareDurable: Target = {
+  name: "bare-durable",
+  durable: true,
+  how: "the same with a group-committed O_DSYNC write before each answer",
+  absence: () => undefined,
+  start: (folder) => start(folder, [join(folder, "journal")]),
+};
+
+async function start(folder: string, words: readonly string[]): ReturnType<Target["start"]> {
+  const entry = fileURLToPath(new URL("../bare/main.js", import.meta.url));
+  const server = await startServer({
+    command: process.execPath,
+    words: [entry, ...words],
+    folder,
+    isUp: (printed) => printed.includes("listening on"),
+    upMsMax: 30_000,
+  });
+  const endpoint = /listening on (\S+)/.exec(server.printed())?.[1] ?? "";
+  return { endpoint, version: process.version, server };
+}
+
+export async function openBareClient(endpoint: string): Promise<LockClient> {
+  const client = await BareClient.open(Number(endpoint.split(":")[1]));
+  return {
+    acquire: (name) => client.acquire(name),
+    release: (grant) => client.release(grant as BareGrant), // It came from acquire.
+    close: async () => client.close(),
+  };
+}
