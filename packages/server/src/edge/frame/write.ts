@@ -1,0 +1,116 @@
+// write.ts: replies and notices to frames. Not here: when they are written (switchboard.ts).
+//   F3. Each frame is at most frameBytesMax long; what alone would be longer is answered `frame_too_large`.
+//   F4. What is large by nature travels alone, so that nothing small waits behind a frame being split.
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { HeartbeatReply, Notice, Reply, Welcome, Error as WireError } from "@forelock/protocol";
+
+/** What one connection has to say at the end of a tick. */
+export interface Outgoing {
+  readonly welcome: Welcome | undefined;
+  readonly replies: readonly Reply[];
+  readonly notices: readonly Notice[];
+  readonly heartbeats: readonly HeartbeatReply[];
+  readonly closing: WireError | undefined;
+}
+
+export const HEADER_BYTES = 4;
+const HEADER = new Uint8Array(HEADER_BYTES);
+const WELCOME = 0x0a;
+const REPLY = 0x12;
+const NOTICE = 0x1a;
+const HEARTBEAT = 0x22;
+const CLOSING = 0x2a;
+/** Of small replies or notices: about 100 KiB, far below the least frame limit that makes sense. */
+const FRAME_MESSAGES_MAX = 1_000;
+const LARGE: ReadonlySet<string> = new Set(["readFile", "readRecords", "listFiles", "listLocks", "listSessions"]);
+
+/** One for all connections of a node: its buffer grows to the largest frame and stays. */
+export class FrameWriter {
+  readonly #bytesMax: number;
+  #writer = new BinaryWriter();
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Hands each frame to `write`, in order, with room for its length in front, which is already filled in. */
+  write(outgoing: Outgoing, write: (frame: Uint8Array) => void): void {
+    const { welcome, replies, notices, heartbeats, closing } = outgoing;
+    if (welcome !== undefined)
+      write(this.#one((writer) => Welcome.encode(welcome, writer.uint32(WELCOME).fork()).join()));
+    if (replies.length > 0) this.#replies(replies, write);
+    for (let at = 0; at < notices.length; at += FRAME_MESSAGES_MAX) {
+      this.#notices(notices.slice(at, at + FRAME_MESSAGES_MAX), write);
+    }
+    for (const beat of heartbeats) {
+      write(this.#one((writer) => HeartbeatReply.encode(beat, writer.uint32(HEARTBEAT).fork()).join()));
+    }
+    if (closing !== undefined)
+      write(this.#one((writer) => WireError.encode(closing, writer.uint32(CLOSING).fork()).join()));
+  }
+
+  #replies(replies: readonly Reply[], write: (frame: Uint8Array) => void): void {
+    let start = 0;
+    for (let at = 0; at <= replies.length; at++) {
+      const isLarge = at < replies.length && LARGE.has(replies[at]?.body?.$case ?? ""); // F4
+      if (at < replies.length && !isLarge && at - start < FRAME_MESSAGES_MAX) continue;
+      if (at > start) this.#split(replies, start, at, write);
+      if (isLarge) this.#split(replies, at, at + 1, write);
+      start = isLarge ? at + 1 : at;
+    }
+  }
+
+  /** Writes replies `from` (with) to `to` (without) as one frame, or as two halves where one is too long. */
+  #split(replies: readonly Reply[], from: number, to: number, write: (frame: Uint8Array) => void): void {
+    const frame = this.#one((writer) => {
+      for (let at = from; at < to; at++) Reply.encode(replies[at]!, writer.uint32(REPLY).fork()).join(); // In range.
+    });
+    if (frame.length - HEADER_BYTES <= this.#bytesMax) {
+      write(frame);
+    } else if (to - from === 1) {
+      this.#split([tooLarge(replies[from]!.sequence, this.#bytesMax)], 0, 1, write); // F3, and in range.
+    } else {
+      const middle = (from + to) >>> 1;
+      this.#split(replies, from, middle, write);
+      this.#split(replies, middle, to, write);
+    }
+  }
+
+  #notices(notices: readonly Notice[], write: (frame: Uint8Array) => void): void {
+    const frame = this.#one((writer) => {
+      for (const notice of notices) Notice.encode(notice, writer.uint32(NOTICE).fork()).join();
+    });
+    if (frame.length - HEADER_BYTES <= this.#bytesMax || notices.length === 1) {
+      write(frame);
+    } else {
+      const middle = notices.length >>> 1;
+      this.#notices(notices.slice(0, middle), write);
+      this.#notices(notices.slice(middle), write);
+    }
+  }
+
+  #one(encode: (writer: BinaryWriter) => void): Uint8Array {
+    const writer = this.#writer.raw(HEADER);
+    try {
+      encode(writer);
+    } catch (error) {
+      this.#writer = new BinaryWriter(); // The half-written one is no use any more.
+      throw error;
+    }
+    const frame = writer.finish();
+    const bytes = frame.length - HEADER_BYTES;
+    frame[0] = bytes >>> 24;
+    frame[1] = bytes >>> 16;
+    frame[2] = bytes >>> 8;
+    frame[3] = bytes;
+    return frame;
+  }
+}
+
+function tooLarge(sequence: number, bytesMax: number): Reply {
+  const message = `The answer is above ${bytesMax} bytes; ask for less.`;
+  return {
+    sequence,
+    body: { $case: "error", value: { code: "frame_too_large", message, detailsJson: "", retryAfterMs: 0 } },
+  };
+}
