@@ -6,7 +6,8 @@
 //
 // `commit` counts the writes of the stream from 1, `index` is the block's place within its commit, `payloadBytes` the payload of
 // the whole commit; unused payload is zero. The checksum is CRC-32 of everything after it.
-//   K1. Whoever changes one byte of a written block makes it "damaged": never "whole", never "unwritten", never "torn".
+//   K1. Whoever changes one byte of a written block makes it "damaged", or "complete" if it was in a tag: never "whole", and never
+//       "unwritten" or "torn", which recovery cuts.
 //   K2. A write that a power cut stopped leaves sectors old or new. Old ones are zero or carry a smaller generation, because a
 //       segment is zeroed or of a smaller generation when its use begins. That makes a block "torn" or "unwritten".
 import { crc32 } from "node:zlib";
@@ -25,8 +26,11 @@ export const BLOCK_PAYLOAD_BYTES = FIRST_PAYLOAD_BYTES + (SECTORS - 1) * SECTOR_
 /** Generations are segment numbers: at 64 MiB each, 2^32 of them outlast any disk. */
 export const GENERATION_MAX = 0xffff_ffff;
 
-/** `torn`: some sectors written, some not. `damaged`: written whole, then changed. */
-export type BlockState = "whole" | "unwritten" | "torn" | "damaged";
+/**
+ * `torn`: some sectors written, some not. `complete`: torn by its tags, yet all of its content is there, because what stood in
+ * the missing sectors before was the same (often padding); a changed tag looks like that, too. `damaged`: written, then changed.
+ */
+export type BlockState = "whole" | "complete" | "unwritten" | "torn" | "damaged";
 
 export interface BlockHeader {
   readonly commit: number;
@@ -62,7 +66,7 @@ export function encodeCommit(
   for (let index = 0; index < blocks; index++) {
     const start = index * BLOCK_BYTES;
     scatter(into.bytes, start, payload, index * BLOCK_PAYLOAD_BYTES);
-    for (let at = start; at < start + BLOCK_BYTES; at += SECTOR_BYTES) into.view.setUint32(at, place.generation, true);
+    retag(into.view, start, start + BLOCK_BYTES, place.generation);
     setUint64(into.view, start + 8, place.commit);
     into.view.setUint32(start + 16, index, true);
     into.view.setUint32(start + 20, payload.byteLength, true);
@@ -83,7 +87,7 @@ export function judgeBlock({ bytes, view }: Bytes, start: number, generation: nu
   if (current === SECTORS) return checksumAt(bytes, start) === view.getUint32(start + 4, true) ? "whole" : "damaged";
   if (newer > 0) return "damaged"; // Nobody has written that yet.
   if (current === 0) return "unwritten";
-  return isWholeButForTags(bytes, start, generation) ? "damaged" : "torn"; // K1: a changed tag must not pass for a torn write.
+  return isWholeButForTags(bytes, start, generation) ? "complete" : "torn"; // K1: a changed tag must not pass for a torn write.
 }
 
 /** Only of a block judged whole. */
@@ -121,6 +125,11 @@ export function getUint64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }
 
+/** Gives every sector from `start` to `end` the tag that it had when its block was written. */
+export function retag(view: DataView, start: number, end: number, generation: number): void {
+  for (let at = start; at < end; at += SECTOR_BYTES) view.setUint32(at, generation, true);
+}
+
 function scatter(into: Uint8Array, start: number, payload: Uint8Array, from: number): void {
   const end = Math.min(payload.byteLength, from + BLOCK_PAYLOAD_BYTES);
   let at = start + HEADER_BYTES;
@@ -148,6 +157,6 @@ function checksumAt(bytes: Uint8Array, start: number): number {
 
 function isWholeButForTags(bytes: Uint8Array, start: number, generation: number): boolean {
   const copy = withView(bytes.slice(start, start + BLOCK_BYTES));
-  for (let at = 0; at < BLOCK_BYTES; at += SECTOR_BYTES) copy.view.setUint32(at, generation, true);
+  retag(copy.view, 0, BLOCK_BYTES, generation);
   return checksumAt(copy.bytes, 0) === copy.view.getUint32(4, true);
 }

@@ -3,6 +3,7 @@
 //   M1. Bytes written and not synced may, at a crash, be kept or lost sector by sector. A durable write counts as synced when its
 //       promise resolves, not before.
 //   M2. Creates, renames and removals not followed by a sync of their folder are undone at a crash from some point on.
+//       Folders themselves are kept.
 //   M3. After a crash files opened before it fail, and calls begun before it never take effect.
 import { SECTOR_BYTES } from "./block.ts";
 import type { Files, OpenFile, OpenMode } from "./files.ts";
@@ -37,7 +38,9 @@ export class MemoryFiles implements Files {
   readonly #pause: NonNullable<MemoryFilesOptions["pause"]>;
   #crashes = 0;
 
+  /** Has the folder "/". */
   constructor(options: MemoryFilesOptions = {}) {
+    this.#folderByPath.set("/", { current: new Map(), durable: new Map(), changes: [] });
     this.#pause = options.pause ?? (() => Promise.resolve());
   }
 

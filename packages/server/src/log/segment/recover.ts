@@ -6,7 +6,7 @@
 //   R4. A damaged newest generation is passed over, loudly, only when the older one and the log still make the whole.
 import { ForelockError } from "@forelock/protocol";
 import type { LogRecord } from "../event-log.ts";
-import { BLOCK_BYTES, headerAt, judgeBlock, withView } from "./block.ts";
+import { BLOCK_BYTES, headerAt, judgeBlock, retag, withView } from "./block.ts";
 import { type Files, type OpenFile, readFully, writeFully } from "./files.ts";
 import type { LogNotice } from "./notice.ts";
 import { TEMPORARY_NAME } from "./prepare.ts";
@@ -14,6 +14,7 @@ import {
   COMMITS_FROM,
   type CommitBatch,
   type Cursor,
+  completeCommit,
   damaged,
   judgeTail,
   readSegmentHeader,
@@ -57,6 +58,8 @@ export interface Survey {
   readonly lastCommitOffset: number | undefined;
   /** Where a torn commit ends; equals `next.offset` when there is none. */
   readonly writtenEnd: number;
+  /** Whether the last commit is complete but needs its tags written anew. */
+  readonly isHealed: boolean;
   readonly tailByPartition: Map<number, PartitionTail>;
   /** Sound generations, newest first: at most two. */
   readonly generations: readonly Generation[];
@@ -101,7 +104,11 @@ export async function repair(
   const file = await files.open(next.path, "write_durable");
   try {
     // A sync that failed may have left the last commit in the page cache only, where it reads well until the next power cut.
-    if (lastCommitOffset !== undefined) await rewrite(file, lastCommitOffset, next.offset);
+    if (lastCommitOffset !== undefined) await rewrite(file, lastCommitOffset, next);
+    if (found.isHealed) {
+      const message = `${next.path}: wrote the commit at byte ${lastCommitOffset} anew; tags of its sectors were old, its content whole.`;
+      notice({ kind: "tail_healed", message });
+    }
     if (writtenEnd > next.offset) {
       await writeFully(file, new Uint8Array(writtenEnd - next.offset), next.offset);
       const message = `${next.path}: removed ${writtenEnd - next.offset} bytes from byte ${next.offset} on, a write that a crash stopped.`;
@@ -112,9 +119,10 @@ export async function repair(
   }
 }
 
-async function rewrite(file: OpenFile, from: number, to: number): Promise<void> {
-  const bytes = new Uint8Array(to - from);
+async function rewrite(file: OpenFile, from: number, to: Cursor): Promise<void> {
+  const { bytes, view } = withView(new Uint8Array(to.offset - from));
   await readFully(file, bytes, from);
+  retag(view, 0, bytes.byteLength, to.generation);
   await writeFully(file, bytes, from);
 }
 
@@ -151,6 +159,7 @@ class StreamWalk {
   #next: Cursor | undefined;
   #writtenEnd = 0;
   #lastCommitOffset: number | undefined;
+  #isHealed = false;
   #bytesSinceSnapshot = 0;
   #previousGeneration: number | undefined;
   /** Where the stream ended; nothing of a later commit may follow. */
@@ -189,6 +198,7 @@ class StreamWalk {
       next,
       lastCommitOffset: this.#lastCommitOffset,
       writtenEnd: this.#writtenEnd,
+      isHealed: this.#isHealed,
       tailByPartition: this.#tailByPartition,
       bytesSinceSnapshot: this.#bytesSinceSnapshot,
     };
@@ -207,7 +217,7 @@ class StreamWalk {
       lastCommitOffset = batch.lastCommitOffset;
     }
     const tail = await judgeTail(file, at, bytes);
-    segment.endOffset = at.offset;
+    const completed = tail.kind === "complete" ? await completeCommit(file, at, tail.writtenEnd) : undefined;
     const isUsed = tail.writtenEnd > COMMITS_FROM;
     if (isUsed && this.#end !== undefined) {
       throw damaged(
@@ -216,12 +226,19 @@ class StreamWalk {
         `commit ${this.#end.commit} is missing, but ${path} was written later`,
       ); // R1
     }
-    if (tail.kind === "torn" || !isUsed) this.#end ??= at;
+    if (tail.kind !== "clean" || !isUsed) this.#end ??= at;
+    if (completed !== undefined) {
+      this.#fold(segment, completed);
+      at = completed.next;
+      lastCommitOffset = completed.lastCommitOffset;
+    }
+    segment.endOffset = at.offset;
     if (isUsed || this.#segments.length === 0) {
       this.#segments.push(segment);
       this.#next = at;
       this.#writtenEnd = tail.writtenEnd;
       this.#lastCommitOffset = lastCommitOffset;
+      this.#isHealed = completed !== undefined;
     } else this.#prepared.push({ generation, path, bytes });
   }
 
@@ -253,7 +270,7 @@ function gapMessage(record: LogRecord, tail: PartitionTail): string {
 }
 
 /** The oldest segment kept always has a whole commit (see `truncate`), unless it is the first ever. */
-async function firstCommitOf(file: OpenFile, { generation, path }: SegmentName): Promise<number> {
+export async function firstCommitOf(file: OpenFile, { generation, path }: SegmentName): Promise<number> {
   if (generation === 1) return 1;
   const block = withView(new Uint8Array(BLOCK_BYTES));
   await readFully(file, block.bytes, COMMITS_FROM);

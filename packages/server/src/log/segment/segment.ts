@@ -6,6 +6,7 @@ import { ForelockError } from "@forelock/protocol";
 import type { LogRecord } from "../event-log.ts";
 import {
   BLOCK_BYTES,
+  type BlockState,
   type Bytes,
   blocksFor,
   encodeCommit,
@@ -28,6 +29,7 @@ export const SEGMENT_BYTES_MIN = 2 * BLOCK_BYTES;
 /** First byte of the first commit. */
 export const COMMITS_FROM = BLOCK_BYTES;
 
+const latin1 = new TextDecoder("latin1");
 const MAGIC = "FORELOG";
 const FORMAT_VERSION = 1;
 const HEADER_PAYLOAD_BYTES = 16;
@@ -78,7 +80,7 @@ export async function readSegmentHeader(file: OpenFile, { generation, path }: Se
   }
   const payload = withView(new Uint8Array(HEADER_PAYLOAD_BYTES));
   gather(block.bytes, 0, payload.bytes, 0, HEADER_PAYLOAD_BYTES);
-  const magic = new TextDecoder("latin1").decode(payload.bytes.subarray(0, MAGIC.length));
+  const magic = latin1.decode(payload.bytes.subarray(0, MAGIC.length));
   if (magic !== MAGIC) throw damaged(path, 0, "this is no segment of a log");
   refuseNewerFormat(path, payload.bytes[MAGIC.length] ?? 0);
   const segmentBytes = getUint64(payload.view, 8);
@@ -107,6 +109,7 @@ export interface Cursor {
 }
 
 export interface CommitBatch {
+  readonly commits: number;
   readonly records: readonly LogRecord[];
   /** Byte offset of the commit that holds the record of the same index. */
   readonly offsets: readonly number[];
@@ -121,12 +124,26 @@ export interface CommitBatch {
  * @throws ForelockError `log_damaged` when a commit's blocks are sound but its records are not.
  */
 export async function* walkCommits(file: OpenFile, cursor: Cursor, end: number): AsyncGenerator<CommitBatch, void> {
+  yield* walk(file, cursor, end, isWhole);
+}
+
+/** The commit at `cursor`, which `judgeTail` found complete. */
+export async function completeCommit(file: OpenFile, cursor: Cursor, end: number): Promise<CommitBatch | undefined> {
+  for await (const batch of walk(file, cursor, end, isComplete)) return batch;
+  return undefined;
+}
+
+type Accepts = (state: BlockState) => boolean;
+const isWhole: Accepts = (state) => state === "whole";
+const isComplete: Accepts = (state) => state === "whole" || state === "complete";
+
+async function* walk(file: OpenFile, cursor: Cursor, end: number, accepts: Accepts): AsyncGenerator<CommitBatch, void> {
   const chunk = withView(new Uint8Array(Math.min(CHUNK_BYTES, Math.max(0, end - cursor.offset))));
   let at = cursor;
   while (at.offset < end) {
     const wanted = chunk.bytes.subarray(0, Math.min(chunk.bytes.byteLength, end - at.offset));
     const got = await readFully(file, wanted, at.offset);
-    const batch = parseCommits(chunk, got, at);
+    const batch = parseCommits(chunk, got, at, accepts);
     if (batch === undefined) return;
     yield batch;
     at = batch.next;
@@ -134,13 +151,13 @@ export async function* walkCommits(file: OpenFile, cursor: Cursor, end: number):
 }
 
 /** The whole commits at the start of a chunk that was read from `cursor`; `undefined` when there is none. */
-function parseCommits(chunk: Bytes, bytes: number, cursor: Cursor): CommitBatch | undefined {
+function parseCommits(chunk: Bytes, bytes: number, cursor: Cursor, accepts: Accepts): CommitBatch | undefined {
   const starts: number[] = [];
   const payloadBytes: number[] = [];
   let end = 0;
   let commit = cursor.commit;
   for (;;) {
-    const found = wholeCommitAt(chunk, end, bytes, { generation: cursor.generation, commit });
+    const found = wholeCommitAt(chunk, end, bytes, { generation: cursor.generation, commit, accepts });
     if (found === undefined) break;
     starts.push(end);
     payloadBytes.push(found);
@@ -151,6 +168,7 @@ function parseCommits(chunk: Bytes, bytes: number, cursor: Cursor): CommitBatch 
   if (lastStart === undefined) return undefined;
   const next = { ...cursor, offset: cursor.offset + end, commit };
   return {
+    commits: starts.length,
     ...decodeCommits(chunk.bytes, { starts, payloadBytes }, cursor),
     lastCommitOffset: cursor.offset + lastStart,
     next,
@@ -187,12 +205,12 @@ function wholeCommitAt(
   chunk: Bytes,
   start: number,
   end: number,
-  expected: { readonly generation: number; readonly commit: number },
+  expected: { readonly generation: number; readonly commit: number; readonly accepts: Accepts },
 ): number | undefined {
   let payloadBytes = 0;
   for (let index = 0; index < blocksFor(payloadBytes); index++) {
     const at = start + index * BLOCK_BYTES;
-    if (at + BLOCK_BYTES > end || judgeBlock(chunk, at, expected.generation) !== "whole") return undefined;
+    if (at + BLOCK_BYTES > end || !expected.accepts(judgeBlock(chunk, at, expected.generation))) return undefined;
     const header = headerAt(chunk.view, at);
     if (index === 0) payloadBytes = header.payloadBytes;
     if (header.commit !== expected.commit || header.index !== index) return undefined;
@@ -203,8 +221,11 @@ function wholeCommitAt(
 
 /** What lies behind the last whole commit. */
 export interface Tail {
-  /** Nothing was written there, or the last commit was stopped half way. */
-  readonly kind: "clean" | "torn";
+  /**
+   * Nothing was written there; or the last commit was stopped half way; or all its content is there, and only tags of sectors
+   * are old: from a crash that lost nothing that matters, or from a changed tag of an acknowledged commit. It is kept.
+   */
+  readonly kind: "clean" | "torn" | "complete";
   /** First byte behind the last block that holds anything of this generation; `cursor.offset` when clean. */
   readonly writtenEnd: number;
 }
@@ -219,6 +240,7 @@ export async function judgeTail(file: OpenFile, cursor: Cursor, segmentBytes: nu
   const chunk = withView(new Uint8Array(Math.min(CHUNK_BYTES, segmentBytes)));
   let writtenEnd = offset;
   let wholeBlocks = 0;
+  let completeBlocks = 0;
   let blocks = COMMIT_BYTES_MAX / BLOCK_BYTES;
   for (let from = offset; from < segmentBytes; from += chunk.bytes.byteLength) {
     const got = await readFully(file, chunk.bytes.subarray(0, segmentBytes - from), from);
@@ -227,13 +249,14 @@ export async function judgeTail(file: OpenFile, cursor: Cursor, segmentBytes: nu
       if (state === "unwritten") continue;
       const at = from + start;
       if (state === "damaged") throw damaged(path, at, "a block fails its checksum");
-      if (state === "whole") {
+      if (isComplete(state)) {
         const header = headerAt(chunk.view, start);
         const belongs = header.commit === cursor.commit && at === offset + header.index * BLOCK_BYTES;
         if (!belongs)
           throw damaged(path, offset, `commit ${cursor.commit} is missing, but byte ${at} was written later`);
         blocks = Math.min(blocks, blocksFor(header.payloadBytes));
-        wholeBlocks++;
+        if (isWhole(state)) wholeBlocks++;
+        else completeBlocks++;
       }
       writtenEnd = at + BLOCK_BYTES;
     }
@@ -246,6 +269,7 @@ export async function judgeTail(file: OpenFile, cursor: Cursor, segmentBytes: nu
       `commit ${cursor.commit} is inconsistent with what is written up to byte ${writtenEnd}`,
     );
   }
+  if (wholeBlocks + completeBlocks === blocks) return { kind: "complete", writtenEnd };
   return { kind: writtenEnd > offset ? "torn" : "clean", writtenEnd };
 }
 

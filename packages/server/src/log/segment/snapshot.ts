@@ -15,6 +15,7 @@ import { getUint64, setUint64, withView } from "./block.ts";
 import { type Files, type OpenFile, readFully, writeFully } from "./files.ts";
 import { damaged, refuseNewerFormat, withFile } from "./segment.ts";
 
+const latin1 = new TextDecoder("latin1");
 const MAGIC = "FORESNP";
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = 28;
@@ -163,7 +164,7 @@ class GenerationWalk {
   /** @returns the commit of the header */
   async #header(): Promise<number> {
     const header = await this.#checked(HEADER_BYTES);
-    const magic = new TextDecoder("latin1").decode(new Uint8Array(header.buffer, 0, MAGIC.length));
+    const magic = latin1.decode(new Uint8Array(header.buffer, 0, MAGIC.length));
     if (magic !== MAGIC) throw this.#damaged("this is no snapshot");
     refuseNewerFormat(this.#name.path, header.getUint8(MAGIC.length));
     if (getUint64(header, 8) !== this.#name.generation) throw this.#damaged("the file was renamed");
