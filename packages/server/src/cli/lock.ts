@@ -1,0 +1,230 @@
+// lock.ts: `forelock lock NAME -- CMD`: runs a command while a lock is held. The watch over the command stands in guard.ts.
+//   K1. The command runs only while the lock is certainly held: it is stopped before anybody else can be granted.
+//   K2. However this ends, by the command, a signal, or a failure, the lock is given back at once when the server can be told.
+//   K3. With --rollback what was done under the lock stays only when the command gave 0.
+import { ForelockError, unreachable } from "@forelock/protocol";
+import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
+import type { Context } from "./context.ts";
+import { formatDuration, parseDurationMs } from "./duration.ts";
+import { EXIT_CODES, EXIT_SIGNAL_BASE } from "./exit-codes.ts";
+import { type GuardedEnd, runGuarded } from "./guard.ts";
+import { formatCount, type ModeWord, parseCount, printable, toJson } from "./quantity.ts";
+import type { HeldLock, QueuePlace, Remote } from "./remote.ts";
+import { untilStopped } from "./stop.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface LockOptions {
+  readonly shared?: true;
+  readonly permits?: string;
+  readonly take?: string;
+  readonly wait?: string | false;
+  readonly rollback?: true;
+  readonly ttl?: string;
+  readonly killAfter?: string;
+}
+
+export function lockCommand(invocation: Invocation): ForelockCommand {
+  const command = makeCommand({
+    usage: "lock NAME -- CMD [ARG...]",
+    summary: "Run a command while holding a lock",
+    examples: [
+      "forelock lock orders/42 --wait 5s -- ./import.sh",
+      "forelock lock nightly --no-wait --rollback -- sh -c 'date | forelock append nightly'",
+    ],
+    notes: [
+      "The command finds FORELOCK_TOKEN, FORELOCK_LOCK, FORELOCK_ENDPOINT and FORELOCK_REFERENCE in its environment, and `forelock append` uses them. Signals are passed on to it. When the lock is lost it gets SIGTERM, then SIGKILL, before anybody else can be granted.",
+      "Exit codes: the command's own, or 111 busy, 112 timeout, 113 lost, 114 unavailable; `forelock help exit-codes` lists all.",
+    ],
+  })
+    .argument("<name>")
+    .argument("[command...]")
+    .addOption(option("--shared", "Share the lock with other --shared holders"))
+    .addOption(option("--permits <count>", "Use the lock as a semaphore with this limit"))
+    .addOption(option("--take <count>", "Permits to take; with --permits", { default: "1" }))
+    .addOption(option("--wait <duration>", "Wait at most this long for the lock", { default: "no limit" }))
+    .addOption(option("--no-wait", "Do not wait: exit with 111 when it is held"))
+    .addOption(option("--rollback", "Undo the command's effects in Forelock unless it gives 0"))
+    .addOption(
+      option("--kill-after <duration>", "Time between SIGTERM and SIGKILL when the lock is lost", { default: "5s" }),
+    )
+    .addOption(
+      option("--ttl <duration>", "Session time: without a sign of life the lock is freed", {
+        default: "the server's, 30s",
+      }),
+    );
+  return onRun<LockOptions>(command, invocation, async (context, options, [name = "", ...argv]) => {
+    const [program, ...args] = argv;
+    if (program === undefined) {
+      throw new UsageError("No command: put it behind --, as in `forelock lock NAME -- ./import.sh`.");
+    }
+    const plan = readLockPlan(name, options);
+    return new LockRun(context, plan).run(program, args);
+  });
+}
+
+/** The options, checked. */
+export interface LockPlan {
+  readonly name: string;
+  readonly mode: ModeWord;
+  readonly permits: number;
+  readonly take: number;
+  readonly waitMs: number | undefined;
+  readonly rollback: boolean;
+  readonly ttlMs: number | undefined;
+  readonly killAfterMs: number;
+}
+
+const PERMITS_MAX = 1_000_000;
+
+/** @throws UsageError */
+export function readLockPlan(name: string, options: LockOptions): LockPlan {
+  if (options.shared === true && options.permits !== undefined) {
+    throw new UsageError("--shared and --permits exclude each other: a lock is shared, or a semaphore.");
+  }
+  if (options.take !== undefined && options.permits === undefined) {
+    throw new UsageError(`--take is "${options.take}", but only a semaphore has permits to take: add --permits N.`);
+  }
+  if (options.rollback === true && (options.shared === true || options.permits !== undefined)) {
+    throw new UsageError("--rollback needs an exclusive lock: leave out --shared and --permits.");
+  }
+  const permits =
+    options.permits === undefined ? 0 : parseCount("--permits", options.permits, { min: 1, max: PERMITS_MAX });
+  return {
+    name,
+    mode: options.permits !== undefined ? "permit" : options.shared === true ? "shared" : "exclusive",
+    permits,
+    take: permits === 0 ? 0 : parseCount("--take", options.take ?? "1", { min: 1, max: permits }),
+    waitMs:
+      options.wait === false
+        ? 0
+        : typeof options.wait === "string"
+          ? parseDurationMs("--wait", options.wait)
+          : undefined,
+    rollback: options.rollback === true,
+    ttlMs: options.ttl === undefined ? undefined : parseDurationMs("--ttl", options.ttl),
+    killAfterMs: parseDurationMs("--kill-after", options.killAfter ?? "5s"),
+  };
+}
+
+class LockRun {
+  readonly #context: Context;
+  readonly #plan: LockPlan;
+
+  constructor(context: Context, plan: LockPlan) {
+    this.#context = context;
+    this.#plan = plan;
+  }
+
+  async run(program: string, args: readonly string[]): Promise<number> {
+    const { endpoint } = await this.#context.target();
+    return untilStopped(this.#context.io, async (stop) => {
+      await using remote = await this.#context.connect({ session: "open", ttlMs: this.#plan.ttlMs });
+      const held = await this.#acquire(remote, stop.signal);
+      stop.release(); // From here on guard.ts listens, and passes signals on.
+      return await this.#runHolding(held, { program, args, endpoint });
+    });
+  }
+
+  async #acquire(remote: Remote, signal: AbortSignal): Promise<HeldLock> {
+    const { name, mode, permits, take, waitMs, rollback } = this.#plan;
+    const held = await remote.acquire({
+      name,
+      mode,
+      permits,
+      take,
+      waitMs,
+      rollback,
+      signal,
+      onQueued: (place) => this.#say(place),
+    });
+    this.#context.err.settle();
+    this.#event("granted", { name, token: held.token, reference: held.reference });
+    return held;
+  }
+
+  #say({ position, reference }: QueuePlace): void {
+    const { json, err } = this.#context;
+    if (json) this.#event("queued", { name: this.#plan.name, position, reference });
+    else
+      err.live(
+        `forelock: waiting for ${printable(this.#plan.name)}, place ${formatCount(position)} (operation ${reference})`,
+      );
+  }
+
+  async #runHolding(
+    held: HeldLock,
+    {
+      program,
+      args,
+      endpoint,
+    }: { readonly program: string; readonly args: readonly string[]; readonly endpoint: string },
+  ): Promise<number> {
+    const { io } = this.#context;
+    const env = {
+      ...io.env,
+      FORELOCK_TOKEN: String(held.token),
+      FORELOCK_LOCK: held.name,
+      FORELOCK_ENDPOINT: endpoint,
+      FORELOCK_REFERENCE: held.reference,
+    };
+    const end = await runGuarded(io, held, {
+      spawn: { command: program, args, env },
+      killAfterMs: this.#plan.killAfterMs,
+      onLost: (reason, killInMs) => this.#sayLost(reason, killInMs),
+    });
+    return this.#giveBack(held, end, program);
+  }
+
+  #sayLost(reason: Error, killInMs: number): void {
+    const { json, err } = this.#context;
+    if (json) this.#event("lost", { name: this.#plan.name, reason: reason.message });
+    else {
+      err.live(
+        `forelock: ${printable(reason.message)} Stopping the command: SIGTERM now, SIGKILL in ${formatDuration(killInMs)}.\n`,
+      );
+    }
+  }
+
+  async #giveBack(held: HeldLock, end: GuardedEnd, program: string): Promise<number> {
+    const code = exitCodeOf(end);
+    const undo = this.#plan.rollback && (end.kind !== "exited" || code !== 0); // K3
+    try {
+      const { undone } = await held.release({ undo });
+      this.#event("released", { name: held.name, token: held.token, undo, undone });
+      if (undone > 0 && !this.#context.json)
+        await this.#context.err.line(`forelock: undone: ${formatCount(undone)} effects`);
+    } catch (error) {
+      if (end.kind === "lost") return code;
+      if (this.#plan.rollback) throw error; // Nobody has confirmed what stays: the command's 0 would say too much.
+      if (error instanceof ForelockError && (error.code === "stale_token" || error.code === "lock_lost")) throw error;
+      await this.#context.err.line(
+        `forelock: the lock could not be given back, and will expire: ${printable(String(error))}`,
+      );
+    }
+    if (end.kind === "failed") {
+      const reason =
+        code === EXIT_CODES.not_found.code ? "was not found" : `cannot be run (${end.error.code ?? end.error.message})`;
+      await this.#context.err.line(`forelock: the command "${printable(program)}" ${reason}.`);
+    }
+    return code;
+  }
+
+  #event(event: string, facts: Readonly<Record<string, unknown>>): void {
+    if (this.#context.json) this.#context.io.stderr.write(`${toJson({ event, ...facts })}\n`); // stdout is the command's.
+  }
+}
+
+function exitCodeOf(end: GuardedEnd): number {
+  switch (end.kind) {
+    case "exited":
+      return end.code;
+    case "killed":
+      return EXIT_SIGNAL_BASE + end.signalNumber;
+    case "lost":
+      return EXIT_CODES.lost.code;
+    case "failed":
+      return end.error.code === "ENOENT" ? EXIT_CODES.not_found.code : EXIT_CODES.not_executable.code;
+    default:
+      return unreachable(end);
+  }
+}

@@ -1,0 +1,137 @@
+// remote.ts: what the commands need from a server. client-remote.ts implements it with @forelock/client; tests with a fake.
+//   R1. Nothing waits for ever on a server that does not answer: reads and releases fail `unavailable` after a bounded time.
+//   R2. A request that is sent again keeps its request id, so nothing is done twice.
+import type {
+  AcquireReply,
+  AppendReply,
+  Event,
+  ForceReleaseReply,
+  ListFilesReply,
+  ListLocksReply,
+  ListSessionsReply,
+  ReadFileReply,
+  ReadRecordsReply,
+  ReleaseReply,
+  StatusReply,
+  WhyReply,
+} from "@forelock/protocol";
+import type { ModeWord } from "./quantity.ts";
+
+/** Where the server is and who we are. */
+export interface Target {
+  /** `host:port`. */
+  readonly endpoint: string;
+  /** Bearer token. */
+  readonly token: string | undefined;
+  readonly tls: TargetTls | undefined;
+  /** How long to try to connect. */
+  readonly connectMs: number;
+  /** For people who list sessions: program and host. */
+  readonly client: string;
+}
+
+/** PEM text. An empty object: TLS with the authorities that Node trusts. */
+export interface TargetTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface AcquireWish {
+  readonly name: string;
+  readonly mode: ModeWord;
+  /** Limit of the semaphore and how much of it is taken; 0 and 0 unless the mode is `permit`. */
+  readonly permits: number;
+  readonly take: number;
+  /** Undefined: wait without a limit. 0: try. */
+  readonly waitMs: number | undefined;
+  readonly rollback: boolean;
+  /** Withdraws the wait. */
+  readonly signal: AbortSignal | undefined;
+  /** Called when queued, and again when the place changed. */
+  readonly onQueued: ((place: QueuePlace) => void) | undefined;
+}
+
+export interface QueuePlace {
+  /** 1: next. */
+  readonly position: number;
+  readonly reference: string;
+}
+
+/** A grant of our own session. */
+export interface HeldLock {
+  readonly name: string;
+  readonly token: bigint;
+  readonly reference: string;
+  /** Aborts when the grant is lost, or can no longer be proved to be held; its reason is a ForelockError. */
+  readonly signal: AbortSignal;
+  /** For how much longer it is certain that nobody else is granted, without another answered heartbeat; 0 when lost. */
+  safeMs(): number;
+  release(options: { readonly undo: boolean }): Promise<ReleaseReply>;
+}
+
+export interface AppendWish {
+  readonly file: string;
+  /** At most APPEND_BYTES_MAX. */
+  readonly bytes: Uint8Array;
+  readonly token: bigint;
+  /** The guarding element. */
+  readonly element: string;
+}
+
+export const APPEND_BYTES_MAX = 196_608;
+
+export interface ListWish {
+  readonly prefix: string;
+  /** Names after this one; "" from the start. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+/** A connection to one server. Its session, if it has one, is closed with it, and its grants are released. */
+export interface Remote extends AsyncDisposable {
+  acquire(wish: AcquireWish): Promise<HeldLock>;
+  append(wish: AppendWish): Promise<AppendReply>;
+  status(): Promise<StatusReply>;
+  listLocks(wish: ListWish & { readonly stuck: boolean }): Promise<ListLocksReply>;
+  listFiles(wish: ListWish): Promise<ListFilesReply>;
+  listSessions(wish: { readonly after: string; readonly limit: number }): Promise<ListSessionsReply>;
+  why(name: string): Promise<WhyReply>;
+  forceRelease(wish: {
+    readonly name: string;
+    readonly token: bigint;
+    readonly reason: string;
+  }): Promise<ForceReleaseReply>;
+  /** @param version of the read that this one continues, 0 for the first */
+  readFile(wish: { readonly file: string; readonly offset: number; readonly version: number }): Promise<ReadFileReply>;
+  readRecords(wish: {
+    readonly file: string;
+    readonly index: number;
+    readonly version: number;
+  }): Promise<ReadRecordsReply>;
+  /** @param waitMs answer when it ended, or after this long; 0 at once */
+  getOperation(reference: string, waitMs: number): Promise<AcquireReply>;
+  /** @returns false when it had ended before */
+  cancelOperation(reference: string): Promise<boolean>;
+  watch(pattern: string, signal: AbortSignal): AsyncIterable<Event>;
+}
+
+/** `none`: reads and operator commands only, nothing to heartbeat. */
+export type RemoteOptions =
+  | { readonly session: "none" }
+  | { readonly session: "open" /** Undefined: the server's default. */; readonly ttlMs: number | undefined };
+
+/** No server answered at the address within the time for connecting. The message names the address and the next step. */
+export class ServerUnreachable extends Error {
+  override readonly name = "ServerUnreachable";
+
+  constructor(endpoint: string, why: string) {
+    super(
+      `No Forelock server answers at ${endpoint} (${why}). ` +
+        "Start one with `npm start` or `forelock serve`, or name another with --endpoint HOST:PORT.",
+    );
+  }
+}
+
+/** @throws ServerUnreachable when nothing answers within `target.connectMs`; ForelockError `unauthenticated`, ... */
+export type ConnectRemote = (target: Target, options: RemoteOptions) => Promise<Remote>;

@@ -1,0 +1,56 @@
+// watch.ts: `forelock watch PATTERN`: what happens to locks and files, as it becomes durable.
+import type { Event } from "@forelock/protocol";
+import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
+import type { Palette } from "./palette.ts";
+import { formatCount, parseCount, printable } from "./quantity.ts";
+import { untilStopped } from "./stop.ts";
+
+interface WatchOptions {
+  readonly count?: string;
+}
+
+export function watchCommand(invocation: Invocation): ForelockCommand {
+  const command = makeCommand({
+    usage: "watch PATTERN",
+    summary: "Print events as they happen: queued, granted, released, expired, forced, appended, undone",
+    examples: ["forelock watch 'orders/*'", "forelock watch '*' --json --count 100"],
+    notes: ["PATTERN is a name, or a prefix when it ends in *; quote it, or the shell expands it. Ends with Ctrl-C."],
+  })
+    .argument("<pattern>")
+    .addOption(option("--count <events>", "End after this many events", { default: "no limit" }));
+  return onRun<WatchOptions>(command, invocation, async (context, options, [pattern = ""]) => {
+    const countMax =
+      options.count === undefined
+        ? Number.POSITIVE_INFINITY
+        : parseCount("--count", options.count, { min: 1, max: Number.MAX_SAFE_INTEGER });
+    return untilStopped(context.io, async ({ signal }) => {
+      await using remote = await context.connect({ session: "none" });
+      let count = 0;
+      for await (const event of remote.watch(pattern, signal)) {
+        if (context.json) await context.printJson(event);
+        else await context.out.line(eventLine(event, context.io.clock.wallMs(), context.out.palette));
+        count += 1;
+        if (count >= countMax) break;
+      }
+      return 0;
+    });
+  });
+}
+
+const KIND_WIDTH = "released".length;
+
+export function eventLine(event: Event, wallMs: number, palette: Palette): string {
+  const time = palette.dim(new Date(wallMs).toISOString().slice(11, 23));
+  if (event.missed > 0)
+    return `${time}  ${palette.warning(`${formatCount(event.missed)} events were left out: we read too slowly`)}`;
+  const token = event.token === 0n ? "" : `  token ${event.token}`;
+  const session = event.session === "" ? "" : palette.dim(`  session ${printable(event.session)}`);
+  const reason = event.reason === "" ? "" : `  (${printable(event.reason)})`;
+  return `${time}  ${kindText(event.kind, palette)}  ${printable(event.name)}${token}${session}${reason}`;
+}
+
+function kindText(kind: string, palette: Palette): string {
+  const text = printable(kind).padEnd(KIND_WIDTH);
+  if (kind === "granted") return palette.good(text);
+  return kind === "expired" || kind === "forced" || kind === "undone" ? palette.warning(text) : text;
+}
