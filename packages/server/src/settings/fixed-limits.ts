@@ -1,0 +1,27 @@
+// fixed-limits.ts: limits that no setting changes, because formats or clients rely on them: for docs/limits.md. The parts that
+// enforce them hold the constants; pages.test.ts compares what it can.
+
+export interface FixedLimit {
+  readonly what: string;
+  readonly limit: string;
+  /** As `atLimit` of a setting. */
+  readonly atLimit: string;
+}
+
+export const FIXED_LIMITS: readonly FixedLimit[] = [
+  { what: "Length of a name", limit: "1 to 512 bytes of NFC UTF-8", atLimit: "`bad_name`" },
+  { what: "Depth of a name with a tag", limit: "16 parts", atLimit: "`bad_name`" },
+  { what: "One append", limit: "196,608 bytes", atLimit: "`frame_too_large`; clients split or refuse." },
+  { what: "Effects under one undoable grant", limit: "10,000", atLimit: "`effects_full`" },
+  { what: "Permits of a semaphore", limit: "1 to 1,000,000", atLimit: "`bad_argument`" },
+  { what: "Priority of a waiter", limit: "0 to 9", atLimit: "`bad_argument`" },
+  { what: "Shortest ttl of a session", limit: "1,000 ms", atLimit: "`bad_argument`" },
+  { what: "One record of the log", limit: "1,048,576 bytes", atLimit: "A larger turn is split." },
+  { what: "Files expanded from the setting `files`", limit: "100,000", atLimit: "`bad_setting`" },
+  {
+    what: "File contents kept open",
+    limit: "64 files, two descriptors each",
+    atLimit: "The least recently used is closed.",
+  },
+  { what: "Operations on file contents in flight", limit: "2", atLimit: "The others wait." },
+];
