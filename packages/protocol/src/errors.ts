@@ -357,11 +357,14 @@ export class ForelockError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>> | undefined;
   readonly retryAfterMs: number | undefined;
+  /** The message without code and hint: what goes over the wire, where the receiver's table adds them. */
+  readonly plainMessage: string;
 
   /** @param message what went wrong, naming field, value and range; the hint of the table is added. */
   constructor(code: ErrorCode, message: string, options?: ForelockErrorOptions) {
     super(`[${code}] ${message} ${ERRORS[code].hint}`, options);
     this.code = code;
+    this.plainMessage = message;
     this.details = options?.details;
     this.retryAfterMs = options?.retryAfterMs;
   }

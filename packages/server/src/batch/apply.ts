@@ -40,6 +40,12 @@ export function applyBatch(state: PartitionState, event: BatchEvent, observer: O
       addBatch(state, 1, batch);
       return;
     }
+    case "batch_cancelled": {
+      const { operation } = batchOf(state, event.batch);
+      finish(state, operation, { kind: "refused", code: "cancelled", message: "It was cancelled." }, observer);
+      remember(state, sessionOf(state, event.request.session), event.request, { kind: "cancelled", cancelled: true });
+      return;
+    }
     case "batch_granted": {
       const batch = batchOf(state, event.batch);
       removeBatch(state, batch);

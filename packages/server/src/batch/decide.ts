@@ -21,7 +21,8 @@ export function decideBatch(state: PartitionState, command: BatchCommand, limits
       return state.parts.has(command.part) ? only({ kind: "part_abandoned", part: command.part }) : NOTHING;
     case "confirm_batch": {
       const batch = state.batches.get(command.batch);
-      if (batch === undefined || batch.operation.outcome !== undefined) return refuse("cancelled", "The batch has ended.");
+      if (batch === undefined || batch.operation.outcome !== undefined)
+        return refuse("cancelled", "The batch has ended.");
       return batch.stage === "confirming" ? NOTHING : only({ kind: "batch_confirming", batch: command.batch });
     }
     case "grant_batch": {
@@ -38,20 +39,43 @@ export function decideBatch(state: PartitionState, command: BatchCommand, limits
 
 const only = (event: PartitionEvent): Decision => ({ events: [event], refusal: undefined });
 
-function reserve(state: PartitionState, command: BatchCommand & { readonly kind: "reserve_part" }, limits: PartitionLimits): Decision {
+function reserve(
+  state: PartitionState,
+  command: BatchCommand & { readonly kind: "reserve_part" },
+  limits: PartitionLimits,
+): Decision {
   if (state.parts.has(command.part)) return NOTHING; // M3
   const registered = register(state, command.session, limits);
   if (registered.kind === "refused") return registered.decision;
   const { element } = command;
   const known = state.elements.get(element.name);
   if (known !== undefined && known.taken > 0 && element.limit !== 0 && known.limit !== element.limit) {
-    return refuse("limit_mismatch", `${element.name} is in use with ${known.limit} permits; the request says permits = ${element.limit}.`);
+    return refuse(
+      "limit_mismatch",
+      `${element.name} is in use with ${known.limit} permits; the request says permits = ${element.limit}.`,
+    );
   }
   if ((known?.waiting ?? 0) >= limits.waitersMax) {
-    return refuse("queue_full", `${element.name} has ${known?.waiting ?? 0} waiters; it may have ${limits.waitersMax}.`);
+    return refuse(
+      "queue_full",
+      `${element.name} has ${known?.waiting ?? 0} waiters; it may have ${limits.waitersMax}.`,
+    );
   }
-  const request: EventRequest = { session: registered.number, sequence: 0, requestId: command.part, keepMs: 0, digest: 0 };
-  const terms = { request, parts: [element], rollback: command.rollback, actor: command.actor, reserve: true, upgradeOf: 0n };
+  const request: EventRequest = {
+    session: registered.number,
+    sequence: 0,
+    requestId: command.part,
+    keepMs: 0,
+    digest: 0,
+  };
+  const terms = {
+    request,
+    parts: [element],
+    rollback: command.rollback,
+    actor: command.actor,
+    reserve: true,
+    upgradeOf: 0n,
+  };
   const arrivalMs = state.clockMs;
   const event: PartitionEvent = isFree(state, [element], { arrivalMs, id: state.nextWait })
     ? { kind: "granted", ...terms }

@@ -1,11 +1,12 @@
 // decide.ts (file): who may append. Not here: contents (bulk/), undo (apply.ts).
 //   F3. An append needs the current token of the exclusive grant of the file's guarding element, from any session of its principal.
 //   F4. The first append fixes the guarding element: two guards could undo each other's work.
+
+import { currentGrant } from "../lock/acquire.ts";
+import { EXCLUSIVE, MODE_NAMES } from "../lock/mode.ts";
 import type { Decision, PartitionLimits, SessionCommand } from "../partition/commands.ts";
 import type { EventRequest } from "../partition/events.ts";
 import type { PartitionState } from "../partition/state.ts";
-import { currentGrant } from "../lock/acquire.ts";
-import { EXCLUSIVE, MODE_NAMES } from "../lock/mode.ts";
 import { NOTHING, refuse } from "../session/decide.ts";
 
 export function decideAppend(
@@ -15,7 +16,8 @@ export function decideAppend(
   limits: PartitionLimits,
 ): Decision {
   const file = state.files.get(command.file);
-  if (file === undefined && limits.fileCreate === "listed") return refuse("no_such_file", `There is no file ${command.file}.`);
+  if (file === undefined && limits.fileCreate === "listed")
+    return refuse("no_such_file", `There is no file ${command.file}.`);
   if (file === undefined && state.files.size >= limits.filesMax) {
     return refuse("files_full", `The partition has ${state.files.size} files; it may have ${limits.filesMax}.`);
   }
@@ -27,7 +29,10 @@ export function decideAppend(
     return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.element}.`); // F3
   }
   if (grant.mode !== EXCLUSIVE) {
-    return refuse("guard_required", `The grant of ${command.element} is ${MODE_NAMES[grant.mode]}; an append needs an exclusive one.`);
+    return refuse(
+      "guard_required",
+      `The grant of ${command.element} is ${MODE_NAMES[grant.mode]}; an append needs an exclusive one.`,
+    );
   }
   const length = (file?.length ?? 0) + command.bytes.length;
   if (length > limits.fileBytesMax) {

@@ -22,7 +22,12 @@ type Upgrade = SessionCommand & { readonly kind: "upgrade" };
 /** Comes before everyone who waits: an upgrade can only be granted while its shared grant is held. */
 const FIRST_OF_ALL_MS = -1e15;
 
-export function decideAcquire(state: PartitionState, command: Acquire, request: EventRequest, limits: PartitionLimits): Decision {
+export function decideAcquire(
+  state: PartitionState,
+  command: Acquire,
+  request: EventRequest,
+  limits: PartitionLimits,
+): Decision {
   const { parts } = command;
   if (command.reenter !== 0n) return reenter(state, command, request);
   const session = state.sessionByNumber.get(request.session);
@@ -50,14 +55,20 @@ export function decideAcquire(state: PartitionState, command: Acquire, request: 
   const terms = { request, parts, rollback: command.rollback, actor: command.actor, reserve: false, upgradeOf: 0n };
   if (isFree(state, parts, arrival)) return { events: [{ kind: "granted", ...terms }], refusal: undefined };
   if (command.waitMs === 0) {
-    return refuse("busy", `${parts[0]?.name ?? ""} is held or queued for.`, { details: { holders: holdersForDetails(state, parts) } });
+    return refuse("busy", `${parts[0]?.name ?? ""} is held or queued for.`, {
+      details: { holders: holdersForDetails(state, parts) },
+    });
   }
   const full = fullQueue(state, parts, limits);
   if (full !== undefined) {
-    return refuse("queue_full", `${full.name} has ${full.waiting} waiters; it may have ${limits.waitersMax}.`, { retryAfterMs: 1_000 });
+    return refuse("queue_full", `${full.name} has ${full.waiting} waiters; it may have ${limits.waitersMax}.`, {
+      retryAfterMs: 1_000,
+    });
   }
   return {
-    events: [{ kind: "queued", ...terms, arrivalMs: arrival.arrivalMs, waitMs: command.waitMs, priority: command.priority }],
+    events: [
+      { kind: "queued", ...terms, arrivalMs: arrival.arrivalMs, waitMs: command.waitMs, priority: command.priority },
+    ],
     refusal: undefined,
   };
 }
@@ -85,7 +96,10 @@ function reenter(state: PartitionState, command: Acquire, request: EventRequest)
     return refuse("stale_token", `reenter = ${command.reenter} is not a current grant of ${name} in this session.`);
   }
   if (grant.mode !== command.parts[0]?.mode) {
-    return refuse("bad_argument", `mode: the grant to re-enter is ${MODE_NAMES[grant.mode]}; use the same mode, or upgrade it.`);
+    return refuse(
+      "bad_argument",
+      `mode: the grant to re-enter is ${MODE_NAMES[grant.mode]}; use the same mode, or upgrade it.`,
+    );
   }
   return { events: [{ kind: "reentered", request, name, token: command.reenter }], refusal: undefined };
 }
@@ -100,7 +114,8 @@ export function currentGrant(state: PartitionState, name: string, token: Fencing
 /** Elements of one request must not lie in each other's path, or it would wait for itself. */
 function refuseOverlap(parts: readonly CommandPart[]): Decision | undefined {
   const names = new Set(parts.map((part) => part.name));
-  if (names.size < parts.length) return refuse("bad_argument", "elements: a name stands there twice; each must be named once.");
+  if (names.size < parts.length)
+    return refuse("bad_argument", "elements: a name stands there twice; each must be named once.");
   for (const part of parts) {
     const inside = ancestorsOf(part.name).find((ancestor) => names.has(ancestor));
     if (inside !== undefined) {
@@ -128,20 +143,34 @@ export function decideUpgrade(state: PartitionState, command: Upgrade, request: 
   if (grant.mode !== SHARED) {
     return refuse("bad_argument", `token: only a shared grant can be upgraded; this one is ${MODE_NAMES[grant.mode]}.`);
   }
-  if (grant.entries > 1) return refuse("bad_argument", "token: the grant was re-entered; release the inner entries before an upgrade.");
+  if (grant.entries > 1)
+    return refuse("bad_argument", "token: the grant was re-entered; release the inner entries before an upgrade.");
   const { element } = grant;
   const rival = element.lanes?.[EXCLUSIVE]?.first()?.upgradeOf;
   if (rival !== undefined) {
-    return refuse("deadlock", `Another shared holder of ${command.name} waits to upgrade: each would wait for the other.`, {
-      details: { cycle: [grant.session.id, rival.session.id] },
-    });
+    return refuse(
+      "deadlock",
+      `Another shared holder of ${command.name} waits to upgrade: each would wait for the other.`,
+      {
+        details: { cycle: [grant.session.id, rival.session.id] },
+      },
+    );
   }
   const part = { name: command.name, mode: EXCLUSIVE, take: 1, limit: 0 } as const;
-  const terms = { request, parts: [part], rollback: grant.rollback, actor: grant.actor, reserve: false, upgradeOf: grant.token };
+  const terms = {
+    request,
+    parts: [part],
+    rollback: grant.rollback,
+    actor: grant.actor,
+    reserve: false,
+    upgradeOf: grant.token,
+  };
   const isAlone = fits(element, part, grant) && element.ancestors.every((ancestor) => fitsBelow(ancestor, EXCLUSIVE));
   if (isAlone) return { events: [{ kind: "granted", ...terms }], refusal: undefined };
   if (command.waitMs === 0) {
-    return refuse("busy", `${command.name} has other holders.`, { details: { holders: holdersForDetails(state, [part]) } });
+    return refuse("busy", `${command.name} has other holders.`, {
+      details: { holders: holdersForDetails(state, [part]) },
+    });
   }
   return {
     events: [{ kind: "queued", ...terms, arrivalMs: FIRST_OF_ALL_MS, waitMs: command.waitMs, priority: 0 }],
@@ -167,7 +196,10 @@ export function blockersOf(state: PartitionState, names: readonly string[]): rea
   return blockers;
 }
 
-function holdersForDetails(state: PartitionState, parts: readonly CommandPart[]): readonly Readonly<Record<string, unknown>>[] {
+function holdersForDetails(
+  state: PartitionState,
+  parts: readonly CommandPart[],
+): readonly Readonly<Record<string, unknown>>[] {
   return blockersOf(
     state,
     parts.map((part) => part.name),

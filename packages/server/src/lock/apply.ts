@@ -52,7 +52,10 @@ export function applyLock(state: PartitionState, event: LockEvent, observer: Obs
       const grant = grantOf(state, event.name, event.token);
       commitEffects(state, grant);
       changeGrant(state, grant, { mode: SHARED, token: grant.token, reserved: false }, observer);
-      remember(state, sessionOf(state, event.request.session), event.request, { kind: "downgraded", token: grant.token });
+      remember(state, sessionOf(state, event.request.session), event.request, {
+        kind: "downgraded",
+        token: grant.token,
+      });
       return;
     }
     case "forced": {
@@ -216,7 +219,12 @@ function endUpgrade(state: PartitionState, grant: Grant, observer: Observer): vo
   if (grant.mode !== SHARED) return;
   for (const wait of grant.session.waits) {
     if (wait.upgradeOf !== grant) continue;
-    endWait(state, wait, { code: "lock_lost", message: "The shared grant that was to be upgraded has ended." }, observer);
+    endWait(
+      state,
+      wait,
+      { code: "lock_lost", message: "The shared grant that was to be upgraded has ended." },
+      observer,
+    );
     return;
   }
 }

@@ -34,17 +34,24 @@ export function decideDowngrade(
     return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.name} in this session.`);
   }
   if (grant.mode !== EXCLUSIVE) {
-    return refuse("bad_argument", `token: only an exclusive grant can be downgraded; this one is ${MODE_NAMES[grant.mode]}.`);
+    return refuse(
+      "bad_argument",
+      `token: only an exclusive grant can be downgraded; this one is ${MODE_NAMES[grant.mode]}.`,
+    );
   }
   return { events: [{ kind: "downgraded", request, name: command.name, token: command.token }], refusal: undefined };
 }
 
-export function decideForce(state: PartitionState, command: OwnerCommand & { readonly kind: "force_release" }): Decision {
+export function decideForce(
+  state: PartitionState,
+  command: OwnerCommand & { readonly kind: "force_release" },
+): Decision {
   const element = state.elements.get(command.name);
   const grants = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
   if (grants.length === 0) return refuse("not_held", `Nobody holds ${command.name}.`);
   const chosen = command.token === 0n ? grants : grants.filter((grant) => grant.token === command.token);
-  if (chosen.length === 0) return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.name}.`);
+  if (chosen.length === 0)
+    return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.name}.`);
   const force = (grant: Grant): PartitionEvent => ({
     kind: "forced",
     name: command.name,
@@ -62,6 +69,12 @@ export function decideCancel(
 ): Decision {
   const operation = findTarget(state, command.target);
   if (operation === undefined) return refuse("operation_unknown", "No such operation is remembered.");
+  if (operation.outcome === undefined && operation.wait === undefined) {
+    for (const batch of state.batches.values()) {
+      if (batch.operation === operation)
+        return { events: [{ kind: "batch_cancelled", request, batch: batch.id }], refusal: undefined };
+    }
+  }
   if (operation.wait === undefined) return NOTHING; // It had ended: the answer says so, and nothing changes.
   return { events: [{ kind: "cancelled", request, wait: operation.wait.id }], refusal: undefined };
 }

@@ -51,6 +51,7 @@ export function apply(state: PartitionState, event: PartitionEvent, observer: Ob
       return;
     case "batch_opened":
     case "batch_confirming":
+    case "batch_cancelled":
     case "batch_granted":
     case "batch_ended":
     case "part_confirmed":

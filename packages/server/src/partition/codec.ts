@@ -36,6 +36,7 @@ const KIND = {
   batch_ended: 51,
   part_confirmed: 52,
   part_abandoned: 53,
+  batch_cancelled: 54,
 } as const satisfies Record<PartitionEvent["kind"] | "granted_plain", number>;
 
 const ENDS: readonly SessionEnd[] = ["expired", "closed", "forced"];
@@ -155,6 +156,10 @@ export function encodeEvent(out: ByteWriter, event: PartitionEvent): void {
     case "batch_confirming":
       out.number(event.batch);
       return;
+    case "batch_cancelled":
+      writeRequest(out, event.request);
+      out.number(event.batch);
+      return;
     case "batch_granted":
       out.number(event.batch);
       writeList(out, event.grants, (grant) => {
@@ -270,7 +275,15 @@ function decodeEvent(reader: ByteReader): PartitionEvent {
       const element = reader.text();
       const token = reader.token();
       const checksum = reader.number();
-      return { kind: "appended", request, file, element: element === "" ? file : element, token, checksum, bytes: reader.bytes() };
+      return {
+        kind: "appended",
+        request,
+        file,
+        element: element === "" ? file : element,
+        token,
+        checksum,
+        bytes: reader.bytes(),
+      };
     }
     case KIND.noted:
       return { kind: "noted", request: readRequest(reader), code: readCode(reader), message: reader.text() };
@@ -287,6 +300,8 @@ function decodeEvent(reader: ByteReader): PartitionEvent {
       };
     case KIND.batch_confirming:
       return { kind: "batch_confirming", batch: reader.number() };
+    case KIND.batch_cancelled:
+      return { kind: "batch_cancelled", request: readRequest(reader), batch: reader.number() };
     case KIND.batch_granted:
       return {
         kind: "batch_granted",
@@ -307,7 +322,12 @@ function decodeEvent(reader: ByteReader): PartitionEvent {
 function isPlain(event: PartitionEvent & { readonly kind: "granted" }): boolean {
   const part = event.parts[0];
   return (
-    event.parts.length === 1 && part?.mode === 0 && !event.rollback && !event.reserve && event.actor === "" && event.upgradeOf === 0n
+    event.parts.length === 1 &&
+    part?.mode === 0 &&
+    !event.rollback &&
+    !event.reserve &&
+    event.actor === "" &&
+    event.upgradeOf === 0n
   );
 }
 

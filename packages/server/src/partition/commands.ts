@@ -70,7 +70,12 @@ export type SessionCommand =
       readonly token: FencingToken;
       readonly undo: boolean;
     }
-  | { readonly kind: "cancel"; readonly session: SessionIdentity; readonly request: RequestId; readonly target: OperationTarget }
+  | {
+      readonly kind: "cancel";
+      readonly session: SessionIdentity;
+      readonly request: RequestId;
+      readonly target: OperationTarget;
+    }
   | {
       readonly kind: "append";
       readonly session: SessionIdentity;
@@ -127,9 +132,20 @@ export type OwnerCommand =
   /** Not heard for `silentMs` of the owner's clock. */
   | { readonly kind: "session_silent"; readonly sessionId: string; readonly silentMs: number }
   | { readonly kind: "end_session"; readonly sessionId: string; readonly why: SessionEnd; readonly reason: string }
-  | { readonly kind: "acknowledge"; readonly sessionId: string; readonly below: number; readonly settled: readonly number[] }
+  | {
+      readonly kind: "acknowledge";
+      readonly sessionId: string;
+      readonly below: number;
+      readonly settled: readonly number[];
+    }
   | { readonly kind: "create_file"; readonly name: string }
-  | { readonly kind: "force_release"; readonly name: string; readonly token: FencingToken; readonly by: string; readonly reason: string }
+  | {
+      readonly kind: "force_release";
+      readonly name: string;
+      readonly token: FencingToken;
+      readonly by: string;
+      readonly reason: string;
+    }
   /** A cycle of waiters was seen twice, and this one is the cheapest to refuse: if it still waits. */
   | { readonly kind: "break_deadlock"; readonly wait: number; readonly message: string };
 

@@ -46,7 +46,11 @@ export class DeadlineHeap {
   /** Entries due at `nowMs`, soonest first, at most `max`. They stay until they are no longer true. */
   due(nowMs: number, max: number): readonly Deadline[] {
     const due: Deadline[] = [];
-    for (let entry = this.first(); entry !== undefined && entry.atMs <= nowMs && due.length < max; entry = this.first()) {
+    for (
+      let entry = this.first();
+      entry !== undefined && entry.atMs <= nowMs && due.length < max;
+      entry = this.first()
+    ) {
       due.push(entry);
       this.#removeFirst();
     }

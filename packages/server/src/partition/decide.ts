@@ -62,7 +62,10 @@ function decideOperation(state: PartitionState, command: SessionCommand, limits:
   const known = findOperation(state, state.sessions.get(command.session.id), command.session.principal, request);
   if (known !== undefined) {
     if (known.digest === request.digest) return NOTHING; // D1
-    return refuse("request_id_reused", `Request ${request.requestId || request.sequence} was made before with other arguments.`);
+    return refuse(
+      "request_id_reused",
+      `Request ${request.requestId || request.sequence} was made before with other arguments.`,
+    );
   }
   const registered = register(state, command.session, limits);
   if (registered.kind === "refused") return registered.decision;
@@ -110,20 +113,34 @@ function refuseRequest(
   if (request.requestId !== "") {
     const kept = state.keptByPrincipal.get(command.session.principal) ?? 0;
     if (kept < limits.keptMax * factor) return undefined;
-    return refuse("operations_full", `${kept} operations are kept for this principal; ${limits.keptMax} may be.`, { retryAfterMs: 1_000 });
+    return refuse("operations_full", `${kept} operations are kept for this principal; ${limits.keptMax} may be.`, {
+      retryAfterMs: 1_000,
+    });
   }
   if (session === undefined) return undefined;
   if (request.sequence < session.lowest) {
-    return refuse("request_forgotten", `sequence = ${request.sequence} is below ${session.lowest}, the lowest that is remembered.`); // D2
+    return refuse(
+      "request_forgotten",
+      `sequence = ${request.sequence} is below ${session.lowest}, the lowest that is remembered.`,
+    ); // D2
   }
   const remembered = session.done.size + session.queued.size;
   if (remembered < limits.unansweredMax * factor) return undefined;
-  return refuse("operations_full", `The session has ${remembered} unanswered operations; it may have ${limits.unansweredMax}.`, {
-    retryAfterMs: 1_000,
-  });
+  return refuse(
+    "operations_full",
+    `The session has ${remembered} unanswered operations; it may have ${limits.unansweredMax}.`,
+    {
+      retryAfterMs: 1_000,
+    },
+  );
 }
 
-function decideNew(state: PartitionState, command: SessionCommand, request: EventRequest, limits: PartitionLimits): Decision {
+function decideNew(
+  state: PartitionState,
+  command: SessionCommand,
+  request: EventRequest,
+  limits: PartitionLimits,
+): Decision {
   switch (command.kind) {
     case "acquire":
       return decideAcquire(state, command, request, limits);
@@ -161,7 +178,12 @@ function decideTick(state: PartitionState, limits: PartitionLimits): Decision {
   const forgotten: string[] = [];
   for (const due of state.deadlines.due(state.clockMs, limits.dueMax)) {
     if (due.kind === "wait") {
-      events.push({ kind: "wait_ended", wait: due.wait.id, code: "timeout", message: "The wait was not granted in time." });
+      events.push({
+        kind: "wait_ended",
+        wait: due.wait.id,
+        code: "timeout",
+        message: "The wait was not granted in time.",
+      });
     } else if (due.kind === "kept") forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
     // A batch that is due is ended by its coordinator, which must give its parts up first.
   }

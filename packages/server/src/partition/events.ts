@@ -39,7 +39,12 @@ export type SessionEvent =
   | { readonly kind: "session_heard"; readonly session: number }
   | { readonly kind: "session_ended"; readonly session: number; readonly why: SessionEnd; readonly reason: string }
   /** Results below `below`, and of the `settled` queued ones, are forgotten. */
-  | { readonly kind: "acknowledged"; readonly session: number; readonly below: number; readonly settled: readonly number[] }
+  | {
+      readonly kind: "acknowledged";
+      readonly session: number;
+      readonly below: number;
+      readonly settled: readonly number[];
+    }
   | { readonly kind: "tombstones_dropped"; readonly ids: readonly string[] };
 
 export type SessionEnd = "expired" | "closed" | "forced";
@@ -80,7 +85,13 @@ export type LockEvent =
       readonly undo: boolean;
     }
   | { readonly kind: "downgraded"; readonly request: EventRequest; readonly name: string; readonly token: FencingToken }
-  | { readonly kind: "forced"; readonly name: string; readonly token: FencingToken; readonly by: string; readonly reason: string }
+  | {
+      readonly kind: "forced";
+      readonly name: string;
+      readonly token: FencingToken;
+      readonly by: string;
+      readonly reason: string;
+    }
   | { readonly kind: "cancelled"; readonly request: EventRequest; readonly wait: number };
 
 export type FileEvent =
@@ -111,8 +122,14 @@ export type BatchEvent =
       readonly actor: string;
     }
   | { readonly kind: "batch_confirming"; readonly batch: number }
-  | { readonly kind: "batch_granted"; readonly batch: number; readonly grants: readonly { readonly name: string; readonly token: FencingToken }[] }
+  | {
+      readonly kind: "batch_granted";
+      readonly batch: number;
+      readonly grants: readonly { readonly name: string; readonly token: FencingToken }[];
+    }
   | { readonly kind: "batch_ended"; readonly batch: number; readonly code: ErrorCode; readonly message: string }
+  /** Its asker gave it up: it has its outcome, and stays until its parts are given up. */
+  | { readonly kind: "batch_cancelled"; readonly request: EventRequest; readonly batch: number }
   /** A reserved grant of this partition gets its token. */
   | { readonly kind: "part_confirmed"; readonly part: string }
   | { readonly kind: "part_abandoned"; readonly part: string };

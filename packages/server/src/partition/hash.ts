@@ -14,7 +14,8 @@ const mix = (hash: number, value: number): number => {
 /** 32-bit hash of a text. Not keyed: for state hashes and argument digests, never for placement. */
 export function hashText(text: string): number {
   let hash = 0x9747b28c ^ text.length;
-  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x5bd1e995) ^ (hash >>> 13);
+  for (let index = 0; index < text.length; index += 1)
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x5bd1e995) ^ (hash >>> 13);
   return hash | 0;
 }
 
@@ -22,7 +23,16 @@ export function hashText(text: string): number {
 const high = (value: number): number => (Number.isFinite(value) ? Math.floor(value / 4_294_967_296) : -1);
 const low = (value: number): number => (Number.isFinite(value) ? value | 0 : -1);
 
-function add(state: PartitionState, sign: Sign, kind: number, a: number, b: number, c: number, d: number, e: number): void {
+function add(
+  state: PartitionState,
+  sign: Sign,
+  kind: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  e: number,
+): void {
   let first = mix(mix(mix(mix(mix(mix(kind, a), b), c), d), e), 0x27d4eb2f);
   first = Math.imul(first ^ (first >>> 16), 0xc2b2ae35);
   let second = mix(mix(mix(mix(mix(mix(~kind, e), d), c), b), a), 0x165667b1);
@@ -38,8 +48,20 @@ function tokenHash(token: bigint): number {
 
 export function addSession(state: PartitionState, sign: Sign, session: Session): void {
   const flags = session.unheard ? 1 : 0;
-  const identity = mix(mix(session.hash, hashText(session.secretHash)), hashText(`${session.principal}\n${session.client}`));
-  add(state, sign, 1, session.number, identity, mix(session.ttlMs, low(session.lowest)), low(session.silentSinceMs), flags);
+  const identity = mix(
+    mix(session.hash, hashText(session.secretHash)),
+    hashText(`${session.principal}\n${session.client}`),
+  );
+  add(
+    state,
+    sign,
+    1,
+    session.number,
+    identity,
+    mix(session.ttlMs, low(session.lowest)),
+    low(session.silentSinceMs),
+    flags,
+  );
 }
 
 export function addTombstone(state: PartitionState, sign: Sign, id: string, forgetAtMs: number): void {
@@ -47,15 +69,22 @@ export function addTombstone(state: PartitionState, sign: Sign, id: string, forg
 }
 
 export function addGrant(state: PartitionState, sign: Sign, grant: Grant): void {
-  const owner = mix(mix(grant.session.number, low(grant.sequence)), grant.requestId === "" ? 0 : hashText(grant.requestId));
+  const owner = mix(
+    mix(grant.session.number, low(grant.sequence)),
+    grant.requestId === "" ? 0 : hashText(grant.requestId),
+  );
   const shape = (grant.mode << 2) | (grant.rollback ? 2 : 0) | (grant.reserved ? 1 : 0);
-  const rest = mix(mix(mix(grant.take, grant.entries), low(grant.grantedAtMs)), grant.actor === "" ? 0 : hashText(grant.actor));
+  const rest = mix(
+    mix(mix(grant.take, grant.entries), low(grant.grantedAtMs)),
+    grant.actor === "" ? 0 : hashText(grant.actor),
+  );
   add(state, sign, 3, grant.element.hash, tokenHash(grant.token), owner, shape, mix(rest, grant.effects?.length ?? 0));
 }
 
 export function addWait(state: PartitionState, sign: Sign, wait: Wait): void {
   let parts = wait.parts.length;
-  for (const part of wait.parts) parts = mix(mix(mix(parts, part.element.hash), part.mode), part.take + part.limit * 31);
+  for (const part of wait.parts)
+    parts = mix(mix(mix(parts, part.element.hash), part.mode), part.take + part.limit * 31);
   const times = mix(mix(low(wait.arrivalMs), low(wait.sinceMs)), mix(low(wait.deadlineMs), high(wait.deadlineMs)));
   const shape = (wait.priority << 2) | (wait.rollback ? 2 : 0) | (wait.reserve ? 1 : 0);
   const upgrade = wait.upgradeOf === undefined ? 0 : tokenHash(wait.upgradeOf.token);
@@ -90,7 +119,10 @@ function outcomeHash(outcome: Outcome | undefined): number {
     case "downgraded":
       return mix(13, tokenHash(outcome.token));
     case "appended":
-      return mix(mix(mix(14, low(outcome.length)), low(outcome.version)), low(outcome.index) * 2 + (outcome.undone ? 1 : 0));
+      return mix(
+        mix(mix(14, low(outcome.length)), low(outcome.version)),
+        low(outcome.index) * 2 + (outcome.undone ? 1 : 0),
+      );
     case "cancelled":
       return outcome.cancelled ? 15 : 16;
     case "refused":
@@ -106,7 +138,8 @@ export function addFile(state: PartitionState, sign: Sign, file: FileRow): void 
 
 export function addBatch(state: PartitionState, sign: Sign, batch: Batch): void {
   let parts = batch.parts.length;
-  for (const part of batch.parts) parts = mix(mix(parts, hashText(part.name)), part.mode * 7 + part.take + part.limit * 31);
+  for (const part of batch.parts)
+    parts = mix(mix(parts, hashText(part.name)), part.mode * 7 + part.take + part.limit * 31);
   const times = mix(low(batch.sinceMs), mix(low(batch.deadlineMs), high(batch.deadlineMs)));
   const shape = (batch.stage === "taking" ? 0 : 2) + (batch.rollback ? 1 : 0);
   add(state, sign, 8, batch.id, mix(parts, batch.session), times, shape, hashText(batch.actor));

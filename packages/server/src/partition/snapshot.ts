@@ -1,10 +1,20 @@
 // snapshot.ts: the whole state of a partition as bytes, and back. Format version 1; docs/formats.md describes it.
 //   N1. decode(encode(state)) has the same state hash, and every command is decided alike on both.
 import { assert, type ErrorCode, isErrorCode } from "@forelock/protocol";
-import { elementFor, insertGrant, insertWait } from "../lock/table.ts";
 import type { Mode } from "../lock/mode.ts";
+import { elementFor, insertGrant, insertWait } from "../lock/table.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import { addBatch, addElement, addFile, addGrant, addOperation, addSession, addTombstone, hashText, stateHash } from "./hash.ts";
+import {
+  addBatch,
+  addElement,
+  addFile,
+  addGrant,
+  addOperation,
+  addSession,
+  addTombstone,
+  hashText,
+  stateHash,
+} from "./hash.ts";
 import { partOperation } from "./operations.ts";
 import {
   type Batch,
@@ -97,7 +107,10 @@ export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionS
   });
   readAll(reader, () => readBatch(reader, state));
   const hash = reader.text();
-  assert(stateHash(state) === hash, `the snapshot of partition ${partition} hashes to ${stateHash(state)}, not to ${hash}`);
+  assert(
+    stateHash(state) === hash,
+    `the snapshot of partition ${partition} hashes to ${stateHash(state)}, not to ${hash}`,
+  );
   return state;
 }
 
@@ -310,7 +323,12 @@ function writeGrant(out: ByteWriter, state: PartitionState, grant: Grant): void 
   out.number(grant.sequence);
   out.text(grant.requestId);
   out.text(grant.actor);
-  out.byte(grant.mode | (grant.rollback ? 4 : 0) | (grant.reserved ? 8 : 0) | (state.parts.get(grant.requestId) === grant ? 16 : 0));
+  out.byte(
+    grant.mode |
+      (grant.rollback ? 4 : 0) |
+      (grant.reserved ? 8 : 0) |
+      (state.parts.get(grant.requestId) === grant ? 16 : 0),
+  );
   out.number(grant.take);
   out.number(grant.element.limit);
   out.number(grant.entries);
@@ -329,7 +347,12 @@ function writeGrant(out: ByteWriter, state: PartitionState, grant: Grant): void 
   });
 }
 
-function readGrant(reader: ByteReader, state: PartitionState, session: Session, files: ReadonlyMap<number, FileRow>): void {
+function readGrant(
+  reader: ByteReader,
+  state: PartitionState,
+  session: Session,
+  files: ReadonlyMap<number, FileRow>,
+): void {
   const element = elementFor(state, reader.text());
   const token = reader.token();
   const sequence = reader.number();
@@ -445,7 +468,10 @@ function readWait(reader: ByteReader, state: PartitionState): void {
     ? partOperation(session, { session: session.number, sequence: 0, requestId, keepMs: 0, digest: 0 })
     : waitingOperation(state, session, sequence, requestId);
   const element = parts[0]?.element;
-  const upgradeOf = upgradeToken === 0n || element === undefined ? undefined : [...holdersOf(element)].find((grant) => grant.token === upgradeToken);
+  const upgradeOf =
+    upgradeToken === 0n || element === undefined
+      ? undefined
+      : [...holdersOf(element)].find((grant) => grant.token === upgradeToken);
   const wait: Wait = {
     id,
     operation,
@@ -469,8 +495,12 @@ function readWait(reader: ByteReader, state: PartitionState): void {
 }
 
 function waitingOperation(state: PartitionState, session: Session, sequence: number, requestId: string): Operation {
-  const operation = requestId === "" ? session.queued.get(sequence) : state.kept.get(keptKey(session.principal, requestId));
-  assert(operation !== undefined && operation.outcome === undefined, "a wait names a waiting operation of the snapshot");
+  const operation =
+    requestId === "" ? session.queued.get(sequence) : state.kept.get(keptKey(session.principal, requestId));
+  assert(
+    operation !== undefined && operation.outcome === undefined,
+    "a wait names a waiting operation of the snapshot",
+  );
   return operation;
 }
 
@@ -511,7 +541,8 @@ function readBatch(reader: ByteReader, state: PartitionState): void {
   const asker = state.sessionByNumber.get(session);
   assert(asker !== undefined || !isOpen, "an open batch names a session of the snapshot");
   // An ended one only waits for its parts to be given up: its answer stands with the operation, if that is still remembered.
-  const operation = isOpen && asker !== undefined ? waitingOperation(state, asker, sequence, requestId) : ended(principal);
+  const operation =
+    isOpen && asker !== undefined ? waitingOperation(state, asker, sequence, requestId) : ended(principal);
   const batch: Batch = {
     id,
     operation,

@@ -105,7 +105,13 @@ function heard(state: PartitionState, session: Session, observer: Observer): voi
   }
 }
 
-function endSession(state: PartitionState, session: Session, why: SessionEnd, reason: string, observer: Observer): void {
+function endSession(
+  state: PartitionState,
+  session: Session,
+  why: SessionEnd,
+  reason: string,
+  observer: Observer,
+): void {
   for (const wait of [...session.waits]) endWait(state, wait, why, observer);
   for (const batch of [...state.batches.values()]) {
     if (batch.session !== session.number || batch.operation.outcome !== undefined) continue;
@@ -136,12 +142,17 @@ function endSession(state: PartitionState, session: Session, why: SessionEnd, re
 
 function endWait(state: PartitionState, wait: Wait, why: SessionEnd, observer: Observer): void {
   const { operation } = wait;
-  if (operation.requestId !== "" && state.parts.get(operation.requestId) === wait) state.parts.delete(operation.requestId);
+  if (operation.requestId !== "" && state.parts.get(operation.requestId) === wait)
+    state.parts.delete(operation.requestId);
   removeWait(state, wait, observer);
   if (!wait.reserve) finish(state, operation, sessionRefusal(why), observer);
 }
 
-function sessionRefusal(why: SessionEnd): { kind: "refused"; code: "session_closed" | "session_expired"; message: string } {
+function sessionRefusal(why: SessionEnd): {
+  kind: "refused";
+  code: "session_closed" | "session_expired";
+  message: string;
+} {
   return why === "closed"
     ? { kind: "refused", code: "session_closed", message: "The session was closed while this waited." }
     : { kind: "refused", code: "session_expired", message: "The session ended while this waited." };

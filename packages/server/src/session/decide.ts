@@ -13,14 +13,22 @@ export function refuse(code: Refusal["code"], message: string, more?: Partial<Re
 
 /** The session of a command, with the events that must come before the command's own. */
 export type Registered =
-  | { readonly kind: "registered"; readonly session: Session | undefined; readonly number: number; readonly events: PartitionEvent[] }
+  | {
+      readonly kind: "registered";
+      readonly session: Session | undefined;
+      readonly number: number;
+      readonly events: PartitionEvent[];
+    }
   | { readonly kind: "refused"; readonly decision: Decision };
 
 export function register(state: PartitionState, identity: SessionIdentity, limits: PartitionLimits): Registered {
   const session = state.sessions.get(identity.id);
   if (session !== undefined) {
     if (session.secretHash !== identity.secretHash || session.principal !== identity.principal) {
-      return { kind: "refused", decision: refuse("session_unknown", "The session belongs to another secret or principal.") };
+      return {
+        kind: "refused",
+        decision: refuse("session_unknown", "The session belongs to another secret or principal."),
+      };
     }
     // S3
     const events: PartitionEvent[] =
@@ -34,7 +42,9 @@ export function register(state: PartitionState, identity: SessionIdentity, limit
     const kept = state.sessions.size >= limits.sessionsMax ? limits.sessionsMax : limits.tombstonesMax;
     return {
       kind: "refused",
-      decision: refuse("sessions_full", `The partition keeps ${kept} sessions, as many as it may.`, { retryAfterMs: 1_000 }),
+      decision: refuse("sessions_full", `The partition keeps ${kept} sessions, as many as it may.`, {
+        retryAfterMs: 1_000,
+      }),
     };
   }
   const opened: PartitionEvent = {
@@ -62,7 +72,13 @@ export function decideSession(state: PartitionState, command: SessionOwnerComman
     case "session_silent":
       if (isSilent(session)) return NOTHING;
       return {
-        events: [{ kind: "session_silent", session: session.number, sinceMs: Math.max(0, Math.floor(state.clockMs - command.silentMs)) }],
+        events: [
+          {
+            kind: "session_silent",
+            session: session.number,
+            sinceMs: Math.max(0, Math.floor(state.clockMs - command.silentMs)),
+          },
+        ],
         refusal: undefined,
       };
     case "end_session":

@@ -26,7 +26,13 @@ export interface ShardObserver {
   sessionEnded(partition: number, sessionId: string): void;
   /** A queued operation has its outcome. */
   operationEnded(shard: Shard, operation: Operation): void;
-  grantLost(shard: Shard, grant: Grant, why: Exclude<GrantEnd, "released" | "closed">, reason: string, undone: number): void;
+  grantLost(
+    shard: Shard,
+    grant: Grant,
+    why: Exclude<GrantEnd, "released" | "closed">,
+    reason: string,
+    undone: number,
+  ): void;
   /** Bulk is written only when its record is durable. */
   appended(partition: number, file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
   cut(partition: number, file: FileRow): void;
@@ -136,14 +142,21 @@ export class Shard {
   /** A record for the clock alone, when none was written for a while and something here is timed. */
   keepTime(): void {
     if (this.state.sessions.size === 0 && this.state.deadlines.first() === undefined) return;
-    this.submit({ kind: "tick" }, () => undefined, () => {});
+    this.submit(
+      { kind: "tick" },
+      () => undefined,
+      () => {},
+    );
   }
 
   stop(error: ForelockError): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = error;
     this.#timer?.dispose();
-    const unknown = new ForelockError("outcome_unknown", `Partition ${this.partition} stopped before the answer was durable.`);
+    const unknown = new ForelockError(
+      "outcome_unknown",
+      `Partition ${this.partition} stopped before the answer was durable.`,
+    );
     const waiting = [...(this.#inFlight ?? []), ...this.#gathered];
     this.#inFlight = undefined;
     this.#gathered = [];
@@ -168,7 +181,12 @@ export class Shard {
     this.#isScheduled = true;
     this.#options.defer(() => {
       this.#isScheduled = false;
-      this.#turn();
+      try {
+        this.#turn();
+      } catch (cause) {
+        // A broken invariant: nothing that follows from it may leave or be logged.
+        this.#failed(new ForelockError("internal", `Partition ${this.partition} broke an invariant.`, { cause }));
+      }
     });
   }
 
@@ -261,7 +279,11 @@ export class Shard {
     if (atMs === Number.POSITIVE_INFINITY) return;
     this.#timer = this.#options.clock.after(Math.max(1, Math.min(atMs - this.state.clockMs, 2 ** 30)), () => {
       this.#timer = undefined;
-      this.submit({ kind: "tick" }, () => undefined, () => {});
+      this.submit(
+        { kind: "tick" },
+        () => undefined,
+        () => {},
+      );
     });
   }
 
@@ -304,7 +326,8 @@ export class Shard {
   }
 
   #failed(cause: unknown): void {
-    const error = cause instanceof ForelockError ? cause : new ForelockError("log_stopped", "An append failed.", { cause });
+    const error =
+      cause instanceof ForelockError ? cause : new ForelockError("log_stopped", "An append failed.", { cause });
     this.stop(error);
     this.#options.observer.stopped(this, error);
   }

@@ -1,0 +1,104 @@
+// deadlock.ts: cycles among waiters, and whom to refuse. Pure; the shell gathers the edges of all partitions (shard/detector.ts).
+// Who waits is an actor: a session, or a task that it named. Waiting for oneself is no cycle here: several tasks may share a session.
+//   K1. Every cycle of the given edges is found, or broken by a victim of another one found before it.
+//   K2. The victim is the cheapest: fewest grants held by its actor, then lowest priority, then the youngest wait.
+
+/** One waiter waits for one actor that holds, or waits before it. */
+export interface WaitEdge {
+  readonly waiter: string;
+  readonly blocker: string;
+  readonly element: string;
+  readonly partition: number;
+  readonly wait: number;
+  readonly waitedMs: number;
+  readonly priority: number;
+  /** Grants that the waiter's actor holds, where this edge was seen. */
+  readonly heldGrants: number;
+  /** False for a part of a batch: it cannot be refused alone. */
+  readonly canRefuse: boolean;
+}
+
+export interface Deadlock {
+  /** In order: each waits for the next, the last for the first. */
+  readonly cycle: readonly WaitEdge[];
+  readonly victim: WaitEdge;
+}
+
+export function findDeadlocks(edges: readonly WaitEdge[]): readonly Deadlock[] {
+  const edgesByWaiter = new Map<string, WaitEdge[]>();
+  for (const edge of edges) {
+    if (edge.waiter === edge.blocker) continue;
+    const known = edgesByWaiter.get(edge.waiter);
+    if (known === undefined) edgesByWaiter.set(edge.waiter, [edge]);
+    else known.push(edge);
+  }
+  const deadlocks: Deadlock[] = [];
+  const refused = new Set<string>();
+  for (;;) {
+    const cycle = findCycle(edgesByWaiter, refused);
+    if (cycle === undefined) return deadlocks;
+    const victim = cheapest(cycle);
+    if (victim === undefined) {
+      for (const edge of cycle) refused.add(waitKey(edge)); // Nobody here can be refused: do not meet it again.
+      continue;
+    }
+    deadlocks.push({ cycle, victim });
+    refused.add(waitKey(victim));
+  }
+}
+
+const waitKey = (edge: WaitEdge): string => `${edge.partition}/${edge.wait}`;
+
+/** Depth first, without recursion: chains may be as long as there are sessions. */
+function findCycle(
+  edgesByWaiter: ReadonlyMap<string, readonly WaitEdge[]>,
+  refused: ReadonlySet<string>,
+): readonly WaitEdge[] | undefined {
+  const done = new Set<string>();
+  for (const start of edgesByWaiter.keys()) {
+    if (done.has(start)) continue;
+    const path: WaitEdge[] = [];
+    const depthByActor = new Map<string, number>([[start, 0]]);
+    const stack: { readonly actor: string; next: number }[] = [{ actor: start, next: 0 }];
+    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+      const edge = edgesByWaiter.get(frame.actor)?.[frame.next];
+      frame.next += 1;
+      if (edge === undefined) {
+        done.add(frame.actor);
+        depthByActor.delete(frame.actor);
+        stack.pop();
+        path.pop();
+        continue;
+      }
+      if (refused.has(waitKey(edge)) || done.has(edge.blocker)) continue;
+      const depth = depthByActor.get(edge.blocker);
+      if (depth !== undefined) return [...path.slice(depth), edge];
+      path.push(edge);
+      depthByActor.set(edge.blocker, stack.length);
+      stack.push({ actor: edge.blocker, next: 0 });
+    }
+  }
+  return undefined;
+}
+
+/** K2 */
+function cheapest(cycle: readonly WaitEdge[]): WaitEdge | undefined {
+  let victim: WaitEdge | undefined;
+  for (const edge of cycle) {
+    if (!edge.canRefuse) continue;
+    if (victim === undefined || isCheaper(edge, victim)) victim = edge;
+  }
+  return victim;
+}
+
+function isCheaper(a: WaitEdge, b: WaitEdge): boolean {
+  if (a.heldGrants !== b.heldGrants) return a.heldGrants < b.heldGrants;
+  if (a.priority !== b.priority) return a.priority < b.priority;
+  if (a.waitedMs !== b.waitedMs) return a.waitedMs < b.waitedMs;
+  return waitKey(a) > waitKey(b);
+}
+
+/** "a waits for b at orders/1, b waits for a at orders/2": the same text for the same cycle. */
+export function describeCycle(cycle: readonly WaitEdge[]): string {
+  return cycle.map((edge) => `${edge.waiter} waits for ${edge.blocker} at ${edge.element}`).join(", ");
+}

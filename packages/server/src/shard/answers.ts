@@ -1,0 +1,148 @@
+// answers.ts: messages of the protocol from what a partition decided. Values are taken at once: they leave later, when durable.
+import {
+  type AcquireReply,
+  type Error as ErrorMessage,
+  type ForelockError,
+  type Holder,
+  Mode,
+  OperationState,
+  type Reply,
+} from "@forelock/protocol";
+import { blockersOf } from "../lock/acquire.ts";
+import type { Refusal } from "../partition/commands.ts";
+import {
+  type Grant,
+  isLive,
+  type Operation,
+  type Outcome,
+  type PartitionState,
+  type Wait,
+} from "../partition/state.ts";
+import { referenceOf } from "./reference.ts";
+import type { Caller } from "./service.ts";
+
+export function refusalMessage(refusal: Refusal): ErrorMessage {
+  return {
+    code: refusal.code,
+    message: refusal.message,
+    detailsJson: refusal.details === undefined ? "" : JSON.stringify(refusal.details),
+    retryAfterMs: refusal.retryAfterMs ?? 0,
+  };
+}
+
+/** The error without the hint of its table, which the receiver adds, and without its cause, which stays here. */
+export function errorMessage(error: ForelockError): ErrorMessage {
+  return {
+    code: error.code,
+    message: error.plainMessage,
+    detailsJson: error.details === undefined ? "" : JSON.stringify(error.details),
+    retryAfterMs: error.retryAfterMs ?? 0,
+  };
+}
+
+export function errorReply(sequence: number, error: ErrorMessage): Reply {
+  return { sequence, body: { $case: "error", value: error } };
+}
+
+/** Where an acquire stands, for its reply, its notice, and whoever asks by reference. */
+export function acquireReply(state: PartitionState, operation: Operation, caller: Caller | undefined): AcquireReply {
+  const { partition } = state;
+  const reply: AcquireReply = {
+    sequence: operation.sequence,
+    reference: referenceOf(partition, operation),
+    state: OperationState.QUEUED,
+    position: 0,
+    grants: [],
+    blockers: [],
+    error: undefined,
+    partition,
+  };
+  const { outcome, wait } = operation;
+  if (outcome === undefined) {
+    if (wait !== undefined) {
+      reply.position = positionOf(wait);
+      reply.blockers = blockersOf(
+        state,
+        wait.parts.map((part) => part.element.name),
+      ).map((grant) => holderMessage(state, grant, caller));
+    }
+    return reply;
+  }
+  switch (outcome.kind) {
+    case "granted":
+      reply.state = OperationState.GRANTED;
+      for (const grant of outcome.grants) reply.grants.push({ name: grant.name, token: grant.token, partition });
+      return reply;
+    case "refused":
+      reply.state = OperationState.ENDED;
+      reply.error = { code: outcome.code, message: outcome.message, detailsJson: "", retryAfterMs: 0 };
+      return reply;
+    case "released":
+    case "downgraded":
+    case "appended":
+    case "cancelled":
+      reply.state = OperationState.DONE;
+      return reply;
+  }
+}
+
+/** The reply of an operation that is done, or queued. */
+export function operationReply(state: PartitionState, sequence: number, operation: Operation, caller: Caller): Reply {
+  const { outcome } = operation;
+  if (outcome === undefined || outcome.kind === "granted") {
+    return { sequence, body: { $case: "acquire", value: { ...acquireReply(state, operation, caller), sequence } } };
+  }
+  return { sequence, body: outcomeBody(state, operation, outcome) };
+}
+
+function outcomeBody(
+  state: PartitionState,
+  operation: Operation,
+  outcome: Exclude<Outcome, { kind: "granted" }>,
+): Reply["body"] {
+  switch (outcome.kind) {
+    case "released":
+      return { $case: "release", value: { stillHeld: outcome.stillHeld, undone: outcome.undone } };
+    case "downgraded":
+      return { $case: "downgrade", value: { token: outcome.token } };
+    case "appended":
+      return {
+        $case: "append",
+        value: {
+          length: outcome.length,
+          version: outcome.version,
+          index: outcome.index,
+          offset: outcome.offset,
+          undone: outcome.undone,
+        },
+      };
+    case "cancelled":
+      return { $case: "cancel", value: { cancelled: outcome.cancelled } };
+    case "refused":
+      return { $case: "acquire", value: acquireReply(state, operation, undefined) };
+  }
+}
+
+/** 1 is next. Counts the waiters that came before it in any mode, at the first element it asked for. */
+export function positionOf(wait: Wait): number {
+  const element = wait.parts[0]?.element;
+  let position = 1;
+  for (const lane of element?.lanes ?? []) if (lane !== undefined) position += lane.countBefore(wait);
+  return position;
+}
+
+const MODES = [Mode.EXCLUSIVE, Mode.SHARED, Mode.PERMIT] as const;
+
+export function holderMessage(state: PartitionState, grant: Grant, caller: Caller | undefined): Holder {
+  const mayRead = caller?.may("read", grant.element.name) === true;
+  return {
+    session: mayRead ? grant.session.id : "",
+    principal: mayRead ? grant.session.principal : "",
+    token: grant.token,
+    mode: MODES[grant.mode],
+    heldMs: Math.max(0, state.clockMs - grant.grantedAtMs),
+    take: grant.take,
+    silent: !isLive(grant.session, state.clockMs),
+    client: mayRead ? grant.session.client : "",
+  };
+}

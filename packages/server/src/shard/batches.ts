@@ -1,0 +1,178 @@
+// batches.ts: drives lockAll over several partitions: takes the parts in order of names, one by one, then confirms all.
+// The durable truth is the batch in its home partition and the parts in theirs; every step is idempotent and driven again after a
+// start until its answer is durable. Elements are taken in one global order, so that batches cannot wait for each other in a circle.
+//   M4. Parts get tokens only after the home partition has logged that all are reserved.
+//   M5. When a batch ends without a grant, every part is given up before the batch is forgotten.
+import { assert, type ErrorCode, type ForelockError } from "@forelock/protocol";
+import type { BatchCommand, SessionIdentity } from "../partition/commands.ts";
+import type { Batch, FencingToken, Operation } from "../partition/state.ts";
+import type { Node } from "./node.ts";
+import type { Shard } from "./shard.ts";
+
+/** Where a step that must not get lost is tried again: the partition stopped, so the node does too. */
+class Stopped extends Error {}
+
+export class Batches {
+  readonly #node: Node;
+  readonly #running = new Set<Operation>();
+  /** Waiting parts, by the operation that stands for them: resolved when they are granted or end. */
+  readonly #waiting = new Map<string, () => void>();
+  /** Called when the operation of a batch ended by itself: session gone, cancelled. */
+  readonly #interrupts = new Map<Operation, () => void>();
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  /** After a start: every batch that the states still have. */
+  resume(): void {
+    for (const shard of this.#node.shards) {
+      for (const batch of shard.state.batches.values()) this.#launch(shard, batch);
+    }
+  }
+
+  /** A batch was just opened (or asked about again): drives it unless that is already being done. */
+  begin(home: Shard, operation: Operation): void {
+    for (const batch of home.state.batches.values()) {
+      if (batch.operation !== operation) continue;
+      home.afterDurable(() => this.#launch(home, batch));
+      return;
+    }
+  }
+
+  operationEnded(shard: Shard, operation: Operation): void {
+    const wake = operation.requestId === "" ? undefined : this.#waiting.get(operation.requestId);
+    if (wake !== undefined) shard.afterDurable(wake);
+    const interrupt = this.#interrupts.get(operation);
+    if (interrupt !== undefined) shard.afterDurable(interrupt);
+  }
+
+  #launch(home: Shard, batch: Batch): void {
+    if (this.#running.has(batch.operation)) return;
+    this.#running.add(batch.operation);
+    this.#drive(home, batch)
+      .catch((cause: unknown) => {
+        if (cause instanceof Stopped) return; // The next start drives it on.
+        this.#node.options.note("batch failed", { batch: batch.id, partition: home.partition, error: String(cause) });
+      })
+      .finally(() => this.#running.delete(batch.operation));
+  }
+
+  async #drive(home: Shard, batch: Batch): Promise<void> {
+    const keys = batch.parts.map((_, index) => `batch.${home.partition}.${batch.id}.${index}`);
+    const refusal = batch.stage === "confirming" ? undefined : await this.#reserveAll(home, batch, keys);
+    if (refusal !== undefined) return this.#giveUp(home, batch, keys, refusal);
+    const confirming = await this.#step(home, { kind: "confirm_batch", batch: batch.id });
+    if (confirming !== undefined) return this.#giveUp(home, batch, keys, confirming);
+    const grants: { name: string; token: FencingToken }[] = [];
+    for (const [index, part] of batch.parts.entries()) {
+      const key = keys[index] ?? "";
+      const shard = this.#node.shardOf(part.name);
+      const refused = await this.#step(shard, { kind: "confirm_part", part: key }); // M4
+      const token = refused === undefined ? grantToken(shard, key) : undefined;
+      if (token === undefined) return this.#giveUp(home, batch, keys, refused ?? lost(part.name));
+      grants.push({ name: part.name, token });
+    }
+    const granted = await this.#step(home, { kind: "grant_batch", batch: batch.id, grants });
+    if (granted !== undefined) await this.#giveUp(home, batch, keys, granted);
+  }
+
+  /** @returns why not, or undefined when every part is reserved */
+  async #reserveAll(home: Shard, batch: Batch, keys: readonly string[]): Promise<Ended | undefined> {
+    let isOver: Ended | undefined;
+    let wake = (): void => {};
+    const interrupt = (ended: Ended): void => {
+      isOver ??= ended;
+      wake();
+    };
+    const leftMs = batch.deadlineMs - home.state.clockMs;
+    const timer =
+      leftMs === Number.POSITIVE_INFINITY
+        ? undefined
+        : this.#node.options.clock.after(Math.max(0, leftMs), () =>
+            interrupt({ code: "timeout", message: "The wait was not granted in time." }),
+          );
+    this.#interrupts.set(batch.operation, () => interrupt({ code: "cancelled", message: "The batch has ended." }));
+    try {
+      for (const [index, part] of batch.parts.entries()) {
+        const key = keys[index] ?? "";
+        const shard = this.#node.shardOf(part.name);
+        const session = this.#identityOf(home, batch);
+        if (session === undefined) return { code: "session_expired", message: "The session has ended." };
+        const granted = new Promise<void>((resolve) => {
+          wake = resolve;
+          this.#waiting.set(key, resolve);
+        });
+        const command = {
+          kind: "reserve_part",
+          session,
+          part: key,
+          element: part,
+          rollback: batch.rollback,
+          actor: batch.actor,
+        } as const;
+        const refused = await this.#step(shard, command);
+        if (refused !== undefined) return refused;
+        // Parts of a try do not wait: the batch ends as soon as one is not free.
+        if (!isReserved(shard, key) && batch.deadlineMs === batch.sinceMs)
+          return { code: "busy", message: `${part.name} is held or queued for.` };
+        while (isOver === undefined && !isReserved(shard, key)) {
+          if (!shard.state.parts.has(key)) return lost(part.name);
+          await granted;
+        }
+        if (isOver !== undefined) return isOver;
+      }
+      return undefined;
+    } finally {
+      timer?.dispose();
+      this.#interrupts.delete(batch.operation);
+      for (const key of keys) this.#waiting.delete(key);
+    }
+  }
+
+  /** M5 */
+  async #giveUp(home: Shard, batch: Batch, keys: readonly string[], why: Ended): Promise<void> {
+    for (const [index, part] of batch.parts.entries()) {
+      await this.#step(this.#node.shardOf(part.name), { kind: "abandon_part", part: keys[index] ?? "" });
+    }
+    await this.#step(home, { kind: "end_batch", batch: batch.id, ...why });
+  }
+
+  #identityOf(home: Shard, batch: Batch): SessionIdentity | undefined {
+    return home.state.sessionByNumber.get(batch.session);
+  }
+
+  /** Resolves when the step is durable, with its refusal if it was refused. */
+  #step(shard: Shard, command: BatchCommand): Promise<Ended | undefined> {
+    return new Promise((resolve, reject) => {
+      shard.submit(
+        command,
+        (_state, refusal) => () =>
+          resolve(refusal === undefined ? undefined : { code: refusal.code, message: refusal.message }),
+        (error: ForelockError) => reject(new Stopped(error.message)),
+      );
+    });
+  }
+}
+
+interface Ended {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+const lost = (name: string): Ended => ({
+  code: "lock_lost",
+  message: `${name} was lost before all elements were held.`,
+});
+
+function isReserved(shard: Shard, key: string): boolean {
+  const part = shard.state.parts.get(key);
+  return part !== undefined && "element" in part;
+}
+
+function grantToken(shard: Shard, key: string): FencingToken | undefined {
+  const part = shard.state.parts.get(key);
+  if (part === undefined || !("element" in part)) return undefined;
+  assert(!part.reserved, "a confirmed part has its token");
+  return part.token;
+}

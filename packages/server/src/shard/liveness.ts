@@ -1,0 +1,72 @@
+// liveness.ts: notes silence and ends sessions. The owner counts from receipt on its monotonic clock; clients count from sending.
+//   V1. Silence of a tenth of the ttl is logged, so that a dead session's life is bounded however often owners change.
+//   V2. The first sign of life after logged silence is logged too, and acknowledged only when durable.
+//   V3. Silence of the whole ttl ends the session in each partition by itself.
+import type { KnownSession, SessionDirectory } from "./sessions.ts";
+import type { Shard } from "./shard.ts";
+
+const SILENCE_TTL_RATIO = 0.1;
+
+export class Liveness {
+  readonly #directory: SessionDirectory;
+  readonly #shards: readonly Shard[];
+
+  constructor(directory: SessionDirectory, shards: readonly Shard[]) {
+    this.#directory = directory;
+    this.#shards = shards;
+  }
+
+  /** Looks at every session once; call it a few times within the shortest ttl / 10. */
+  check(nowMs: number): void {
+    for (const session of this.#directory) {
+      const silentMs = nowMs - session.heardAtMs;
+      if (silentMs < session.ttlMs * SILENCE_TTL_RATIO) continue;
+      if (silentMs >= session.ttlMs) this.#expire(session);
+      else if (!session.isSilent) this.#noteSilence(session, silentMs);
+    }
+  }
+
+  /** Call for every frame of a session. `durable` runs when the sign of life counts: at once, or when it is logged (V2). */
+  heard(session: KnownSession, nowMs: number, durable: () => void): void {
+    session.heardAtMs = nowMs;
+    if (!session.isSilent) {
+      durable();
+      return;
+    }
+    session.isSilent = false;
+    let left = session.partitions.size;
+    if (left === 0) durable();
+    for (const partition of session.partitions) {
+      const settle = (): void => {
+        left -= 1;
+        if (left === 0) durable();
+      };
+      this.#shards[partition]?.submit({ kind: "session_heard", sessionId: session.id }, () => settle, settle);
+    }
+  }
+
+  #noteSilence(session: KnownSession, silentMs: number): void {
+    session.isSilent = true; // V1
+    for (const partition of session.partitions) {
+      this.#shards[partition]?.submit(
+        { kind: "session_silent", sessionId: session.id, silentMs },
+        () => undefined,
+        () => {},
+      );
+    }
+  }
+
+  #expire(session: KnownSession): void {
+    if (session.partitions.size === 0) {
+      if (session.connections === 0) this.#directory.remove(session);
+      return;
+    }
+    for (const partition of session.partitions) {
+      this.#shards[partition]?.submit(
+        { kind: "end_session", sessionId: session.id, why: "expired", reason: "" }, // V3
+        () => undefined,
+        () => {},
+      );
+    }
+  }
+}

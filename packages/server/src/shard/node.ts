@@ -1,0 +1,643 @@
+// node.ts: all partitions of this node behind the one interface of the carriers (service.ts). Routes a request to its partition,
+// turns outcomes into messages, and keeps what belongs to no partition: known sessions, awaits, watches.
+// Not here: decisions (partition/), the turn loop (shard.ts), batches over partitions (batches.ts).
+//   G1. What leaves is durable: everything is sent from `send` functions that the shards release.
+import {
+  ForelockError,
+  type GetOperationRequest,
+  type HeartbeatReply,
+  type Operation as OperationMessage,
+  type Reply,
+  unreachable,
+  type Welcome,
+} from "@forelock/protocol";
+import type { BulkStore } from "../bulk/bulk-store.ts";
+import type { Clock, RandomBytes } from "../clock.ts";
+import { findTarget } from "../lock/release.ts";
+import type { EventLog } from "../log/event-log.ts";
+import type { PartitionLimits, Refusal, SessionCommand } from "../partition/commands.ts";
+import type { PartitionEvent } from "../partition/events.ts";
+import { findOperation } from "../partition/operations.ts";
+import type { FileRow, Operation, PartitionState, Wait } from "../partition/state.ts";
+import { acquireReply, errorMessage, errorReply, operationReply, refusalMessage } from "./answers.ts";
+import { Awaits } from "./awaits.ts";
+import { Batches } from "./batches.ts";
+import { DeadlockDetector } from "./detector.ts";
+import { FileReads } from "./file-reads.ts";
+import { Liveness } from "./liveness.ts";
+import { Operators } from "./operators.ts";
+import { createPlacement, type Placement } from "./placement.ts";
+import { parseReference, referenceOf } from "./reference.ts";
+import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
+import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service } from "./service.ts";
+import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
+import { type Defer, Shard, type ShardObserver } from "./shard.ts";
+import { happeningsOf, Watches } from "./watches.ts";
+import { welcomeOf } from "./welcome.ts";
+
+export interface NodeLimits extends PartitionLimits {
+  readonly grantsPerTurnMax: number;
+  readonly sessionTtlMs: number;
+  readonly sessionTtlMsMax: number;
+  readonly keepMs: number;
+  readonly keepMsMax: number;
+  readonly awaitsMax: number;
+  readonly deadlockCheckMs: number;
+  readonly frameBytesMax: number;
+  readonly frameOperationsMax: number;
+  readonly requestsInFlightMax: number;
+}
+
+export interface NodeOptions {
+  readonly states: readonly PartitionState[];
+  readonly log: EventLog;
+  readonly bulk: BulkStore;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly defer: Defer;
+  readonly limits: NodeLimits;
+  /** 16 bytes, from the format record. */
+  readonly placementKey: Uint8Array;
+  readonly isDurable: boolean;
+  readonly version: string;
+  /** One line for the operator: audit of operator commands, failures. */
+  readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Bulk that is queued and not yet on disk: beyond it appends are held back. */
+const BULK_PENDING_BYTES_MAX = 64 * 1024 * 1024;
+/** Done operations of a session in a partition that are worth an event to forget. */
+const FORGET_MIN = 8;
+const LIVENESS_CHECK_MS = 50;
+const KEEP_TIME_MS = 1_000;
+
+type Respond = (reply: Reply) => void;
+
+export class Node implements Service {
+  readonly shards: readonly Shard[];
+  readonly limits: NodeLimits;
+  readonly options: NodeOptions;
+  readonly directory: SessionDirectory;
+  readonly awaits: Awaits;
+  readonly partitionOf: Placement;
+  readonly #liveness: Liveness;
+  readonly #detector: DeadlockDetector;
+  readonly #watches = new Watches();
+  readonly #batches: Batches;
+  readonly #operators: Operators;
+  readonly #fileReads: FileReads;
+  readonly #timers: { dispose(): void }[] = [];
+  readonly #startedAtMs: number;
+  #unavailable: string | undefined = "starting";
+  #stopCause: Error | undefined;
+  #operations = 0;
+  #refusals = 0;
+  #lost = 0;
+  /** Effects undone by the command that is being decided. */
+  undoneInCommand = 0;
+
+  constructor(options: NodeOptions) {
+    this.options = options;
+    this.limits = options.limits;
+    this.#startedAtMs = options.clock.monotonicMs();
+    this.partitionOf = createPlacement(options.placementKey, options.states.length);
+    this.directory = new SessionDirectory(options.limits.sessionsMax);
+    const observer = this.#observer();
+    this.shards = options.states.map(
+      (state) =>
+        new Shard({
+          state,
+          log: options.log,
+          clock: options.clock,
+          defer: options.defer,
+          limits: options.limits,
+          grantsPerTurnMax: options.limits.grantsPerTurnMax,
+          observer,
+        }),
+    );
+    for (const state of options.states) this.directory.restore(state, options.clock.monotonicMs());
+    this.#liveness = new Liveness(this.directory, this.shards);
+    this.#detector = new DeadlockDetector(this.shards);
+    this.awaits = new Awaits(options.clock, options.limits.awaitsMax);
+    this.#batches = new Batches(this);
+    this.#operators = new Operators(this);
+    this.#fileReads = new FileReads(this);
+  }
+
+  get unavailable(): string | undefined {
+    return this.#unavailable;
+  }
+
+  get uptimeMs(): number {
+    return Math.floor(this.options.clock.monotonicMs() - this.#startedAtMs);
+  }
+
+  /** Takes every partition over under `epoch`; resolves when that is durable and work is accepted. */
+  async start(epoch: number, files: readonly string[]): Promise<void> {
+    await Promise.all(this.shards.map((shard) => this.#submitOwn(shard, { kind: "start", epoch })));
+    await Promise.all(files.map((name) => this.#submitOwn(this.shardOf(name), { kind: "create_file", name })));
+    this.#unavailable = undefined;
+    this.#repeat(LIVENESS_CHECK_MS, () => this.#liveness.check(this.options.clock.monotonicMs()));
+    this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());
+    this.#repeat(KEEP_TIME_MS, () => this.#keepTime());
+    this.#batches.resume();
+  }
+
+  /** No new work; what was taken in is answered. Resolves when the log has it. */
+  async drain(): Promise<void> {
+    this.#unavailable ??= "stopping";
+    for (const timer of this.#timers.splice(0)) timer.dispose();
+    await Promise.all(
+      this.shards.map(
+        (shard) =>
+          new Promise<void>((resolve) => {
+            shard.read(
+              () => () => resolve(),
+              () => resolve(),
+            );
+          }),
+      ),
+    );
+    for (const shard of this.shards) shard.stop(new ForelockError("unavailable", "The server is stopping."));
+  }
+
+  shardOf(name: string): Shard {
+    return this.shardAt(this.partitionOf(name));
+  }
+
+  shardAt(partition: number): Shard {
+    const shard = this.shards[partition];
+    if (shard === undefined) throw new ForelockError("operation_unknown", `There is no partition ${partition}.`);
+    return shard;
+  }
+
+  openSession(caller: Caller, open: OpenSession): OpenedSession {
+    this.#refuseWhenUnavailable();
+    const secret = this.options.random(32);
+    const id = Buffer.from(this.options.random(16)).toString("base64url");
+    return { session: this.#addSession(id, secret, caller, open), secret };
+  }
+
+  resumeSession(caller: Caller, resume: ResumeSession): OpenedSession {
+    this.#refuseWhenUnavailable();
+    const id = Buffer.from(resume.sessionId).toString("base64url");
+    const known = this.directory.get(id);
+    if (known === undefined) {
+      if (this.shards.some((shard) => shard.state.tombstones.has(id))) {
+        throw new ForelockError("session_expired", `Session ${id} has expired.`);
+      }
+      // It was never used in a partition, or closed: nothing is held under it, so it may begin anew under its own secret.
+      return { session: this.#addSession(id, resume.secret, caller, resume), secret: undefined };
+    }
+    if (known.principal !== caller.principal || !isSecret(known, resume.secret)) {
+      throw new ForelockError("session_unknown", "No session of this id and secret is known.");
+    }
+    this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {});
+    if (resume.open !== undefined) this.#forgetAllBut(known, resume.open);
+    return { session: known, secret: undefined };
+  }
+
+  welcome(caller: Caller, opened: OpenedSession): Promise<Welcome> {
+    return welcomeOf(this, caller, this.#known(opened.session), opened.secret);
+  }
+
+  listen(session: OpenedSession["session"], sink: NoticeSink): () => void {
+    const known = this.#known(session);
+    known.sink = sink;
+    known.connections += 1;
+    return () => {
+      known.connections -= 1;
+      if (known.sink === sink) known.sink = undefined;
+    };
+  }
+
+  heartbeat(
+    session: OpenedSession["session"],
+    number: number,
+    lagMs: number,
+    respond: (reply: HeartbeatReply) => void,
+  ): void {
+    const known = this.#known(session);
+    known.lagMs = lagMs;
+    this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {
+      respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
+    });
+  }
+
+  acknowledge(session: OpenedSession["session"], lowestUnanswered: number, settled: readonly number[]): void {
+    const known = this.#known(session);
+    this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {});
+    if (lowestUnanswered > known.lowest) known.lowest = lowestUnanswered;
+    if (settled.length === 0) return;
+    for (const partition of known.partitions) {
+      const queued = this.shards[partition]?.state.sessions.get(known.id)?.queued;
+      if (queued === undefined || queued.size === 0) continue;
+      const here = settled.filter((sequence) => queued.has(sequence));
+      if (here.length > 0) this.#forget(partition, known, here);
+    }
+  }
+
+  submit(
+    caller: Caller,
+    session: OpenedSession["session"] | undefined,
+    operation: OperationMessage,
+    respond: Respond,
+  ): () => void {
+    this.#operations += 1;
+    const interest = { isWithdrawn: false };
+    const answer = (reply: Reply): void => {
+      if (interest.isWithdrawn) return;
+      if (reply.body?.$case === "error") this.#refusals += 1;
+      respond(reply);
+    };
+    try {
+      this.#refuseWhenUnavailable();
+      this.#route(caller, session === undefined ? undefined : this.#known(session), operation, answer);
+    } catch (cause) {
+      const error =
+        cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
+      if (error.code === "internal") this.options.note("request failed", { error: String(cause) });
+      this.options.defer(() => answer(errorReply(operation.sequence, errorMessage(error))));
+    }
+    return () => {
+      interest.isWithdrawn = true;
+    };
+  }
+
+  watch(caller: Caller, pattern: string, watch: number, sink: NoticeSink): () => void {
+    return this.#watches.add(caller, pattern, watch, sink);
+  }
+
+  state(caller: Caller, limit: number): Promise<Readonly<Record<string, unknown>>> {
+    return this.#operators.state(caller, limit);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    let events = 0;
+    let records = 0;
+    let grants = 0;
+    let waiting = 0;
+    let remembered = 0;
+    let files = 0;
+    for (const shard of this.shards) {
+      events += shard.events;
+      records += shard.records;
+      grants += shard.state.grants;
+      waiting += shard.state.waits.size;
+      remembered += shard.state.operations;
+      files += shard.state.files.size;
+    }
+    return {
+      operations_total: this.#operations,
+      refusals_total: this.#refusals,
+      grants_lost_total: this.#lost,
+      deadlocks_total: this.#detector.found,
+      log_events_total: events,
+      log_records_total: records,
+      grants,
+      waiting_operations: waiting,
+      remembered_operations: remembered,
+      files,
+      sessions: this.directory.size,
+      watches: this.#watches.size,
+      awaits: this.awaits.size,
+      bulk_pending_bytes: this.options.bulk.pendingBytes,
+      log_bytes_since_snapshot: this.options.log.bytesSinceSnapshot,
+      durable: this.options.isDurable ? 1 : 0,
+      up: this.#unavailable === undefined ? 1 : 0,
+    };
+  }
+
+  get stopCause(): Error | undefined {
+    return this.#stopCause;
+  }
+
+  /** Submits a session's command and answers with its operation. */
+  carryOut(shard: Shard, command: SessionCommand, sequence: number, caller: Caller, respond: Respond): void {
+    const { session, request } = command;
+    const known = this.directory.get(session.id);
+    if (known !== undefined) this.#forgetAnswered(shard, known);
+    shard.submit(
+      command,
+      (state, refusal) => {
+        const reply = this.#replyTo(state, command, refusal, sequence, caller, shard);
+        return () => respond(reply);
+      },
+      (error) => respond(errorReply(request.sequence || sequence, errorMessage(error))),
+    );
+  }
+
+  #replyTo(
+    state: PartitionState,
+    command: SessionCommand,
+    refusal: Refusal | undefined,
+    sequence: number,
+    caller: Caller,
+    shard: Shard,
+  ): Reply {
+    if (refusal !== undefined) return errorReply(sequence, refusalMessage(refusal));
+    const operation = findOperation(
+      state,
+      state.sessions.get(command.session.id),
+      command.session.principal,
+      command.request,
+    );
+    if (operation === undefined) {
+      // Only a cancel that found its operation ended leaves none.
+      return { sequence, body: { $case: "cancel", value: { cancelled: false } } };
+    }
+    const reply = operationReply(state, sequence, operation, caller);
+    if (operation.wait !== undefined && reply.body?.$case === "acquire")
+      operation.wait.toldPosition = reply.body.value.position;
+    if (command.kind === "open_batch" && operation.outcome === undefined) this.#batches.begin(shard, operation);
+    return reply;
+  }
+
+  #route(caller: Caller, session: KnownSession | undefined, operation: OperationMessage, respond: Respond): void {
+    const { body, sequence } = operation;
+    if (body === undefined)
+      throw new ForelockError("bad_argument", "body is missing: an operation names what it does.");
+    switch (body.$case) {
+      case "acquire": {
+        const asker = this.#asker(session);
+        return this.carryOut(
+          this.shardOf(body.value.name),
+          acquireCommand(operation, body.value, asker),
+          sequence,
+          caller,
+          respond,
+        );
+      }
+      case "release":
+      case "upgrade":
+      case "downgrade": {
+        const shard = this.shardOf(body.value.name);
+        return this.carryOut(
+          shard,
+          otherCommand(operation, this.#asker(session), undefined),
+          sequence,
+          caller,
+          respond,
+        );
+      }
+      case "append": {
+        const { bulk } = this.options;
+        if (bulk.stopped !== undefined) throw new ForelockError("bulk_stopped", "File contents cannot be written.");
+        if (bulk.pendingBytes > BULK_PENDING_BYTES_MAX) {
+          throw new ForelockError("overloaded", `${bulk.pendingBytes} bytes wait for the disk.`, { retryAfterMs: 200 });
+        }
+        const element = body.value.element === "" ? body.value.file : body.value.element;
+        const partition = this.partitionOf(body.value.file);
+        if (partition !== this.partitionOf(element)) {
+          throw new ForelockError(
+            "bad_argument",
+            `element: ${element} must share a tag with file ${body.value.file}, to lie in its partition.`,
+          );
+        }
+        const command = otherCommand(operation, this.#asker(session), undefined);
+        return this.carryOut(this.shardAt(partition), command, sequence, caller, respond);
+      }
+      case "acquireAll": {
+        const partitions = new Set(body.value.elements.map((element) => this.partitionOf(element.name)));
+        const command = acquireAllCommand(operation, body.value, this.#asker(session), partitions.size === 1);
+        const home = command.kind === "acquire" || command.kind === "open_batch" ? command.parts[0]?.name : undefined;
+        return this.carryOut(this.shardOf(home ?? ""), command, sequence, caller, respond);
+      }
+      case "cancel": {
+        const asker = this.#asker(session);
+        const { reference } = body.value;
+        const text = reference === "" ? this.#referenceOfSequence(asker, body.value.sequence) : reference;
+        const parsed = text === undefined ? undefined : parseReference(text, caller.principal);
+        if (parsed === undefined)
+          throw new ForelockError("operation_unknown", `reference = ${reference} names no operation.`);
+        const command = otherCommand(operation, asker, parsed.target);
+        return this.carryOut(this.shardAt(parsed.partition), command, sequence, caller, respond);
+      }
+      case "getOperation":
+        return this.#getOperation(caller, body.value, sequence, respond);
+      case "closeSession":
+        if (session === undefined) throw new ForelockError("session_unknown", "The connection has no session.");
+        return this.#operators.closeSession(session, sequence, respond);
+      case "readFile":
+        return this.#fileReads.readFile(body.value, sequence, respond);
+      case "readRecords":
+        return this.#fileReads.readRecords(body.value, sequence, respond);
+      case "forceRelease":
+      case "endSession":
+      case "listFiles":
+      case "why":
+      case "listLocks":
+      case "listSessions":
+      case "getStatus":
+        return this.#operators.carryOut(caller, body, sequence, respond);
+      case "watch":
+      case "unwatch":
+        throw new ForelockError("not_supported", "Watches are a matter of the connection.");
+      default:
+        return unreachable(body);
+    }
+  }
+
+  #getOperation(caller: Caller, wanted: GetOperationRequest, sequence: number, respond: Respond): void {
+    const parsed =
+      wanted.reference === ""
+        ? {
+            partition: this.partitionOf(wanted.name),
+            target: { kind: "kept" as const, principal: caller.principal, requestId: wanted.requestId },
+          }
+        : parseReference(wanted.reference, caller.principal);
+    if (parsed === undefined)
+      throw new ForelockError("operation_unknown", `reference = ${wanted.reference} names no operation.`);
+    const shard = this.shardAt(parsed.partition);
+    const failed = (error: ForelockError): void => respond(errorReply(sequence, errorMessage(error)));
+    const reply = (state: PartitionState, operation: Operation): Reply => ({
+      sequence,
+      body: { $case: "acquire", value: acquireReply(state, operation, caller) },
+    });
+    shard.read((state) => {
+      const operation = findTarget(state, parsed.target);
+      if (operation === undefined) {
+        const error = new ForelockError("operation_unknown", "No operation of this reference is remembered.");
+        return () => failed(error);
+      }
+      if (operation.outcome === undefined && wanted.waitMs > 0) {
+        const full = this.awaits.add(operation, wanted.waitMs, () => {
+          // Asked again in a turn: what is answered must be durable, and as it is then.
+          shard.read((later) => {
+            const answer = reply(later, operation);
+            return () => respond(answer);
+          }, failed);
+        });
+        return full === undefined ? undefined : () => failed(full);
+      }
+      const answer = reply(state, operation);
+      return () => respond(answer);
+    }, failed);
+  }
+
+  #observer(): ShardObserver {
+    const node = this;
+    return {
+      sessionOpened(partition, sessionId) {
+        const known = node.directory.get(sessionId);
+        known?.partitions.add(partition);
+      },
+      sessionEnded(partition, sessionId) {
+        const known = node.directory.get(sessionId);
+        if (known === undefined) return;
+        known.partitions.delete(partition);
+        known.expired.add(partition);
+      },
+      operationEnded(shard, operation) {
+        node.#batches.operationEnded(shard, operation);
+        const sink = node.#sinkOf(operation.session?.id);
+        const isAwaited = node.awaits.has(operation);
+        if (sink === undefined && !isAwaited) return;
+        const reply = acquireReply(shard.state, operation, undefined);
+        shard.afterDurable(() => {
+          if (isAwaited) node.awaits.settle(operation);
+          sink?.notify({ body: { $case: "operation", value: reply } });
+        });
+      },
+      grantLost(shard, grant, why, reason, undone) {
+        node.#lost += 1;
+        node.undoneInCommand += undone;
+        const sink = node.#sinkOf(grant.session.id);
+        if (sink === undefined) return;
+        const value = { name: grant.element.name, token: grant.token, why, reason, undone };
+        shard.afterDurable(() => sink.notify({ body: { $case: "lost", value } }));
+      },
+      appended(partition, file: FileRow, index, offset, bytes, checksum) {
+        node.options.bulk.append({ partition, file: file.number }, { index, offset, bytes, checksum });
+      },
+      cut(partition, file) {
+        node.options.bulk.truncate({ partition, file: file.number }, file.count, file.length);
+      },
+      moved(shard, wait: Wait, position) {
+        const sink = node.#sinkOf(wait.session.id);
+        if (sink === undefined || wait.reserve) return;
+        const value = {
+          sequence: wait.operation.sequence,
+          reference: referenceOf(shard.partition, wait.operation),
+          position,
+        };
+        shard.afterDurable(() => sink.notify({ body: { $case: "moved", value } }));
+      },
+      get isWatched() {
+        return node.#watches.size > 0;
+      },
+      happened(shard: Shard, event: PartitionEvent) {
+        const happenings = happeningsOf(shard.state, event);
+        if (happenings.length === 0) return;
+        const revision = shard.sequence + 1;
+        shard.afterDurable(() => {
+          for (const happening of happenings) node.#watches.publish(happening, shard.partition, revision);
+        });
+      },
+      stopped(_shard, cause) {
+        node.#stopAll(cause);
+      },
+    };
+  }
+
+  /** All partitions share the log stream: when it stops, all of them do. */
+  #stopAll(cause: Error): void {
+    if (this.#stopCause !== undefined) return;
+    this.#stopCause = cause;
+    this.#unavailable = "log_stopped";
+    const code = cause instanceof ForelockError && cause.code === "internal" ? "internal" : "log_stopped";
+    this.options.note("log stopped", { error: String(cause), cause: String(cause.cause ?? "") });
+    for (const shard of this.shards) shard.stop(new ForelockError(code, "The log has stopped.", { cause }));
+  }
+
+  #sinkOf(sessionId: string | undefined): NoticeSink | undefined {
+    return sessionId === undefined ? undefined : this.directory.get(sessionId)?.sink;
+  }
+
+  #asker(session: KnownSession | undefined): Asker {
+    if (session === undefined) throw new ForelockError("session_unknown", "The operation needs a session.");
+    return { session, keepMsDefault: this.limits.keepMs, keepMsMax: this.limits.keepMsMax };
+  }
+
+  #known(session: OpenedSession["session"]): KnownSession {
+    const known = this.directory.get(session.id);
+    if (known === undefined) throw new ForelockError("session_expired", `Session ${session.id} has ended.`);
+    return known;
+  }
+
+  #addSession(id: string, secret: Uint8Array, caller: Caller, open: OpenSession): KnownSession {
+    const ttlMs = Math.min(open.ttlMs ?? this.limits.sessionTtlMs, this.limits.sessionTtlMsMax);
+    const identity = { id, secretHash: hashSecret(secret), principal: caller.principal, client: open.client, ttlMs };
+    return this.directory.add(identity, this.options.clock.monotonicMs());
+  }
+
+  #referenceOfSequence(asker: Asker, sequence: number): string | undefined {
+    const known = this.directory.get(asker.session.id);
+    for (const partition of known?.partitions ?? []) {
+      const row = this.shards[partition]?.state.sessions.get(asker.session.id);
+      const operation = row?.queued.get(sequence) ?? row?.done.get(sequence);
+      if (operation !== undefined) return referenceOf(partition, operation);
+    }
+    return undefined;
+  }
+
+  /** Lets a partition forget answers that the client has, when there are enough to be worth an event. */
+  #forgetAnswered(shard: Shard, known: KnownSession): void {
+    const row = shard.state.sessions.get(known.id);
+    if (row === undefined || row.done.size < FORGET_MIN || known.lowest <= row.lowest) return;
+    this.#forget(shard.partition, known, []);
+  }
+
+  #forget(partition: number, known: KnownSession, settled: readonly number[]): void {
+    this.shards[partition]?.submit(
+      { kind: "acknowledge", sessionId: known.id, below: Math.max(1, known.lowest), settled },
+      () => undefined,
+      () => {},
+    );
+  }
+
+  /** A client that resumes says what it still asks about: the rest is answered, as far as it is concerned. */
+  #forgetAllBut(known: KnownSession, open: readonly number[]): void {
+    const wanted = new Set(open);
+    for (const partition of known.partitions) {
+      const row = this.shards[partition]?.state.sessions.get(known.id);
+      if (row === undefined) continue;
+      const settled = [...row.queued.keys()].filter((sequence) => !wanted.has(sequence));
+      if (settled.length > 0) this.#forget(partition, known, settled);
+    }
+  }
+
+  #keepTime(): void {
+    for (const shard of this.shards) shard.keepTime();
+    for (const known of this.directory) {
+      for (const partition of known.partitions) {
+        const row = this.shards[partition]?.state.sessions.get(known.id);
+        if (row !== undefined && row.done.size > 0 && known.lowest > row.lowest) this.#forget(partition, known, []);
+      }
+    }
+  }
+
+  #submitOwn(shard: Shard, command: Parameters<Shard["submit"]>[0]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      shard.submit(command, () => () => resolve(), reject);
+    });
+  }
+
+  #repeat(everyMs: number, run: () => void): void {
+    const timer = { current: undefined as { dispose(): void } | undefined, dispose: () => timer.current?.dispose() };
+    const again = (): void => {
+      timer.current = this.options.clock.after(everyMs, () => {
+        again();
+        run();
+      });
+    };
+    again();
+    this.#timers.push(timer);
+  }
+
+  #refuseWhenUnavailable(): void {
+    if (this.#unavailable === undefined) return;
+    if (this.#unavailable === "log_stopped") throw new ForelockError("log_stopped", "The log could not be written.");
+    throw new ForelockError("unavailable", `The server is ${this.#unavailable}.`, { retryAfterMs: 500 });
+  }
+}

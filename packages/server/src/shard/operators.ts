@@ -1,0 +1,288 @@
+// operators.ts: what concerns all partitions at once, or is an operator's business: lists, status, force, ending sessions.
+// Operator commands leave an audit line: who, what, why, from where.
+import {
+  FileInfo,
+  ForelockError,
+  LockInfo,
+  type Operation as OperationMessage,
+  type Reply,
+  SessionInfo,
+  StatusReply,
+  unreachable,
+} from "@forelock/protocol";
+import { stateHash } from "../partition/hash.ts";
+import { holdersOf, isLive, type PartitionState } from "../partition/state.ts";
+import { errorMessage, errorReply, refusalMessage } from "./answers.ts";
+import type { Node } from "./node.ts";
+import { firstByName, listFiles, listLocks, why } from "./reads.ts";
+import type { Caller } from "./service.ts";
+import type { KnownSession } from "./sessions.ts";
+
+const LIST_DEFAULT = 100;
+const LIST_MAX = 1_000;
+
+type Respond = (reply: Reply) => void;
+type OperatorBody = Extract<
+  NonNullable<OperationMessage["body"]>,
+  { $case: "forceRelease" | "endSession" | "listFiles" | "why" | "listLocks" | "listSessions" | "getStatus" }
+>;
+
+export class Operators {
+  readonly #node: Node;
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  carryOut(caller: Caller, body: OperatorBody, sequence: number, respond: Respond): void {
+    const answer = (reply: Promise<Reply["body"]>): void => {
+      reply.then(
+        (value) => respond({ sequence, body: value }),
+        (cause: unknown) => {
+          const error =
+            cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
+          respond(errorReply(sequence, errorMessage(error)));
+        },
+      );
+    };
+    switch (body.$case) {
+      case "forceRelease":
+        return this.#force(caller, body.value, sequence, respond);
+      case "endSession":
+        return answer(this.#endSession(caller, body.value.session, body.value.reason));
+      case "why": {
+        const { name } = body.value;
+        const shard = this.#node.shardOf(name);
+        return shard.read(
+          (state) => {
+            const value = why(state, name, caller);
+            return () => respond({ sequence, body: { $case: "why", value } });
+          },
+          (error) => respond(errorReply(sequence, errorMessage(error))),
+        );
+      }
+      case "listLocks": {
+        const limit = pageSize(body.value.limit);
+        const rows = this.#readAll((state) => listLocks(state, body.value, limit, caller));
+        return answer(rows.then((locks) => ({ $case: "listLocks", value: page(locks, limit, "locks") })));
+      }
+      case "listFiles": {
+        const limit = pageSize(body.value.limit);
+        const rows = this.#readAll((state) => listFiles(state, body.value, limit, caller));
+        return answer(rows.then((files) => ({ $case: "listFiles", value: page(files, limit, "files") })));
+      }
+      case "listSessions": {
+        const limit = pageSize(body.value.limit);
+        const { after } = body.value;
+        return answer(this.#sessions(caller, after, limit).then((value) => ({ $case: "listSessions", value })));
+      }
+      case "getStatus":
+        return answer(this.status().then((value) => ({ $case: "getStatus", value })));
+      default:
+        return unreachable(body);
+    }
+  }
+
+  closeSession(session: KnownSession, sequence: number, respond: Respond): void {
+    const { sink } = session;
+    const ended = [...session.partitions].map((partition) => this.#end(partition, session.id, "closed", ""));
+    Promise.all(ended).then(
+      () => {
+        if (session.sink === sink) this.#node.directory.remove(session);
+        respond({ sequence, body: { $case: "closeSession", value: {} } });
+      },
+      (error: ForelockError) => respond(errorReply(sequence, errorMessage(error))),
+    );
+  }
+
+  async status(): Promise<StatusReply> {
+    const node = this.#node;
+    const totals = { grants: 0, waiting: 0, files: 0, operations: 0, epoch: 0 };
+    const hashes: string[] = [];
+    const take = (state: PartitionState): readonly never[] => {
+      totals.grants += state.grants;
+      totals.waiting += state.waits.size;
+      totals.files += state.files.size;
+      totals.operations += state.operations;
+      totals.epoch = Math.max(totals.epoch, state.epoch);
+      hashes[state.partition] = stateHash(state);
+      return [];
+    };
+    // A stopped log answers no reads, but its operator needs to see why.
+    if (node.stopCause === undefined) await this.#readAll(take);
+    return {
+      version: node.options.version,
+      partitions: node.shards.length,
+      uptimeMs: node.uptimeMs,
+      sessions: node.directory.size,
+      ...totals,
+      durable: node.options.isDurable,
+      stopped: node.stopCause?.message ?? "",
+      connections: [...node.directory].reduce((sum, session) => sum + session.connections, 0),
+      stateHash: combineHashes(hashes),
+      logBytes: node.options.log.bytesSinceSnapshot,
+    };
+  }
+
+  async state(caller: Caller, limit: number): Promise<Readonly<Record<string, unknown>>> {
+    const wanted = { prefix: "", after: "", limit, stuck: false, heldMsMin: 0 };
+    const status = await this.status();
+    const locks = await this.#readAll((state) => listLocks(state, wanted, limit, caller));
+    const files = await this.#readAll((state) => listFiles(state, wanted, limit, caller));
+    const sessions = await this.#sessions(caller, "", limit);
+    const isOperator = caller.may("read", "");
+    return {
+      status: StatusReply.toJSON(status),
+      locks: firstByName(locks, (lock) => lock.name, limit).map((lock) => LockInfo.toJSON(lock)),
+      locksTotal: isOperator
+        ? this.#node.shards.reduce((sum, { state }) => sum + state.elements.size, 0)
+        : locks.length,
+      files: firstByName(files, (file) => file.name, limit).map((file) => FileInfo.toJSON(file)),
+      filesTotal: isOperator ? status.files : files.length,
+      sessions: sessions.sessions.map((session) => SessionInfo.toJSON(session)),
+      sessionsTotal: isOperator ? status.sessions : sessions.sessions.length,
+    };
+  }
+
+  #force(
+    caller: Caller,
+    wanted: { name: string; token: bigint; reason: string },
+    sequence: number,
+    respond: Respond,
+  ): void {
+    const node = this.#node;
+    const { name, token, reason } = wanted;
+    const shard = node.shardOf(name);
+    const held = { tokens: [] as bigint[] };
+    shard.read(
+      (state) => {
+        const element = state.elements.get(name);
+        for (const grant of element === undefined ? [] : holdersOf(element)) {
+          if (!grant.reserved && (token === 0n || grant.token === token)) held.tokens.push(grant.token);
+        }
+        node.undoneInCommand = 0;
+        return undefined;
+      },
+      () => {},
+    );
+    shard.submit(
+      { kind: "force_release", name, token, by: caller.principal, reason },
+      (_state, refusal) => {
+        if (refusal !== undefined) return () => respond(errorReply(sequence, refusalMessage(refusal)));
+        const undone = node.undoneInCommand;
+        return () => {
+          const tokens = held.tokens.map(String);
+          node.options.note("forced release", {
+            name,
+            tokens,
+            reason,
+            principal: caller.principal,
+            from: caller.remoteAddress,
+          });
+          respond({ sequence, body: { $case: "forceRelease", value: { released: held.tokens, undone } } });
+        };
+      },
+      (error) => respond(errorReply(sequence, errorMessage(error))),
+    );
+  }
+
+  async #endSession(caller: Caller, id: string, reason: string): Promise<Reply["body"]> {
+    const known = this.#node.directory.get(id);
+    if (known === undefined) throw new ForelockError("session_unknown", `session = ${id} is not known.`);
+    const grants = await Promise.all(
+      [...known.partitions].map((partition) => this.#end(partition, id, "forced", reason)),
+    );
+    this.#node.options.note("session ended", {
+      session: id,
+      reason,
+      principal: caller.principal,
+      from: caller.remoteAddress,
+    });
+    return { $case: "endSession", value: { grants: grants.reduce((sum, count) => sum + count, 0) } };
+  }
+
+  /** @returns how many grants the session had in the partition */
+  #end(partition: number, sessionId: string, why: "closed" | "forced", reason: string): Promise<number> {
+    const shard = this.#node.shardAt(partition);
+    return new Promise((resolve, reject) => {
+      const held = { grants: 0 };
+      shard.read(
+        (state) => {
+          held.grants = state.sessions.get(sessionId)?.grants ?? 0;
+          return undefined;
+        },
+        () => {},
+      );
+      shard.submit({ kind: "end_session", sessionId, why, reason }, () => () => resolve(held.grants), reject);
+    });
+  }
+
+  async #sessions(caller: Caller, after: string, limit: number): Promise<{ sessions: SessionInfo[]; more: boolean }> {
+    const node = this.#node;
+    const isOperator = caller.may("read", "");
+    const visible = function* (): IterableIterator<KnownSession> {
+      for (const session of node.directory) {
+        if (session.id > after && (isOperator || session.principal === caller.principal)) yield session;
+      }
+    };
+    const nowMs = node.options.clock.monotonicMs();
+    const chosen = firstByName(visible(), (session) => session.id, limit + 1);
+    const wanted = new Map(chosen.map((session) => [session.id, { grants: 0, waits: 0, waiting: false }]));
+    await this.#readAll((state) => {
+      for (const [id, counts] of wanted) {
+        const row = state.sessions.get(id);
+        if (row === undefined) continue;
+        counts.grants += row.grants;
+        counts.waits += row.waits.size;
+        counts.waiting ||= !isLive(row, state.clockMs);
+      }
+      return [];
+    });
+    const infos = chosen.slice(0, limit).map((session) => ({
+      session: session.id,
+      principal: session.principal,
+      client: session.client,
+      ttlMs: session.ttlMs,
+      ...(wanted.get(session.id) ?? { grants: 0, waits: 0, waiting: false }),
+      silentMs: Math.max(0, Math.floor(nowMs - session.heardAtMs)),
+      partitions: [...session.partitions].sort((a, b) => a - b),
+      lagMs: session.lagMs,
+    }));
+    return { sessions: infos, more: chosen.length > limit };
+  }
+
+  /** Looks at every partition in a turn of its own; resolves when all that was seen is durable. */
+  async #readAll<Row>(look: (state: PartitionState) => readonly Row[]): Promise<Row[]> {
+    const rows = await Promise.all(
+      this.#node.shards.map(
+        (shard) =>
+          new Promise<readonly Row[]>((resolve, reject) => {
+            shard.read((state) => {
+              const seen = look(state);
+              return () => resolve(seen);
+            }, reject);
+          }),
+      ),
+    );
+    return rows.flat();
+  }
+}
+
+const pageSize = (limit: number): number => (limit === 0 ? LIST_DEFAULT : Math.min(limit, LIST_MAX));
+
+function page<Row extends { readonly name: string }, Key extends string>(
+  rows: readonly Row[],
+  limit: number,
+  key: Key,
+): Record<Key, Row[]> & { more: boolean } {
+  const first = firstByName(rows, (row) => row.name, limit + 1);
+  const cut = { [key]: first.slice(0, limit) } as Record<Key, Row[]>; // One key, of the type just named.
+  return { ...cut, more: first.length > limit };
+}
+
+/** Hash over the partitions' hashes, in order: 64 bits, hexadecimal. */
+function combineHashes(hashes: readonly string[]): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const part of hashes) hash = BigInt.asUintN(64, (hash ^ BigInt(`0x${part || "0"}`)) * 0x100000001b3n);
+  return hash.toString(16).padStart(16, "0");
+}

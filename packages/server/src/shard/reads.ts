@@ -1,0 +1,164 @@
+// reads.ts: descriptions of a partition for people and programs: why, lists, counts. They change nothing.
+// Lists take the first `limit` names after `after` in byte order, of those that the caller may read.
+import type { FileInfo, ListFilesRequest, ListLocksRequest, LockInfo, Waiter, WhyReply } from "@forelock/protocol";
+import { Mode } from "@forelock/protocol";
+import { isBefore } from "../lock/lane.ts";
+import { ancestorsOf } from "../lock/name.ts";
+import { type Element, holdersOf, isLive, type PartitionState, type Wait } from "../partition/state.ts";
+import { holderMessage } from "./answers.ts";
+import { referenceOf } from "./reference.ts";
+import type { Caller } from "./service.ts";
+
+const WAITERS_SHOWN_MAX = 100;
+const HOLDERS_SHOWN_MAX = 100;
+const RELATED_SHOWN_MAX = 20;
+const WAITER_MODES = [Mode.EXCLUSIVE, Mode.SHARED, Mode.PERMIT] as const;
+
+export function why(state: PartitionState, name: string, caller: Caller): WhyReply {
+  const element = state.elements.get(name);
+  const holders = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
+  const waits = element === undefined ? [] : firstWaits(element);
+  const reply: WhyReply = {
+    name,
+    holders: holders.slice(0, HOLDERS_SHOWN_MAX).map((grant) => holderMessage(state, grant, caller)),
+    waiters: waits.map((wait, index) => waiterMessage(state, wait, index + 1)),
+    waiting: element?.waiting ?? 0,
+    partition: state.partition,
+    limit: element?.limit ?? 0,
+    sentence: "",
+    related: element === undefined ? [] : relatedTo(state, element),
+  };
+  reply.sentence = sentence(reply);
+  return reply;
+}
+
+function firstWaits(element: Element): readonly Wait[] {
+  const waits: Wait[] = [];
+  for (const lane of element.lanes ?? []) {
+    if (lane === undefined) continue;
+    let taken = 0;
+    for (const wait of lane) {
+      if (taken === WAITERS_SHOWN_MAX) break;
+      taken += 1;
+      waits.push(wait);
+    }
+  }
+  return waits.sort((a, b) => (isBefore(a, b) ? -1 : 1)).slice(0, WAITERS_SHOWN_MAX);
+}
+
+function waiterMessage(state: PartitionState, wait: Wait, position: number): Waiter {
+  return {
+    reference: referenceOf(state.partition, wait.operation),
+    session: wait.session.id,
+    principal: wait.session.principal,
+    mode: WAITER_MODES[wait.parts[0]?.mode ?? 0],
+    waitedMs: Math.max(0, state.clockMs - wait.sinceMs),
+    position,
+    priority: wait.priority,
+    silent: !isLive(wait.session, state.clockMs),
+    client: wait.session.client,
+  };
+}
+
+/** Elements above or below that are held and so can stand in the way. */
+function relatedTo(state: PartitionState, element: Element): string[] {
+  const related = ancestorsOf(element.name).filter((name) => state.elements.get(name)?.holders !== undefined);
+  if (element.intentExclusive + element.intentShared > 0) {
+    for (const other of state.elements.values()) {
+      if (related.length >= RELATED_SHOWN_MAX) break;
+      if (other.holders !== undefined && other.ancestors.includes(element)) related.push(other.name);
+    }
+  }
+  return related;
+}
+
+function sentence(reply: WhyReply): string {
+  const { name, holders, waiting, related } = reply;
+  const first = holders[0];
+  const queue = waiting === 0 ? "Nobody waits." : waiting === 1 ? "One request waits." : `${waiting} requests wait.`;
+  if (first === undefined) {
+    const near = related.length === 0 ? "" : ` ${related.join(", ")} is held in the same tree.`;
+    return `${name} is free.${near} ${queue}`;
+  }
+  const who = first.client === "" ? `session ${first.session}` : `${first.client} (session ${first.session})`;
+  const others = holders.length === 1 ? "" : ` and ${holders.length - 1} more`;
+  const silent = first.silent
+    ? " It has not been heard from for a while, and loses the lock when its session expires."
+    : "";
+  const wait = reply.waiters[0];
+  const longest = wait === undefined ? "" : ` The first has waited ${seconds(wait.waitedMs)}.`;
+  return `${name} has been held by ${who}${others} for ${seconds(first.heldMs)}.${silent} ${queue}${longest}`;
+}
+
+const seconds = (ms: number): string => (ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`);
+
+/** The first `limit` of what matches, by name: keeps a short sorted list instead of sorting everything. */
+export function firstByName<Row>(rows: Iterable<Row>, nameOf: (row: Row) => string, limit: number): Row[] {
+  const first: Row[] = [];
+  for (const row of rows) {
+    const name = nameOf(row);
+    const last = first.at(-1);
+    if (first.length === limit && last !== undefined && name >= nameOf(last)) continue;
+    let low = 0;
+    let high = first.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = first[middle];
+      if (other !== undefined && nameOf(other) < name) low = middle + 1;
+      else high = middle;
+    }
+    first.splice(low, 0, row);
+    if (first.length > limit) first.pop();
+  }
+  return first;
+}
+
+/** One more than `limit` where there are more, so that the caller sees it. */
+export function listLocks(state: PartitionState, wanted: ListLocksRequest, limit: number, caller: Caller): LockInfo[] {
+  const matching = function* (): IterableIterator<Element> {
+    for (const element of state.elements.values()) {
+      if (!element.name.startsWith(wanted.prefix) || element.name <= wanted.after) continue;
+      if (element.holders === undefined && element.waiting === 0) continue;
+      if (wanted.stuck && !isStuck(state, element)) continue;
+      if (wanted.heldMsMin > 0 && !isHeldFor(state, element, wanted.heldMsMin)) continue;
+      if (caller.may("read", element.name)) yield element;
+    }
+  };
+  return firstByName(matching(), (element) => element.name, limit + 1).map((element) =>
+    lockInfo(state, element, caller),
+  );
+}
+
+function lockInfo(state: PartitionState, element: Element, caller: Caller): LockInfo {
+  const holders = [...holdersOf(element)].slice(0, 8).map((grant) => holderMessage(state, grant, caller));
+  const first = firstWaits(element)[0];
+  return {
+    name: element.name,
+    holders,
+    waiting: element.waiting,
+    limit: element.limit,
+    waitedMs: first === undefined ? 0 : Math.max(0, state.clockMs - first.sinceMs),
+  };
+}
+
+/** Someone waits, and a holder has not been heard from. */
+function isStuck(state: PartitionState, element: Element): boolean {
+  if (element.waiting === 0) return false;
+  for (const grant of holdersOf(element)) if (!isLive(grant.session, state.clockMs)) return true;
+  return false;
+}
+
+function isHeldFor(state: PartitionState, element: Element, heldMsMin: number): boolean {
+  for (const grant of holdersOf(element)) if (state.clockMs - grant.grantedAtMs >= heldMsMin) return true;
+  return false;
+}
+
+export function listFiles(state: PartitionState, wanted: ListFilesRequest, limit: number, caller: Caller): FileInfo[] {
+  const matching = function* (): IterableIterator<FileInfo> {
+    for (const file of state.files.values()) {
+      if (!file.name.startsWith(wanted.prefix) || file.name <= wanted.after || !caller.may("read", file.name)) continue;
+      yield { name: file.name, length: file.length, version: file.version, records: file.count };
+    }
+  };
+  return firstByName(matching(), (file) => file.name, limit + 1);
+}

@@ -1,0 +1,70 @@
+// recovery.ts: partition states from snapshots and log. Used at start, and by the snapshot worker.
+//   Y1. The same records give the same states, whoever replays them.
+import type { BulkStore } from "../bulk/bulk-store.ts";
+import type { EventLog, LogRecord, Snapshot } from "../log/event-log.ts";
+import { apply } from "../partition/apply.ts";
+import { decodeEvents } from "../partition/codec.ts";
+import { type Observer, SILENT } from "../partition/observer.ts";
+import { decodeSnapshot } from "../partition/snapshot.ts";
+import { createState, type PartitionState } from "../partition/state.ts";
+
+export interface Recovered {
+  readonly states: readonly PartitionState[];
+  readonly events: number;
+  readonly records: number;
+}
+
+/** @param bulk gets the appends and cuts of the records; undefined when its contents do not matter (snapshots). */
+export async function recover(
+  log: Pick<EventLog, "loadSnapshots" | "read">,
+  partitions: number,
+  bulk: BulkStore | undefined,
+): Promise<Recovered> {
+  const states = Array.from({ length: partitions }, (_, partition) => createState(partition));
+  const covered = new Array<number>(partitions).fill(0);
+  for (const snapshot of await log.loadSnapshots()) {
+    states[snapshot.partition] = decodeSnapshot(snapshot.partition, snapshot.state);
+    covered[snapshot.partition] = snapshot.sequence;
+  }
+  const observers = states.map((state) => (bulk === undefined ? SILENT : bulkObserver(bulk, state.partition)));
+  let events = 0;
+  let records = 0;
+  for await (const batch of log.read((partition) => covered[partition] ?? 0)) {
+    for (const record of batch) {
+      records += 1;
+      const state = states[record.partition];
+      const observer = observers[record.partition];
+      if (state === undefined || observer === undefined)
+        throw new Error(`the log names partition ${record.partition} of ${partitions}`);
+      events += replay(state, record, observer);
+    }
+  }
+  return { states, events, records };
+}
+
+/** @returns how many events the record held */
+export function replay(
+  state: PartitionState,
+  record: Pick<LogRecord, "elapsedMs" | "events">,
+  observer: Observer,
+): number {
+  let events = 0;
+  state.clockMs += record.elapsedMs;
+  decodeEvents(record.events, (event) => {
+    apply(state, event, observer);
+    events += 1;
+  });
+  return events;
+}
+
+function bulkObserver(bulk: BulkStore, partition: number): Observer {
+  return {
+    ...SILENT,
+    appended: (file, index, offset, bytes, checksum) => {
+      bulk.append({ partition, file: file.number }, { index, offset, bytes, checksum });
+    },
+    cut: (file) => bulk.truncate({ partition, file: file.number }, file.count, file.length),
+  };
+}
+
+export type { Snapshot };

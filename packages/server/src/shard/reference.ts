@@ -1,0 +1,27 @@
+// reference.ts: operation references: `p<partition>.s.<session>.<sequence>`, or `p<partition>.k.<request id>` when kept.
+import type { OperationTarget } from "../partition/commands.ts";
+import type { Operation } from "../partition/state.ts";
+
+export function referenceOf(
+  partition: number,
+  operation: Pick<Operation, "sessionId" | "sequence" | "requestId">,
+): string {
+  if (operation.requestId !== "") return `p${partition}.k.${operation.requestId}`;
+  return `p${partition}.s.${operation.sessionId}.${operation.sequence}`;
+}
+
+const FORM = /^p(\d{1,4})\.(?:k\.([A-Za-z0-9_-]{22,64})|s\.([A-Za-z0-9_-]{22})\.(\d{1,16}))$/;
+
+/** @returns undefined when the text is no reference. The principal is the asker's: references of others find nothing. */
+export function parseReference(
+  reference: string,
+  principal: string,
+): { readonly partition: number; readonly target: OperationTarget } | undefined {
+  const match = FORM.exec(reference);
+  if (match === null) return undefined;
+  const partition = Number(match[1]);
+  const [, , requestId, sessionId, sequence] = match;
+  if (requestId !== undefined) return { partition, target: { kind: "kept", principal, requestId } };
+  if (sessionId === undefined || sequence === undefined) return undefined;
+  return { partition, target: { kind: "session", principal, sessionId, sequence: Number(sequence) } };
+}

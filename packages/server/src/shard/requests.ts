@@ -1,0 +1,145 @@
+// requests.ts: commands of a partition from operations of the protocol. Operations arrive validated (edge/validate.ts).
+// The digest covers the kind and every argument: the same request id with anything else is refused as reused.
+import { crc32 } from "node:zlib";
+import { type AcquireAllRequest, type AcquireRequest, assert, Mode, OnLoss, type Operation } from "@forelock/protocol";
+import { EXCLUSIVE, type Mode as LockMode, PERMIT, SHARED } from "../lock/mode.ts";
+import type {
+  CommandPart,
+  OperationTarget,
+  RequestId,
+  SessionCommand,
+  SessionIdentity,
+} from "../partition/commands.ts";
+import { hashText } from "../partition/hash.ts";
+
+const NO_WAIT_LIMIT = -1;
+
+export interface Asker {
+  readonly session: SessionIdentity;
+  readonly keepMsDefault: number;
+  readonly keepMsMax: number;
+}
+
+const combine = (hash: number, value: number): number => Math.imul(hash ^ value, 0x85ebca6b) ^ (hash >>> 13);
+const tokenBits = (token: bigint): number => Number(BigInt.asIntN(32, token)) ^ Number(BigInt.asIntN(32, token >> 32n));
+
+function requestId(operation: Operation, asker: Asker, digest: number): RequestId {
+  const { keep } = operation;
+  if (keep === undefined) return { sequence: operation.sequence, requestId: "", keepMs: 0, digest: digest | 0 };
+  const keepMs = keep.keepMs === 0 ? asker.keepMsDefault : Math.min(keep.keepMs, asker.keepMsMax);
+  return { sequence: operation.sequence, requestId: keep.requestId, keepMs, digest: digest | 0 };
+}
+
+const LOCK_MODES: Readonly<Record<Mode, LockMode>> = {
+  [Mode.EXCLUSIVE]: EXCLUSIVE,
+  [Mode.SHARED]: SHARED,
+  [Mode.PERMIT]: PERMIT,
+  [Mode.UNRECOGNIZED]: EXCLUSIVE,
+};
+
+function partOf(wanted: {
+  readonly name: string;
+  readonly mode: Mode;
+  readonly permits: number;
+  readonly take: number;
+}): CommandPart {
+  const mode = LOCK_MODES[wanted.mode];
+  return mode === PERMIT
+    ? { name: wanted.name, mode, take: Math.max(1, wanted.take), limit: wanted.permits }
+    : { name: wanted.name, mode, take: 1, limit: 0 };
+}
+
+const partDigest = (hash: number, part: CommandPart): number =>
+  combine(combine(hash, hashText(part.name)), part.mode | ((part.take << 2) ^ (part.limit << 12)));
+
+export function acquireCommand(operation: Operation, wanted: AcquireRequest, asker: Asker): SessionCommand {
+  const part = partOf(wanted);
+  const rollback = wanted.onLoss === OnLoss.ROLLBACK;
+  let digest = partDigest(1, part);
+  if (
+    rollback ||
+    wanted.priority !== 0 ||
+    wanted.waitMs !== undefined ||
+    wanted.reenter !== 0n ||
+    wanted.actor !== ""
+  ) {
+    digest = combine(combine(digest, wanted.priority * 4 + (rollback ? 2 : 0)), wanted.waitMs ?? NO_WAIT_LIMIT);
+    digest = combine(combine(digest, tokenBits(wanted.reenter)), hashText(wanted.actor));
+  }
+  return {
+    kind: "acquire",
+    session: asker.session,
+    request: requestId(operation, asker, digest),
+    parts: [part],
+    waitMs: wanted.waitMs ?? NO_WAIT_LIMIT,
+    priority: wanted.priority,
+    rollback,
+    actor: wanted.actor,
+    reenter: wanted.reenter,
+  };
+}
+
+/** All elements in one partition: one request. In several: a batch, at home in the partition of its first name. */
+export function acquireAllCommand(
+  operation: Operation,
+  wanted: AcquireAllRequest,
+  asker: Asker,
+  isOnePartition: boolean,
+): SessionCommand {
+  // One global order, that of the names' bytes, so that batches cannot wait for each other in a circle.
+  const parts = wanted.elements.map(partOf).sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+  const rollback = wanted.onLoss === OnLoss.ROLLBACK;
+  const waitMs = wanted.waitMs ?? NO_WAIT_LIMIT;
+  const digest = combine(combine(parts.reduce(partDigest, 2), rollback ? 1 : 0), waitMs ^ hashText(wanted.actor));
+  const request = requestId(operation, asker, digest);
+  const terms = { session: asker.session, request, parts, waitMs, rollback, actor: wanted.actor };
+  return isOnePartition ? { kind: "acquire", ...terms, priority: 0, reenter: 0n } : { kind: "open_batch", ...terms };
+}
+
+/** The other operations of a session. `target` is parsed from a Cancel's reference by the caller. */
+export function otherCommand(operation: Operation, asker: Asker, target: OperationTarget | undefined): SessionCommand {
+  const { body } = operation;
+  assert(body !== undefined, "an operation has a body");
+  const { session } = asker;
+  switch (body.$case) {
+    case "release": {
+      const { name, token, undo } = body.value;
+      const digest = combine(combine(3, hashText(name)), tokenBits(token) ^ (undo ? 1 : 0));
+      return { kind: "release", session, request: requestId(operation, asker, digest), name, token, undo };
+    }
+    case "upgrade": {
+      const { name, token } = body.value;
+      const waitMs = body.value.waitMs ?? NO_WAIT_LIMIT;
+      const digest = combine(combine(combine(4, hashText(name)), tokenBits(token)), waitMs);
+      return { kind: "upgrade", session, request: requestId(operation, asker, digest), name, token, waitMs };
+    }
+    case "downgrade": {
+      const { name, token } = body.value;
+      const digest = combine(combine(5, hashText(name)), tokenBits(token));
+      return { kind: "downgrade", session, request: requestId(operation, asker, digest), name, token };
+    }
+    case "cancel": {
+      assert(target !== undefined, "a cancel has a target");
+      const text = target.kind === "kept" ? target.requestId : `${target.sessionId}.${target.sequence}`;
+      return { kind: "cancel", session, request: requestId(operation, asker, combine(6, hashText(text))), target };
+    }
+    case "append": {
+      const { file, token, bytes } = body.value;
+      const element = body.value.element === "" ? file : body.value.element;
+      const checksum = crc32(bytes);
+      const digest = combine(combine(combine(7, hashText(file)), checksum), tokenBits(token) ^ hashText(element));
+      return {
+        kind: "append",
+        session,
+        request: requestId(operation, asker, digest),
+        file,
+        element,
+        token,
+        bytes,
+        checksum,
+      };
+    }
+    default:
+      throw new Error(`${body.$case} is no operation of a session`);
+  }
+}

@@ -1,0 +1,118 @@
+// sessions.ts: the sessions that this node knows, across partitions: who they are, where they are registered, when they were heard.
+// Not here: their grants (partition state), connections (edge/). Signs of life are not logged; silence is (liveness.ts).
+import { createHash, timingSafeEqual } from "node:crypto";
+import { ForelockError } from "@forelock/protocol";
+import type { SessionIdentity } from "../partition/commands.ts";
+import type { PartitionState } from "../partition/state.ts";
+import type { NodeSession, NoticeSink } from "./service.ts";
+
+export interface KnownSession extends NodeSession, SessionIdentity {
+  readonly id: string;
+  readonly principal: string;
+  readonly ttlMs: number;
+  /** Partitions in which it is registered. */
+  readonly partitions: Set<number>;
+  /** Partitions in which it has expired since this node knows it. */
+  readonly expired: Set<number>;
+  /** Node's monotonic clock. */
+  heardAtMs: number;
+  /** The log notes its silence, or it was not heard since the start: the first sign of life must be logged too. */
+  isSilent: boolean;
+  lagMs: number;
+  /** Lowest sequence that the client still asks about; 0 until told. */
+  lowest: number;
+  /** Where its notices go. */
+  sink: NoticeSink | undefined;
+  connections: number;
+}
+
+export function hashSecret(secret: Uint8Array): string {
+  return createHash("sha256").update(secret).digest("base64url");
+}
+
+/** In time that does not tell how much was right. */
+export function isSecret(session: { readonly secretHash: string }, secret: Uint8Array): boolean {
+  return timingSafeEqual(Buffer.from(session.secretHash, "base64url"), createHash("sha256").update(secret).digest());
+}
+
+export class SessionDirectory {
+  readonly #sessions = new Map<string, KnownSession>();
+  readonly #sessionsMax: number;
+
+  constructor(sessionsMax: number) {
+    this.#sessionsMax = sessionsMax;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get(id: string): KnownSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  [Symbol.iterator](): IterableIterator<KnownSession> {
+    return this.#sessions.values();
+  }
+
+  /** @throws ForelockError sessions_full */
+  add(identity: SessionIdentity, nowMs: number): KnownSession {
+    if (this.#sessions.size >= this.#sessionsMax) {
+      throw new ForelockError(
+        "sessions_full",
+        `The node has ${this.#sessions.size} sessions; it may have ${this.#sessionsMax}.`,
+        {
+          retryAfterMs: 1_000,
+        },
+      );
+    }
+    const session: KnownSession = {
+      ...identity,
+      partitions: new Set(),
+      expired: new Set(),
+      heardAtMs: nowMs,
+      isSilent: false,
+      lagMs: 0,
+      lowest: 0,
+      sink: undefined,
+      connections: 0,
+    };
+    this.#sessions.set(session.id, session);
+    return session;
+  }
+
+  /**
+   * After a start: the sessions of a partition's state. Each keeps what was left of its ttl when silence was logged, at least a
+   * third; where partitions differ, the longest: the one that expires it first would otherwise take its locks in the others.
+   */
+  restore(state: PartitionState, nowMs: number): void {
+    for (const session of state.sessions.values()) {
+      const heardAtMs = nowMs - Math.max(0, state.clockMs - Math.min(session.silentSinceMs, state.clockMs));
+      const known = this.#sessions.get(session.id);
+      if (known !== undefined) {
+        known.partitions.add(state.partition);
+        known.heardAtMs = Math.max(known.heardAtMs, heardAtMs);
+        continue;
+      }
+      this.#sessions.set(session.id, {
+        id: session.id,
+        secretHash: session.secretHash,
+        principal: session.principal,
+        client: session.client,
+        ttlMs: session.ttlMs,
+        partitions: new Set([state.partition]),
+        expired: new Set(),
+        heardAtMs,
+        isSilent: true,
+        lagMs: 0,
+        lowest: 0,
+        sink: undefined,
+        connections: 0,
+      });
+    }
+  }
+
+  remove(session: KnownSession): void {
+    this.#sessions.delete(session.id);
+  }
+}

@@ -1,0 +1,89 @@
+// welcome.ts: the answer to Hello: what the session holds and waits for, in every partition where it is registered.
+import type { HeldGrant, Notice, WaitingOperation, Welcome } from "@forelock/protocol";
+import { Mode } from "@forelock/protocol";
+import type { PartitionState, Session } from "../partition/state.ts";
+import { acquireReply, positionOf } from "./answers.ts";
+import type { Node } from "./node.ts";
+import { referenceOf } from "./reference.ts";
+import type { Caller } from "./service.ts";
+import type { KnownSession } from "./sessions.ts";
+
+const MODES = [Mode.EXCLUSIVE, Mode.SHARED, Mode.PERMIT] as const;
+const NAME_BYTES_MAX = 512;
+const APPEND_BYTES_MAX = 196_608;
+
+export async function welcomeOf(
+  node: Node,
+  caller: Caller,
+  session: KnownSession,
+  secret: Uint8Array | undefined,
+): Promise<Welcome> {
+  const grants: HeldGrant[] = [];
+  const waits: WaitingOperation[] = [];
+  const missed: Notice[] = [];
+  const look = (partition: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      node.shardAt(partition).read((state) => {
+        const row = state.sessions.get(session.id);
+        if (row !== undefined) describe(state, row, caller, { grants, waits, missed });
+        return resolve;
+      }, reject);
+    });
+  await Promise.all([...session.partitions].map(look));
+  const { limits, options } = node;
+  return {
+    sessionId: Buffer.from(session.id, "base64url"),
+    sessionSecret: Buffer.from(secret ?? new Uint8Array(0)),
+    ttlMs: session.ttlMs,
+    partitions: node.shards.length,
+    placementKey: caller.may("direct", "") ? Buffer.from(options.placementKey) : Buffer.alloc(0),
+    limits: {
+      frameBytes: limits.frameBytesMax,
+      frameOperations: limits.frameOperationsMax,
+      nameBytes: NAME_BYTES_MAX,
+      appendBytes: APPEND_BYTES_MAX,
+      requestsInFlight: limits.requestsInFlightMax,
+      unanswered: limits.unansweredMax,
+    },
+    serverVersion: options.version,
+    principal: caller.principal,
+    grants,
+    waits,
+    expiredPartitions: [...session.expired],
+    durable: options.isDurable,
+    missed,
+  };
+}
+
+interface Found {
+  readonly grants: HeldGrant[];
+  readonly waits: WaitingOperation[];
+  readonly missed: Notice[];
+}
+
+function describe(state: PartitionState, row: Session, caller: Caller, found: Found): void {
+  for (let grant = row.firstGrant; grant !== undefined; grant = grant.next) {
+    if (grant.reserved) continue;
+    const owner = { sessionId: row.id, sequence: grant.sequence, requestId: grant.requestId };
+    found.grants.push({
+      name: grant.element.name,
+      token: grant.token,
+      mode: MODES[grant.mode],
+      sequence: grant.sequence,
+      requestId: grant.requestId,
+      reference: referenceOf(state.partition, owner),
+    });
+  }
+  for (const operation of [...row.queued.values(), ...row.kept]) {
+    if (operation.outcome !== undefined) {
+      found.missed.push({ body: { $case: "operation", value: acquireReply(state, operation, caller) } });
+      continue;
+    }
+    found.waits.push({
+      reference: referenceOf(state.partition, operation),
+      sequence: operation.sequence,
+      requestId: operation.requestId,
+      position: operation.wait === undefined ? 1 : positionOf(operation.wait),
+    });
+  }
+}
