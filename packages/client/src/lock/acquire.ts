@@ -1,0 +1,127 @@
+// lock/acquire.ts: what to ask for, and what to make of the answer. Not here: the states of asking (acquisition.ts).
+import { type AcquireReply, type ElementRequest, ForelockError, Mode, OnLoss } from "@forelock/protocol";
+import type { RequestBody } from "../session/request.ts";
+import { type Session, UNKNOWN_PARTITION } from "../session/session.ts";
+import { wholeNumber } from "../settings.ts";
+import type { Outcome } from "./acquisition.ts";
+import { Grant } from "./grant.ts";
+import { HeldLock } from "./held-lock.ts";
+import type { Lock, LockAllOptions, LockOptions, LockTarget, PermitOptions } from "./lock.ts";
+
+const WAIT_MS_MAX = 4_294_967_295;
+const PRIORITY_MAX = 9;
+const PERMITS_MAX = 1_000_000;
+const NO_OPTIONS: LockOptions = {};
+
+export function acquireBody(name: string, options: LockOptions = NO_OPTIONS): RequestBody {
+  const { mode, priority, onLoss, actor, waitMs } = options;
+  return {
+    $case: "acquire",
+    value: {
+      name,
+      mode: mode === "shared" ? Mode.SHARED : Mode.EXCLUSIVE,
+      permits: 0,
+      take: 0,
+      waitMs: waitOf(waitMs),
+      priority: priority === undefined ? 0 : wholeNumber("priority", priority, 0, PRIORITY_MAX),
+      onLoss: onLoss === "rollback" ? OnLoss.ROLLBACK : OnLoss.KEEP,
+      actor: actor ?? "",
+      reenter: 0n,
+    },
+  };
+}
+
+export function permitBody(name: string, permits: number, options: PermitOptions): RequestBody {
+  wholeNumber("permits", permits, 1, PERMITS_MAX);
+  const body = acquireBody(name, options);
+  const take = wholeNumber("take", options.take ?? 1, 1, permits);
+  return body.$case === "acquire" ? { ...body, value: { ...body.value, mode: Mode.PERMIT, permits, take } } : body;
+}
+
+export function reenterBody(name: string, token: bigint): RequestBody {
+  const body = acquireBody(name, { waitMs: 0 });
+  return body.$case === "acquire" ? { ...body, value: { ...body.value, reenter: token } } : body;
+}
+
+export function acquireAllBody(targets: readonly LockTarget[], options: LockAllOptions): RequestBody {
+  if (targets.length === 0) throw new ForelockError("bad_argument", "lockAll: [] names no lock.");
+  return {
+    $case: "acquireAll",
+    value: {
+      elements: targets.map(elementOf),
+      waitMs: waitOf(options.waitMs),
+      onLoss: options.onLoss === "rollback" ? OnLoss.ROLLBACK : OnLoss.KEEP,
+      actor: options.actor ?? "",
+    },
+  };
+}
+
+export function upgradeBody(name: string, token: bigint, waitMs: number | undefined): RequestBody {
+  return { $case: "upgrade", value: { name, token, waitMs: waitOf(waitMs) } };
+}
+
+/** One new grant, as a lock. */
+export function oneLock(mode: Lock["mode"]): Outcome<HeldLock> {
+  return {
+    granted: (reply, session) => new HeldLock(addGrant(reply, 0, mode, session)),
+    unwanted: giveBack,
+  };
+}
+
+/** Outcomes are stateless: the usual two are made once. */
+export const EXCLUSIVE_LOCK = oneLock("exclusive");
+export const SHARED_LOCK = oneLock("shared");
+export const PERMIT = oneLock("permit");
+
+/** Several new grants, in the order of `targets`. */
+export function manyLocks(targets: readonly LockTarget[]): Outcome<readonly HeldLock[]> {
+  return {
+    granted: (reply, session) =>
+      targets.map((target) => {
+        const name = typeof target === "string" ? target : target.name;
+        const index = reply.grants.findIndex((grant) => grant.name === name);
+        return new HeldLock(addGrant(reply, index, modeOf(target), session));
+      }),
+    unwanted: giveBack,
+  };
+}
+
+export function giveBack({ grants }: AcquireReply, session: Session): void {
+  for (const { name, token } of grants) session.releaseUnwanted(name, token);
+}
+
+function addGrant(reply: AcquireReply, index: number, mode: Lock["mode"], session: Session): Grant {
+  const granted = reply.grants[index];
+  if (granted === undefined) throw new ForelockError("internal", "A grant came without its token.");
+  const { name, token, partition } = granted;
+  const grant = new Grant({
+    session,
+    name,
+    token,
+    mode,
+    partition: partition === UNKNOWN_PARTITION ? undefined : partition,
+    reference: reply.reference,
+    grantedAtMs: session.nowMs(),
+  });
+  session.grants.add(grant);
+  return grant;
+}
+
+function elementOf(target: LockTarget): ElementRequest {
+  if (typeof target === "string") return { name: target, mode: Mode.EXCLUSIVE, permits: 0, take: 0 };
+  if ("permits" in target) {
+    const permits = wholeNumber("permits", target.permits, 1, PERMITS_MAX);
+    return { name: target.name, mode: Mode.PERMIT, permits, take: wholeNumber("take", target.take ?? 1, 1, permits) };
+  }
+  const mode = target.mode === "shared" ? Mode.SHARED : Mode.EXCLUSIVE;
+  return { name: target.name, mode, permits: 0, take: 0 };
+}
+
+function modeOf(target: LockTarget): Lock["mode"] {
+  if (typeof target === "string") return "exclusive";
+  return "permits" in target ? "permit" : (target.mode ?? "exclusive");
+}
+
+function waitOf(waitMs: number | undefined): number | undefined {
+  return waitMs === undefined ? undefined : wholeNumber("waitMs", waitMs, 0, WAIT_MS_MAX);
+}

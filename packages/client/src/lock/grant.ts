@@ -1,0 +1,71 @@
+// lock/grant.ts: one grant that this process holds, and how its loss becomes known.
+// Not here: the handles given to users (held-lock.ts), the table of grants (grants.ts).
+//   G1. Once lost, a grant stays lost, with the first reason.
+//   G2. Whoever looks learns of a passed safe-until at once, also when the loop was blocked and no timer could run.
+import type { ForelockError } from "@forelock/protocol";
+import type { Session } from "../session/session.ts";
+import type { Lock } from "./lock.ts";
+
+export interface GrantFields {
+  readonly session: Session;
+  readonly name: string;
+  readonly token: bigint;
+  readonly mode: Lock["mode"];
+  /** Undefined when the server did not tell: found again by a resumed session. */
+  readonly partition: number | undefined;
+  readonly reference: string;
+  /** Monotonic: heartbeats sent later must list its partition. */
+  readonly grantedAtMs: number;
+}
+
+export class Grant {
+  readonly session: Session;
+  readonly name: string;
+  readonly partition: number | undefined;
+  readonly reference: string;
+  readonly grantedAtMs: number;
+  token: bigint;
+  mode: Lock["mode"];
+  /** Handles that have not been released. */
+  entries = 1;
+  /** An upgrade or downgrade is on its way: its token may have changed at the server already. */
+  changing = false;
+  #lost: ForelockError | undefined;
+  #controller: AbortController | undefined;
+
+  constructor(fields: GrantFields) {
+    this.session = fields.session;
+    this.name = fields.name;
+    this.token = fields.token;
+    this.mode = fields.mode;
+    this.partition = fields.partition;
+    this.reference = fields.reference;
+    this.grantedAtMs = fields.grantedAtMs;
+  }
+
+  /** Why it is lost; undefined while it can be relied on. */
+  get lost(): ForelockError | undefined {
+    if (this.#lost === undefined) this.session.checkLease(); // G2: loses everything when it has passed.
+    return this.#lost;
+  }
+
+  /** Made when first asked for: most locks are held and released without anyone listening. */
+  get signal(): AbortSignal {
+    const { lost } = this;
+    this.#controller ??= new AbortController();
+    if (lost !== undefined) this.#controller.abort(lost);
+    return this.#controller.signal;
+  }
+
+  /** Whether someone was given the signal, and so is told of a loss. */
+  get watched(): boolean {
+    return this.#controller !== undefined;
+  }
+
+  /** Called by the table only. */
+  lose(reason: ForelockError): void {
+    if (this.#lost !== undefined) return; // G1
+    this.#lost = reason;
+    this.#controller?.abort(reason);
+  }
+}

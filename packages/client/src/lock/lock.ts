@@ -1,0 +1,102 @@
+// lock/lock.ts: a lock as its holder sees it. Not here: how it is got (../client.ts), how it is kept (held-lock.ts).
+
+/** Everything that talks to the server takes a signal: it ends the waiting, with the signal's reason. */
+export interface RequestOptions {
+  readonly signal?: AbortSignal;
+}
+
+export type LockMode = "exclusive" | "shared";
+
+export interface WaitOptions extends RequestOptions {
+  /** Gives up after this long, with `timeout`. 0: only if it can be had at once, else `busy`. Absent: waits without limit. */
+  readonly waitMs?: number;
+}
+
+export interface LockOptions extends WaitOptions {
+  /** Default `exclusive`. */
+  readonly mode?: LockMode;
+  /** 0 (default) to 9: higher goes first, within a bound that keeps the others from starving. */
+  readonly priority?: number;
+  /**
+   * What becomes of appends made under the lock when it is lost by expiry or force: they stay (`keep`, the default), or are
+   * undone before the next grant (`rollback`).
+   */
+  readonly onLoss?: "keep" | "rollback";
+  /** Who waits, for finding deadlocks, when one client serves several independent tasks. Default: the client as a whole. */
+  readonly actor?: string;
+}
+
+export interface ReleaseOptions extends RequestOptions {
+  /** Undo the appends made under the lock instead of committing them. Needs `onLoss: "rollback"`. */
+  readonly undo?: boolean;
+}
+
+export interface Lock extends AsyncDisposable {
+  readonly name: string;
+  readonly mode: LockMode | "permit";
+  /** The fencing token: rises with every grant of this name. Pass it to whatever the lock guards. Changed by upgrade and downgrade. */
+  readonly token: bigint;
+  /** Names the operation that got the lock, as in `client.operation(reference)`. */
+  readonly reference: string;
+  /** Aborted, with a ForelockError as its reason, as soon as the lock cannot be relied on: lost, or its safe time has passed. */
+  readonly signal: AbortSignal;
+  /** False once it was released or lost. Only a hint for code that cannot take a signal: the token is what guards. */
+  readonly held: boolean;
+  /** False when the server answers before its disk has what it answers (`durability: relaxed`). */
+  readonly durable: boolean;
+  /**
+   * Ends the grant, once; called again, gives the same promise.
+   * @throws ForelockError `lock_lost` when the lock had been lost before: what it guarded may have been touched by others.
+   */
+  release(options?: ReleaseOptions): Promise<void>;
+  /** From shared to exclusive, waiting for other holders to leave; shared meanwhile. Of two upgraders one gets `deadlock`. */
+  upgrade(options?: WaitOptions): Promise<void>;
+  /** From exclusive to shared, at once. Commits what was appended. */
+  downgrade(options?: RequestOptions): Promise<void>;
+  /** Enters the same grant again: same token, and a release of its own. The last release ends the grant. */
+  reenter(options?: RequestOptions): Promise<Lock>;
+  /** Releases. Rejects with `lock_lost` only if nobody asked for `signal`, which tells the same. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Several locks taken together. */
+export interface LockSet extends AsyncDisposable {
+  /** In the order asked for. */
+  readonly locks: readonly Lock[];
+  /** Aborted when any of them is lost. */
+  readonly signal: AbortSignal;
+  /** @throws ForelockError `lock_lost` when any of them had been lost; the others are released. */
+  release(options?: ReleaseOptions): Promise<void>;
+}
+
+/** One of several to take together: a name, or how to take it. */
+export type LockTarget =
+  | string
+  | { readonly name: string; readonly mode?: LockMode }
+  | { readonly name: string; readonly permits: number; readonly take?: number };
+
+export interface LockAllOptions extends WaitOptions {
+  readonly onLoss?: "keep" | "rollback";
+  readonly actor?: string;
+}
+
+export interface SemaphoreOptions {
+  /** How many permits there are, 1 to 1,000,000. All users of the semaphore must say the same. */
+  readonly permits: number;
+}
+
+export interface PermitOptions extends WaitOptions {
+  /** How many permits to take. Default 1. */
+  readonly take?: number;
+  readonly priority?: number;
+  readonly actor?: string;
+}
+
+/** At most `permits` are taken at once. */
+export interface Semaphore {
+  readonly name: string;
+  readonly permits: number;
+  acquire(options?: PermitOptions): Promise<Lock>;
+  /** Undefined when there are not enough permits now. */
+  tryAcquire(options?: Omit<PermitOptions, "waitMs">): Promise<Lock | undefined>;
+}

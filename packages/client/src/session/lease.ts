@@ -1,0 +1,65 @@
+// session/lease.ts: until when a session is surely alive, in memory that the main and the heartbeat thread share.
+// Not here: who sends heartbeats (pulse.ts), what ends when it passes (link.ts).
+//   S1. safe-until = when the last acknowledged heartbeat was *sent* + ttl - margin; it never falls. The server counts from
+//       receipt, so the client always gives up first.
+//   S2. A machine that slept counts the sleep: its monotonic clock may stand still, but its wall clock has moved on.
+import type { Clock } from "../environment.ts";
+
+const FIELDS = 3;
+const SAFE_UNTIL = 0;
+/** Wall clock less monotonic clock at that heartbeat (S2). */
+const SKEW = 1;
+/** When the main thread last ran its timers. */
+const TICK = 2;
+
+const MARGIN_MS_MIN = 500;
+const MARGIN_RATIO = 0.05;
+
+/** A view of the shared memory; each thread makes its own. Times are kept as whole microseconds. */
+export class Lease {
+  readonly shared: SharedArrayBuffer;
+  readonly #fields: BigInt64Array;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock, shared = new SharedArrayBuffer(FIELDS * BigInt64Array.BYTES_PER_ELEMENT)) {
+    this.shared = shared;
+    this.#fields = new BigInt64Array(shared);
+    this.#clock = clock;
+  }
+
+  /** The server answered what was sent at `sentAtMs` (monotonic). */
+  extend(sentAtMs: number, ttlMs: number): void {
+    const until = microseconds(sentAtMs + ttlMs - Math.max(MARGIN_MS_MIN, ttlMs * MARGIN_RATIO));
+    if (until <= Atomics.load(this.#fields, SAFE_UNTIL)) return; // S1: an older answer came late.
+    Atomics.store(this.#fields, SKEW, microseconds(this.#skewMs()));
+    Atomics.store(this.#fields, SAFE_UNTIL, until);
+  }
+
+  /** Milliseconds until safe-until; 0 or less when it has passed. */
+  remainingMs(): number {
+    const slept = Math.max(0, this.#skewMs() - milliseconds(Atomics.load(this.#fields, SKEW))); // S2
+    return milliseconds(Atomics.load(this.#fields, SAFE_UNTIL)) - this.#clock.monotonicMs() - slept;
+  }
+
+  /** Called by the main thread's timer: its loop turns. */
+  tick(): void {
+    Atomics.store(this.#fields, TICK, microseconds(this.#clock.monotonicMs()));
+  }
+
+  /** How long ago the main thread's loop last turned, in milliseconds. */
+  sinceTickMs(): number {
+    return Math.max(0, this.#clock.monotonicMs() - milliseconds(Atomics.load(this.#fields, TICK)));
+  }
+
+  #skewMs(): number {
+    return this.#clock.wallMs() - this.#clock.monotonicMs();
+  }
+}
+
+function microseconds(ms: number): bigint {
+  return BigInt(Math.floor(ms * 1_000));
+}
+
+function milliseconds(us: bigint): number {
+  return Number(us) / 1_000;
+}

@@ -1,0 +1,322 @@
+// session/session.ts: one session: its requests (link.ts), its life (lease.ts, heartbeats), what it holds (lock/grants.ts).
+// Not here: which session a request goes to (../sessions.ts).
+//   S1. When safe-until passes, everything held is lost and the session is given up, whether or not the server could tell.
+//   S2. What the server holds for the session and nobody here knows is released.
+//   S3. In a session that is retired nothing new is begun; it ends when nothing is held or awaited in it.
+import {
+  AcquireReply,
+  type ErrorCode,
+  type Event,
+  ForelockError,
+  type HeldGrant,
+  type Notice,
+  OperationState,
+  Purpose,
+  unreachable,
+  type WaitingOperation,
+  type Welcome,
+} from "@forelock/protocol";
+import type { Environment, Timer } from "../environment.ts";
+import { Grants } from "../lock/grants.ts";
+import type { SavedSession } from "../options.ts";
+import type { Settings } from "../settings.ts";
+import { type Heartbeats, heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
+import { Lease } from "./lease.ts";
+import { Link } from "./link.ts";
+import { Call, type Request } from "./request.ts";
+
+export interface SessionEvents {
+  /** A connection stands: the first, or after an outage. */
+  connected(reconnected: boolean): void;
+  /** The session is over for this request; when `request.repeatable`, another session may carry it out. */
+  refused(request: Request, error: ForelockError): void;
+  gone(error: ForelockError, unsent: readonly Request[]): void;
+  event(event: Event): void;
+}
+
+/** What a session resumed from an earlier process had. */
+export interface Found {
+  readonly grants: readonly HeldGrant[];
+  readonly waits: readonly WaitingOperation[];
+}
+
+const SWEEP_MS = 1_000;
+const CLOSE_MS = 3_000;
+/** Until the server has told the ttl. */
+const FIRST_TICK_MS = 50;
+
+export class Session {
+  readonly grants = new Grants();
+  /** True when `connect` was told to use this very session. */
+  readonly isGiven: boolean;
+  retired = false;
+  durable = true;
+  found: Found = { grants: [], waits: [] };
+  readonly #environment: Environment;
+  readonly #settings: Settings;
+  readonly #events: SessionEvents;
+  readonly #lease: Lease;
+  readonly #link: Link;
+  #heartbeats: Heartbeats | undefined;
+  #timer: Timer | undefined;
+  #tickMs = FIRST_TICK_MS;
+  #welcomes = 0;
+  #sweptAtMs = 0;
+
+  constructor(environment: Environment, settings: Settings, saved: SavedSession | undefined, events: SessionEvents) {
+    this.#environment = environment;
+    this.#settings = settings;
+    this.#events = events;
+    this.#lease = new Lease(environment.clock);
+    this.isGiven = saved !== undefined;
+    const resume = saved && { credentials: credentialsOf(saved), firstSequence: laterSequence(environment) };
+    this.#link = new Link(environment, settings, Purpose.OPERATIONS, resume, {
+      welcomed: (welcome, helloSentAtMs) => this.#welcomed(welcome, helloSentAtMs),
+      notice: (notice) => this.#notice(notice),
+      refusedSession: (request, error) => this.#refused(request, error),
+      gone: (error, unsent) => this.#gone(error, unsent),
+    });
+    this.#tick();
+  }
+
+  get gone(): ForelockError | undefined {
+    return this.#link.gone;
+  }
+
+  get appendBytesMax(): number {
+    return this.#link.limits.appendBytes;
+  }
+
+  /** Undefined until the first connection stands. */
+  get saved(): SavedSession | undefined {
+    const credentials = this.#link.credentials;
+    return (
+      credentials && { id: credentials.id.toString("base64url"), secret: credentials.secret.toString("base64url") }
+    );
+  }
+
+  submit(request: Request): void {
+    request.taken(this);
+    this.#link.submit(request);
+  }
+
+  withdraw(request: Request): boolean {
+    return this.#link.withdraw(request);
+  }
+
+  nowMs(): number {
+    return this.#environment.clock.monotonicMs();
+  }
+
+  /** Has the server end a wait; what came of it is passed to the request like any other end. */
+  async cancel(request: Request): Promise<boolean> {
+    const call = new Call({ $case: "cancel", value: { reference: "", sequence: request.sequence } }, "cancel");
+    this.submit(call);
+    const { cancelled } = await call.promise;
+    // A cancelled wait may end without a notice of its own.
+    if (cancelled)
+      this.#link.window.settle(request.sequence)?.answer({ $case: "acquire", value: cancelledReply(request) });
+    return cancelled;
+  }
+
+  /** Lets a grant go that nobody wants, without waiting for the answer: the server's view is reconciled on reconnecting. */
+  releaseUnwanted(name: string, token: bigint): void {
+    const call = new Call({ $case: "release", value: { name, token, undo: false } }, "release");
+    call.promise.catch(() => {}); // Already gone is what we want; an expired session releases by itself.
+    this.submit(call);
+  }
+
+  /** A wait of an earlier process of this session: its end will be passed to `request`. */
+  adoptWait(request: Request): void {
+    request.taken(this);
+    this.#link.window.waiting.set(request.sequence, request);
+  }
+
+  /** Gives the session up when safe-until has passed (S1). */
+  checkLease(): void {
+    if (this.#welcomes > 0 && this.gone === undefined && this.#lease.remainingMs() <= 0) {
+      this.#link.end(new ForelockError("session_expired", "No heartbeat was acknowledged in time."));
+    }
+  }
+
+  /** Nothing new is begun in it (S3). */
+  retire(): void {
+    this.retired = true;
+    this.#endWhenIdle();
+  }
+
+  /** Ends the session at the server, with all it holds; at most CLOSE_MS are spent on it. */
+  async close(): Promise<void> {
+    if (this.gone !== undefined) return;
+    if (this.#welcomes > 0) {
+      const call = new Call({ $case: "closeSession", value: {} }, "closeSession");
+      this.submit(call);
+      await this.#within(CLOSE_MS, call.promise);
+    }
+    this.#link.end(new ForelockError("session_closed", "The client was closed."));
+  }
+
+  /** Ends the connections and leaves the session to whoever resumes it. */
+  detach(): void {
+    this.#link.end(new ForelockError("session_closed", "The client was detached from its session."));
+  }
+
+  #welcomed(welcome: Welcome, helloSentAtMs: number): void {
+    const first = this.#welcomes++ === 0;
+    this.#lease.extend(helloSentAtMs, welcome.ttlMs); // Opening and resuming count as a heartbeat.
+    this.checkLease();
+    if (this.gone !== undefined) return;
+    this.durable = welcome.durable;
+    if (first && this.isGiven) this.#take(welcome);
+    else if (!first) this.#reconcile(welcome);
+    if (first) this.#startHeartbeats(welcome);
+    if (welcome.expiredPartitions.length > 0)
+      this.#partitionsExpired(this.nowMs(), [], welcome.expiredPartitions, false);
+    this.#events.connected(!first);
+  }
+
+  #startHeartbeats({ ttlMs }: Welcome): void {
+    const { endpoints, tls, token, client, lagMsMax } = this.#settings;
+    const credentials = this.#link.credentials;
+    if (credentials === undefined) return; // A Welcome to an operations connection always carries them.
+    this.#lease.tick();
+    const order = {
+      ...{ endpoints, tls, token, client, ttlMs },
+      sessionId: credentials.id,
+      secret: credentials.secret,
+      intervalMs: heartbeatIntervalMs(ttlMs),
+      tickMs: tickIntervalMs(ttlMs),
+      lagMsMax: lagMsMax === 0 ? 2 * ttlMs : lagMsMax,
+      shared: this.#lease.shared,
+    };
+    this.#tickMs = order.tickMs;
+    this.#heartbeats = this.#environment.startHeartbeats(order, {
+      acknowledged: (sentAtMs, alive, expired) => this.#partitionsExpired(sentAtMs, alive, expired, true),
+      gone: (code, message) => this.#heartbeatsGone(code, message),
+    });
+  }
+
+  /** Tells the heartbeat thread that this loop turns, and does what is due. */
+  #tick(): void {
+    this.#lease.tick();
+    this.checkLease();
+    const nowMs = this.nowMs();
+    if (nowMs - this.#sweptAtMs >= Math.min(SWEEP_MS, this.#settings.requestMs / 4)) {
+      this.#sweptAtMs = nowMs;
+      this.#link.sweep();
+      this.#endWhenIdle();
+    }
+    if (this.gone === undefined) this.#timer = this.#environment.clock.after(this.#tickMs, () => this.#tick());
+  }
+
+  #take({ grants, waits }: Welcome): void {
+    this.found = { grants, waits };
+    for (const { sequence } of [...grants, ...waits]) this.#link.window.startAbove(sequence);
+  }
+
+  #reconcile({ grants, waits, missed }: Welcome): void {
+    const { unanswered, waiting } = this.#link.window;
+    const unknown = this.grants.reconcile(grants);
+    const ended = new Set(missed.map(({ body }) => (body?.$case === "operation" ? body.value.sequence : 0)));
+    const stillWaiting = new Set(waits.map(({ sequence }) => sequence));
+    for (const sequence of [...waiting.keys()]) {
+      if (stillWaiting.has(sequence) || ended.has(sequence)) continue;
+      const granted = grants.filter((grant) => grant.sequence === sequence);
+      const request = this.#link.window.settle(sequence);
+      if (granted.length > 0) request?.answer({ $case: "acquire", value: grantedReply(granted) });
+      else request?.fail(new ForelockError("session_expired", "The session expired where this waited."));
+    }
+    for (const { name, token, sequence } of unknown) {
+      const asked = unanswered.has(sequence) || ended.has(sequence) || this.grants.find(name, token) !== undefined;
+      const found = this.found.grants.some((grant) => grant.name === name && grant.token === token);
+      if (!asked && !found) this.releaseUnwanted(name, token); // S2
+    }
+  }
+
+  #notice({ body }: Notice): void {
+    if (body === undefined) return;
+    switch (body.$case) {
+      case "operation":
+        return; // Of a wait that is not ours any more; a grant in it shows when the session is resumed, and is released.
+      case "moved":
+        this.#link.window.waiting.get(body.value.sequence)?.moved(body.value.position);
+        return;
+      case "lost": {
+        const { name, token, why, reason } = body.value;
+        const grant = this.grants.find(name, token);
+        const told = reason === "" ? `${why}.` : `${why}: ${reason}.`;
+        if (grant !== undefined) this.grants.lose(grant, told);
+        return;
+      }
+      case "event":
+        this.#events.event(body.value);
+        return;
+      default:
+        unreachable(body);
+    }
+  }
+
+  #refused(request: Request, error: ForelockError): void {
+    if (!this.isGiven) this.retire();
+    this.#events.refused(request, error);
+  }
+
+  #partitionsExpired(sentAtMs: number, alive: readonly number[], expired: readonly number[], complete: boolean): void {
+    if (this.gone !== undefined) return;
+    if (complete) this.grants.loseMissing(sentAtMs, alive, expired);
+    // New requests to an expired partition would be refused: another session takes them.
+    if (expired.length > 0 && !this.isGiven) this.retire();
+  }
+
+  #heartbeatsGone(code: ErrorCode, message: string): void {
+    this.#link.end(new ForelockError(code, `Heartbeats ended: ${message}`));
+  }
+
+  #gone(error: ForelockError, unsent: readonly Request[]): void {
+    this.#heartbeats?.stop();
+    this.#timer?.dispose();
+    this.grants.loseAll(error.message, error);
+    this.#events.gone(error, unsent);
+  }
+
+  #endWhenIdle(): void {
+    const { unanswered, waiting } = this.#link.window;
+    const idle = this.grants.size + unanswered.size + waiting.size === 0;
+    if (this.retired && idle && this.gone === undefined) void this.close(); // Never rejects.
+  }
+
+  async #within(delayMs: number, promise: Promise<unknown>): Promise<void> {
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#environment.clock.after(delayMs, resolve);
+    });
+    await Promise.race([promise.catch(() => {}), late]); // Unanswered: the session ends by itself, after its ttl.
+    timer?.dispose();
+  }
+}
+
+function credentialsOf({ id, secret }: SavedSession): { readonly id: Buffer; readonly secret: Buffer } {
+  return { id: Buffer.from(id, "base64url"), secret: Buffer.from(secret, "base64url") };
+}
+
+/**
+ * Above every number that an earlier process of the session used: those count single requests, this counts microseconds.
+ * Below 2^53 until the year 2255. TODO: ends when Welcome tells the next sequence.
+ */
+function laterSequence({ clock }: Environment): number {
+  return Math.floor(clock.wallMs()) * 1_000;
+}
+
+function cancelledReply({ sequence, reference }: Request): AcquireReply {
+  const error = { code: "cancelled", message: "The wait was cancelled." };
+  return AcquireReply.create({ sequence, reference, state: OperationState.ENDED, error });
+}
+
+/** The end of a wait, told by what the session holds. Partitions come with HeldGrant only later; see Grant.partition. */
+function grantedReply(held: readonly HeldGrant[]): AcquireReply {
+  const grants = held.map(({ name, token }) => ({ name, token, partition: UNKNOWN_PARTITION }));
+  return AcquireReply.create({ reference: held[0]?.reference ?? "", state: OperationState.GRANTED, grants });
+}
+
+/** Not a partition: the server did not tell. */
+export const UNKNOWN_PARTITION = -1;
