@@ -112,6 +112,7 @@ export class Node implements Service {
           defer: options.defer,
           limits: options.limits,
           grantsPerTurnMax: options.limits.grantsPerTurnMax,
+          isDurable: options.isDurable,
           observer,
         }),
     );

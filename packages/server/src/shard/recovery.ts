@@ -14,11 +14,15 @@ export interface Recovered {
   readonly records: number;
 }
 
-/** @param bulk gets the appends and cuts of the records; undefined when its contents do not matter (snapshots). */
+/**
+ * @param bulk gets the appends and cuts of the records; undefined when its contents do not matter (snapshots)
+ * @param snapshotsLoaded called between the two parts, for measuring
+ */
 export async function recover(
   log: Pick<EventLog, "loadSnapshots" | "read">,
   partitions: number,
   bulk: BulkStore | undefined,
+  snapshotsLoaded: () => void = () => {},
 ): Promise<Recovered> {
   const states = Array.from({ length: partitions }, (_, partition) => createState(partition));
   const covered = new Array<number>(partitions).fill(0);
@@ -26,6 +30,7 @@ export async function recover(
     states[snapshot.partition] = decodeSnapshot(snapshot.partition, snapshot.state);
     covered[snapshot.partition] = snapshot.sequence;
   }
+  snapshotsLoaded();
   const observers = states.map((state) => (bulk === undefined ? SILENT : bulkObserver(bulk, state.partition)));
   let events = 0;
   let records = 0;

@@ -52,6 +52,8 @@ export interface ShardOptions {
   readonly defer: Defer;
   readonly limits: PartitionLimits;
   readonly grantsPerTurnMax: number;
+  /** False: answers leave when their record is handed to the log, not when it is durable (`durability: relaxed`). */
+  readonly isDurable: boolean;
   readonly observer: ShardObserver;
 }
 
@@ -81,6 +83,9 @@ export class Shard {
   /** What leaves with the record being gathered, and with the one on its way. */
   #gathered: Release[] = [];
   #inFlight: Release[] | undefined;
+  /** Bulk that goes to its store once the log has the record, whatever the durability: the store must never be ahead of the log. */
+  #gatheredBulk: (() => void)[] = [];
+  #bulkInFlight: (() => void)[] = [];
   readonly #freed = new Set<Element>();
   #isScheduled = false;
   #recordedClockMs: number;
@@ -106,12 +111,12 @@ export class Shard {
       ended: (operation) => observer.operationEnded(this, operation),
       lost: (grant, why, reason, undone) => observer.grantLost(this, grant, why, reason, undone),
       appended: (file, index, offset, bytes, checksum) => {
-        this.afterDurable(() => observer.appended(this.partition, file, index, offset, bytes, checksum));
+        this.#gatheredBulk.push(() => observer.appended(this.partition, file, index, offset, bytes, checksum));
       },
       cut: (file) => {
         // What the row says now: by the time the record is durable it may have grown again.
         const { count, length } = file;
-        this.afterDurable(() => observer.cut(this.partition, { ...file, count, length }));
+        this.#gatheredBulk.push(() => observer.cut(this.partition, { ...file, count, length }));
       },
     };
   }
@@ -308,8 +313,12 @@ export class Shard {
       elapsedMs,
       events: this.#writer.take(),
     };
-    this.#inFlight = this.#gathered;
+    this.#bulkInFlight = this.#gatheredBulk;
+    this.#gatheredBulk = [];
+    const released = this.#gathered;
     this.#gathered = [];
+    this.#inFlight = this.#options.isDurable ? released : [];
+    if (!this.#options.isDurable) for (const release of released) release.send();
     this.#options.log.append(record).then(
       () => this.#appended(),
       (cause: unknown) => this.#failed(cause),
@@ -320,6 +329,8 @@ export class Shard {
     const durable = this.#inFlight;
     if (durable === undefined) return; // Stopped meanwhile.
     this.#inFlight = undefined;
+    for (const write of this.#bulkInFlight) write();
+    this.#bulkInFlight = [];
     for (const release of durable) release.send();
     if (this.#inbox.length > 0 || this.#freed.size > 0) this.#schedule();
     this.#send();

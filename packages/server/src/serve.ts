@@ -1,0 +1,196 @@
+// serve.ts: one server from its settings: folder, log, bulk store, recovery, node, snapshots, port; and the way back down.
+// The wiring of every part; none of their work.
+//   W1. The port opens only when every partition has taken over durably.
+//   W2. On the way down: no new work, what was taken in is durable and answered, then files are closed.
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { pino } from "pino";
+import { nodeFiles as bulkFiles } from "./bulk/files.ts";
+import { DiskBulkStore } from "./bulk/disk.ts";
+import { type Edge, startEdge } from "./edge/edge.ts";
+import type { EdgeOptions, TlsOptions } from "./edge/options.ts";
+
+import { folderIdentity, openDataFolder } from "./log/segment/data-folder.ts";
+import { nodeFiles } from "./log/segment/files.ts";
+import { lockFolder } from "./log/segment/folder-lock.ts";
+import { openSegmentEventLog } from "./log/segment/segment-event-log.ts";
+import { realClock, realDefer, realRandom } from "./real-time.ts";
+import type { Settings } from "./settings/read.ts";
+import { Node, type NodeLimits } from "./shard/node.ts";
+import { recover } from "./shard/recovery.ts";
+import { Snapshots } from "./shard/snapshots.ts";
+import { VERSION } from "./version.ts";
+
+export interface ServeIo {
+  /** One line of the operator's log. */
+  log(line: string): void;
+  /** Aborted to stop gracefully. */
+  readonly signal: AbortSignal;
+}
+
+export interface Served {
+  /** As in `127.0.0.1:7420`. */
+  readonly address: string;
+  /** Resolves when everything is closed; rejects when the server stopped because it could not go on. */
+  readonly closed: Promise<void>;
+}
+
+const OPEN_FILES_MAX = 64;
+const EFFECTS_MAX = 10_000;
+const DUE_MAX = 1_000;
+
+/** @throws ForelockError `data_in_use`, `bad_setting`, `log_damaged`, or the system's error when the port cannot be had */
+export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
+  const { values } = settings;
+  const logger = pino({ level: values["log.level"], base: null }, { write: (line: string) => io.log(line.trimEnd()) });
+  const folder = await openDataFolder({
+    folder: resolve(values.data),
+    files: nodeFiles,
+    partitions: values.partitions,
+    wallMs: realClock.wallMs(),
+    randomBytes: realRandom,
+    identity: folderIdentity,
+    lock: lockFolder,
+    isRestored: false,
+  });
+  const closers: (() => Promise<void>)[] = [() => folder.close()];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const log = await openSegmentEventLog({
+      folder: folder.logFolder,
+      files: nodeFiles,
+      segmentBytes: values["log.segmentBytes"],
+      notice: (notice) => logger.warn({ kind: notice.kind, cause: String(notice.cause ?? "") }, notice.message),
+    });
+    closers.push(() => log.close());
+    const bulk = await DiskBulkStore.open({ folder: `${resolve(values.data)}/bulk`, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
+    closers.push(() => bulk.close());
+    const beganMs = realClock.monotonicMs();
+    let snapshotMs = 0;
+    const { states, events, records } = await recover(log, values.partitions, bulk, () => {
+      snapshotMs = realClock.monotonicMs() - beganMs;
+    });
+    const ms = realClock.monotonicMs() - beganMs;
+    logger.info({ events, records, ms: Math.round(ms), snapshotMs: Math.round(snapshotMs) }, "replayed");
+    const node = new Node({
+      states,
+      log,
+      bulk,
+      clock: realClock,
+      random: realRandom,
+      defer: realDefer,
+      limits: nodeLimits(settings),
+      placementKey: Buffer.from(folder.format.hashKey, "hex"),
+      isDurable: values.durability === "durable",
+      version: VERSION,
+      note: (line, fields) => logger.warn(fields, line),
+    });
+    closers.push(() => node.drain());
+    await node.start(Math.max(folder.epochFloor, log.lastEpoch() + 1), settings.fileNames); // W1
+    const snapshots = new Snapshots({
+      log,
+      bulk,
+      clock: realClock,
+      logFolder: folder.logFolder,
+      partitions: values.partitions,
+      snapshotBytes: values["log.snapshotBytes"],
+      note: (line, fields) => logger.info(fields, line),
+    });
+    closers.push(() => snapshots.close());
+    const edge = await startEdge(await edgeOptions(settings), node, realClock, realRandom, logger);
+    closers.push(() => edge.close());
+    logger.info({ host: edge.host, port: edge.port, data: resolve(values.data), durability: values.durability }, "listening");
+    return { address: addressOf(edge), closed: whenStopped(io.signal, closeAll) };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+function addressOf(edge: Edge): string {
+  return `${edge.host.includes(":") ? `[${edge.host}]` : edge.host}:${edge.port}`;
+}
+
+/** W2 */
+function whenStopped(signal: AbortSignal, closeAll: () => Promise<void>): Promise<void> {
+  return new Promise((done, failed) => {
+    const stop = (): void => {
+      closeAll().then(done, failed);
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+}
+
+export function nodeLimits({ values }: Settings): NodeLimits {
+  return {
+    waitersMax: values["lock.waitersMax"],
+    locksMax: values["session.locksMax"],
+    sessionsMax: values["session.countMax"],
+    tombstonesMax: values["session.tombstonesMax"],
+    unansweredMax: values["operation.unansweredMax"],
+    keptMax: values["operation.keptMax"],
+    priorityStepMs: values["lock.priorityStepMs"],
+    fileBytesMax: values["file.bytesMax"],
+    filesMax: values["file.countMax"],
+    fileCreate: values["file.create"],
+    effectsMax: EFFECTS_MAX,
+    dueMax: DUE_MAX,
+    grantsPerTurnMax: values["lock.grantsPerTurnMax"],
+    sessionTtlMs: values["session.ttlMs"],
+    sessionTtlMsMax: values["session.ttlMsMax"],
+    keepMs: values["operation.keepMs"],
+    keepMsMax: values["operation.keepMsMax"],
+    awaitsMax: values["edge.watchersMax"],
+    deadlockCheckMs: values["deadlock.checkMs"],
+    frameBytesMax: values["frame.bytesMax"],
+    frameOperationsMax: values["frame.operationsMax"],
+    requestsInFlightMax: values["edge.requestsPerConnectionMax"],
+  };
+}
+
+async function edgeOptions({ values, principals }: Settings): Promise<EdgeOptions> {
+  return {
+    host: values.host,
+    port: values.port,
+    allowInsecure: values.allowInsecure,
+    hostNames: values.hostNames,
+    tls: await tlsOptions(values),
+    principals,
+    pages: new Map(),
+    version: VERSION,
+    limits: {
+      connectionsMax: values["edge.connectionsMax"],
+      connectionsPerAddressMax: values["edge.connectionsPerAddressMax"],
+      connectionsPerPrincipalMax: values["edge.connectionsPerPrincipalMax"],
+      requestsMax: values["edge.requestsMax"],
+      requestsPerConnectionMax: values["edge.requestsPerConnectionMax"],
+      writeBufferBytesMax: values["edge.writeBufferBytesMax"],
+      helloMs: values["edge.helloMs"],
+      frameMs: values["edge.frameMs"],
+      stopMs: values["edge.stopMs"],
+      watchersMax: values["edge.watchersMax"],
+      watchersPerConnectionMax: values["edge.watchersPerConnectionMax"],
+      frameBytesMax: values["frame.bytesMax"],
+      frameOperationsMax: values["frame.operationsMax"],
+      appendBytesMax: 196_608,
+      waitMsMax: values["lock.waitMsMax"],
+      keepMsMax: values["operation.keepMsMax"],
+      ttlMsMin: 1_000,
+      ttlMsMax: values["session.ttlMsMax"],
+      unansweredMax: values["operation.unansweredMax"],
+    },
+  };
+}
+
+async function tlsOptions(values: Settings["values"]): Promise<TlsOptions | undefined> {
+  if (values["tls.cert"] === "") return undefined;
+  return {
+    cert: await readFile(values["tls.cert"], "utf8"),
+    key: await readFile(values["tls.key"], "utf8"),
+    clientCa: values["tls.clientCert"] === "none" ? undefined : await readFile(values["tls.ca"], "utf8"),
+    clientRequired: values["tls.clientCert"] === "required",
+  };
+}
