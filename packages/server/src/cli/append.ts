@@ -1,7 +1,7 @@
 // append.ts: `forelock append FILE`: bytes from stdin to the end of a file, under its guarding lock.
 //   A1. Under a lock that we took, all bytes are appended or none: a failure undoes what was appended before it.
 //   A2. The lock is taken only when the first bytes are there, so that a slow producer's start does not hold it.
-import type { AppendReply } from "@forelock/protocol";
+import type { Appended } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import type { Context } from "./context.ts";
 import { parseDurationMs } from "./duration.ts";
@@ -84,7 +84,7 @@ interface AppendRun {
 interface Sum {
   readonly bytes: number;
   readonly records: number;
-  readonly last: AppendReply;
+  readonly last: Appended;
 }
 
 async function appendUnder(context: Context, run: AppendRun & { readonly token: bigint }): Promise<number> {

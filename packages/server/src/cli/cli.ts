@@ -26,7 +26,7 @@ import { watchCommand } from "./watch.ts";
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   const invocation = new Invocation(io);
   const help = { asked: "", complained: "" };
-  const program = buildProgram(invocation);
+  const program = await buildProgram(invocation, argv);
   collectHelp(program, help);
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -36,7 +36,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   }
 }
 
-function buildProgram(invocation: Invocation): ForelockCommand {
+async function buildProgram(invocation: Invocation, argv: readonly string[]): Promise<ForelockCommand> {
   const program = makeCommand({
     usage: "forelock",
     summary: "Locks, semaphores and guarded files over the network, durable and fenced",
@@ -46,8 +46,8 @@ function buildProgram(invocation: Invocation): ForelockCommand {
   program.enablePositionalOptions(); // What stands behind `lock NAME -- CMD` is the command's.
   program.helpCommand("help [command]", "Print the help of a command");
   program.version(invocation.io.version, "-V, --version", "Print the version");
+  program.addCommand(await serveCommand(invocation, { withFlags: argv.includes("serve") }));
   const commands = [
-    serveCommand,
     lockCommand,
     shellCommand,
     statusCommand,

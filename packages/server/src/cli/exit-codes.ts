@@ -1,7 +1,8 @@
 // exit-codes.ts: how a command ended, as a number for scripts. docs/cli.md prints this table.
 // The block 110 to 121 is ours because nothing common uses it: shells and `timeout` take 124 and up, sysexits.h 64 to 78, Rust 101,
 // apt 100, curl up to 99. So behind `forelock lock NAME -- CMD` a number tells whether the command or Forelock said it.
-import { ERRORS, type ErrorCode, ForelockError } from "@forelock/protocol";
+import { ERRORS, type ErrorCode } from "@forelock/protocol";
+import { isForelockFailure } from "./forelock-error.ts";
 import { ServerUnreachable } from "./remote.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -82,7 +83,7 @@ const EXIT_BY_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof UsageError) return EXIT_CODES.usage.code;
   if (error instanceof ServerUnreachable) return EXIT_CODES.unavailable.code;
-  if (error instanceof ForelockError) return EXIT_CODES[EXIT_BY_ERROR[error.code]].code;
+  if (isForelockFailure(error)) return EXIT_CODES[EXIT_BY_ERROR[error.code]].code;
   return EXIT_CODES.internal.code;
 }
 

@@ -1,8 +1,9 @@
 // failure.ts: how a command that failed says so: one message with its hint on stderr, and the exit code.
 
-import { ERRORS, ForelockError } from "@forelock/protocol";
+import { ERRORS } from "@forelock/protocol";
 import { CommanderError } from "commander";
 import { EXIT_CODES, exitCodeOfError } from "./exit-codes.ts";
+import { isForelockFailure } from "./forelock-error.ts";
 import { type Output, ReaderGone } from "./output.ts";
 import { printable, toJson } from "./quantity.ts";
 import { ServerUnreachable } from "./remote.ts";
@@ -34,7 +35,7 @@ export async function reportFailure(
 
 function describe(error: unknown): Failure {
   const exitCode = exitCodeOfError(error);
-  if (error instanceof ForelockError) {
+  if (isForelockFailure(error)) {
     return {
       code: error.code,
       message: error.message,

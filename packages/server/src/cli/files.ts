@@ -1,5 +1,5 @@
 // files.ts: `forelock cat FILE` and `forelock files [PREFIX]`: what is in files, and which there are. Appending: append.ts.
-import type { FileInfo } from "@forelock/protocol";
+import type { FileInfo } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import type { Context } from "./context.ts";
 import { printRows } from "./listing.ts";
@@ -65,16 +65,10 @@ async function printBytes(context: Context, remote: Remote, { file, from }: CatW
 
 async function printRecords(context: Context, remote: Remote, { file, from }: CatWish): Promise<void> {
   let index = from;
-  let version = 0;
-  for (;;) {
-    const reply = await remote.readRecords({ file, index, version });
-    for (const record of reply.records) {
-      if (context.json) await context.printJson({ file, index, bytes: record });
-      else await context.out.line(`${context.out.palette.dim(String(index))}\t${recordText(record)}`);
-      index += 1;
-    }
-    version = reply.version;
-    if (index >= reply.count || reply.records.length === 0) return;
+  for await (const record of remote.records(file, from)) {
+    if (context.json) await context.printJson({ file, index, bytes: record });
+    else await context.out.line(`${context.out.palette.dim(String(index))}\t${recordText(record)}`);
+    index += 1;
   }
 }
 
@@ -105,10 +99,7 @@ export function filesCommand(invocation: Invocation): ForelockCommand {
     await using remote = await context.connect({ session: "none" });
     const { items, more } = await collect(
       limit,
-      async (page) => {
-        const reply = await remote.listFiles({ prefix, ...page });
-        return { items: reply.files, more: reply.more };
-      },
+      (page) => remote.listFiles({ prefix, ...page }),
       (file) => file.name,
     );
     if (context.json) await context.printJson({ files: items, more });

@@ -10,8 +10,11 @@ import type { HeldLock } from "./remote.ts";
 
 /** Killing and its delivery take a moment, on a busy machine a longer one. */
 const KILL_MARGIN_MS = 250;
-/** Long enough to remove a temporary file, short because somebody else may hold the lock by now. */
-const LOST_GRACE_MS = 1_000;
+/**
+ * Long enough to remove a temporary file. Less than the 500 ms that the client's safe-until leaves to the server's expiry, so
+ * that a child whose session went silent is gone before anybody else is granted.
+ */
+const LOST_GRACE_MS = 400;
 /** A short session leaves little: the child gets at most this part of what was certain at the start. */
 const GRACE_RATIO = 1 / 3;
 

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { Clock } from "../clock.ts";
 import type { TextStream } from "./output.ts";
 import type { ConnectRemote } from "./remote.ts";
+import type { Serve } from "./serve.ts";
 
 export interface InputStream extends Readable {
   readonly isTTY?: boolean | undefined;
@@ -41,6 +42,7 @@ export interface CliIo {
   /** Of this package. */
   readonly version: string;
   readonly connect: ConnectRemote;
+  readonly serve: Serve;
   spawn(wish: SpawnWish): Child;
   /** @throws NodeJS.ErrnoException */
   readFile(path: string): Promise<string>;

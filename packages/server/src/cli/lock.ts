@@ -2,14 +2,15 @@
 //   K1. The command runs only while the lock is certainly held: it is stopped before anybody else can be granted.
 //   K2. However this ends, by the command, a signal, or a failure, the lock is given back at once when the server can be told.
 //   K3. With --rollback what was done under the lock stays only when the command gave 0.
-import { ForelockError, unreachable } from "@forelock/protocol";
+import { unreachable } from "@forelock/protocol";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import type { Context } from "./context.ts";
 import { formatDuration, parseDurationMs } from "./duration.ts";
 import { EXIT_CODES, EXIT_SIGNAL_BASE } from "./exit-codes.ts";
+import { isForelockFailure } from "./forelock-error.ts";
 import { type GuardedEnd, runGuarded } from "./guard.ts";
-import { formatCount, type ModeWord, parseCount, printable, toJson } from "./quantity.ts";
-import type { HeldLock, QueuePlace, Remote } from "./remote.ts";
+import { formatCount, parseCount, printable, toJson } from "./quantity.ts";
+import type { HeldLock, ModeWord, QueuePlace, Remote } from "./remote.ts";
 import { untilStopped } from "./stop.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -189,14 +190,15 @@ class LockRun {
     const code = exitCodeOf(end);
     const undo = this.#plan.rollback && (end.kind !== "exited" || code !== 0); // K3
     try {
-      const { undone } = await held.release({ undo });
-      this.#event("released", { name: held.name, token: held.token, undo, undone });
-      if (undone > 0 && !this.#context.json)
-        await this.#context.err.line(`forelock: undone: ${formatCount(undone)} effects`);
+      await held.release({ undo });
+      this.#event("released", { name: held.name, token: held.token, undo });
+      if (undo && !this.#context.json) {
+        await this.#context.err.line("forelock: the command did not give 0: its effects in Forelock are undone.");
+      }
     } catch (error) {
       if (end.kind === "lost") return code;
       if (this.#plan.rollback) throw error; // Nobody has confirmed what stays: the command's 0 would say too much.
-      if (error instanceof ForelockError && (error.code === "stale_token" || error.code === "lock_lost")) throw error;
+      if (isForelockFailure(error) && error.code === "lock_lost") throw error;
       await this.#context.err.line(
         `forelock: the lock could not be given back, and will expire: ${printable(String(error))}`,
       );

@@ -1,11 +1,11 @@
 // locks.ts: `forelock locks`, `why` and `release --force`: who holds what, why somebody waits, and an operator's way out.
-import type { Holder, LockInfo, Waiter, WhyReply } from "@forelock/protocol";
+import type { Holder, LockInfo, Waiter, Why } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import { formatDuration } from "./duration.ts";
 import { printRows } from "./listing.ts";
 import { collect, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from "./paging.ts";
 import type { Palette } from "./palette.ts";
-import { formatCount, modeWord, parseCount, parseToken, plural, printable } from "./quantity.ts";
+import { formatCount, parseCount, parseToken, plural, printable } from "./quantity.ts";
 import { type Column, renderTable } from "./table.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -39,10 +39,7 @@ export function locksCommand(invocation: Invocation): ForelockCommand {
     await using remote = await context.connect({ session: "none" });
     const { items, more } = await collect(
       limit,
-      async (page) => {
-        const reply = await remote.listLocks({ prefix, stuck, ...page });
-        return { items: reply.locks, more: reply.more };
-      },
+      (page) => remote.listLocks({ prefix, stuck, ...page }),
       (lock) => lock.name,
     );
     if (context.json) await context.printJson({ locks: items, more });
@@ -71,7 +68,7 @@ export function lockRow({ name, holders, limit, waiting, waitedMs }: LockInfo): 
 }
 
 const modeText = (holder: Holder, limit: number): string =>
-  modeWord(holder.mode) === "permit" ? `${holder.take} of ${limit}` : modeWord(holder.mode);
+  holder.mode === "permit" ? `${holder.take} of ${limit}` : holder.mode;
 
 /** The client's own name, the principal where it may be seen, and whether it is silent. */
 export function holderText(holder: Pick<Holder, "client" | "principal" | "session" | "silent">): string {
@@ -111,7 +108,7 @@ const WAITER_COLUMNS: readonly Column[] = [
   { title: "OPERATION", align: "left" },
 ];
 
-export function whyLines(why: WhyReply, palette: Palette, width: number | undefined): readonly string[] {
+export function whyLines(why: Why, palette: Palette, width: number | undefined): readonly string[] {
   const holders = why.holders.map((holder) => [
     `  ${holderText(holder)}`,
     modeText(holder, why.limit),
@@ -122,7 +119,7 @@ export function whyLines(why: WhyReply, palette: Palette, width: number | undefi
   const waiters = why.waiters.map((waiter: Waiter) => [
     formatCount(waiter.position),
     holderText(waiter),
-    modeWord(waiter.mode),
+    waiter.mode,
     formatDuration(waiter.waitedMs),
     String(waiter.priority),
     waiter.reference,
@@ -181,7 +178,7 @@ export function releaseCommand(invocation: Invocation): ForelockCommand {
     if (options.reason === undefined || reasonBytes < 1 || reasonBytes > 256) {
       throw new UsageError(`--reason has ${reasonBytes} bytes: say why in 1 to 256 bytes; it is kept in the log.`);
     }
-    const token = options.token === undefined ? 0n : parseToken("--token", options.token);
+    const token = options.token === undefined ? undefined : parseToken("--token", options.token);
     await using remote = await context.connect({ session: "none" });
     const reply = await remote.forceRelease({ name, token, reason: options.reason });
     if (context.json) await context.printJson(reply);

@@ -1,11 +1,11 @@
 // operation.ts: `forelock operation REF`: where an asynchronous request stands, awaiting it, withdrawing it.
-import type { AcquireReply } from "@forelock/protocol";
-import { ForelockError, isErrorCode, OperationState } from "@forelock/protocol";
+import type { OperationStatus } from "@forelock/client";
+import { ForelockError } from "@forelock/protocol";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import { parseDurationMs } from "./duration.ts";
 import { exitCodeOfError } from "./exit-codes.ts";
 import { holderText } from "./locks.ts";
-import { formatCount, printable, stateWord } from "./quantity.ts";
+import { formatCount, printable } from "./quantity.ts";
 import type { Remote } from "./remote.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -45,35 +45,30 @@ export function operationCommand(invocation: Invocation): ForelockCommand {
     const reply = await awaitOperation(remote, reference, leftMs);
     if (context.json) await context.printJson(reply);
     else await context.out.lines(operationLines(reply));
-    if (options.wait === true && reply.state === OperationState.QUEUED) {
+    if (options.wait === true && reply.state === "queued") {
       throw new ForelockError("timeout", `The operation is still queued, at place ${reply.position}.`);
     }
-    return exitCodeOf(reply);
+    return reply.error === undefined ? 0 : exitCodeOfError(reply.error);
   });
 }
 
 /** A server answers a long wait in slices: a connection that died in silence is noticed at the next one. */
 const SLICE_MS = 10_000;
 
-async function awaitOperation(remote: Remote, reference: string, leftMs: () => number): Promise<AcquireReply> {
+async function awaitOperation(remote: Remote, reference: string, leftMs: () => number): Promise<OperationStatus> {
   for (;;) {
     const left = leftMs();
-    const reply = await remote.getOperation(reference, Math.min(SLICE_MS, left));
-    if (reply.state !== OperationState.QUEUED || leftMs() <= 0) return reply;
+    const reply = await remote.operation(reference, Math.min(SLICE_MS, left));
+    if (reply.state !== "queued" || leftMs() <= 0) return reply;
   }
 }
 
-function operationLines(reply: AcquireReply): readonly string[] {
+function operationLines(reply: OperationStatus): readonly string[] {
   const { state, position, grants, blockers, error } = reply;
   return [
-    `${stateWord(state)}${state === OperationState.QUEUED ? `, place ${formatCount(position)}` : ""}`,
+    `${state}${state === "queued" ? `, place ${formatCount(position)}` : ""}`,
     ...grants.map((grant) => `  ${printable(grant.name)}  token ${grant.token}`),
     ...blockers.map((holder) => `  behind ${printable(holderText(holder))}  token ${holder.token}`),
-    ...(error === undefined ? [] : [`  ${printable(error.code)}: ${printable(error.message)}`]),
+    ...(error === undefined ? [] : [`  ${printable(error.message)}`]),
   ];
-}
-
-function exitCodeOf({ error }: AcquireReply): number {
-  if (error === undefined) return 0;
-  return exitCodeOfError(new ForelockError(isErrorCode(error.code) ? error.code : "internal", error.message));
 }

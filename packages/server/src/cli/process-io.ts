@@ -18,7 +18,7 @@ export const processClock: Clock = {
 const TIMEOUT_MS_MAX = 2_147_483_647;
 
 /** The parts that need nothing but Node. */
-export function processIo(): Omit<CliIo, "connect" | "version"> {
+export function processIo(): Omit<CliIo, "connect" | "serve" | "version"> {
   return {
     stdin: process.stdin,
     stdout: process.stdout,

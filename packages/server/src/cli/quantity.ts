@@ -1,5 +1,5 @@
 // quantity.ts: counts, bytes, tokens and names as people write and read them, and as JSON. Not here: durations (duration.ts).
-import { Mode, OperationState, unreachable } from "@forelock/protocol";
+import { isForelockFailure } from "./forelock-error.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface CountRange {
@@ -60,42 +60,16 @@ export function printable(text: string): string {
 
 const escaped = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 
-export type ModeWord = "exclusive" | "shared" | "permit";
-
-export function modeWord(mode: Mode): ModeWord {
-  return mode === Mode.SHARED ? "shared" : mode === Mode.PERMIT ? "permit" : "exclusive";
-}
-
-export type StateWord = "queued" | "granted" | "ended" | "done";
-
-export function stateWord(state: OperationState): StateWord {
-  switch (state) {
-    case OperationState.QUEUED:
-      return "queued";
-    case OperationState.GRANTED:
-      return "granted";
-    case OperationState.DONE:
-      return "done";
-    case OperationState.ENDED:
-    case OperationState.UNRECOGNIZED:
-      return "ended";
-    default:
-      return unreachable(state);
-  }
-}
-
 /**
  * What `--json` prints: every field always there, 64-bit tokens as decimal strings (JSON numbers stop at 2^53), bytes as base64,
- * modes and states as words.
+ * errors as code and message.
  */
 export function toJson(message: unknown): string {
   // A function with `this`: a Buffer has been turned into an object by its own toJSON before `value` is seen.
   return JSON.stringify(message, function (this: Readonly<Record<string, unknown>>, key, value: unknown) {
     const original = this[key];
     if (original instanceof Uint8Array) return Buffer.from(original).toString("base64");
-    if (typeof value === "bigint") return value.toString();
-    if (key === "mode" && typeof value === "number") return modeWord(value as Mode); // Cast: the field's type in the schema.
-    if (key === "state" && typeof value === "number") return stateWord(value as OperationState); // As above.
-    return value;
+    if (isForelockFailure(original)) return { code: original.code, message: original.message };
+    return typeof value === "bigint" ? value.toString() : value;
   });
 }

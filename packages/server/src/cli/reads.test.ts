@@ -1,4 +1,4 @@
-import { Event, ForelockError } from "@forelock/protocol";
+import { ForelockError } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import { FakeTerminal } from "./testing/fake-io.ts";
 
@@ -101,7 +101,15 @@ test("operation shows where a request stands, and --wait awaits its end", async 
 
 test("watch prints events until the count", async () => {
   const terminal = new FakeTerminal();
-  const event = (kind: string) => Event.fromPartial({ kind, name: "a", token: 7n, session: "s1" });
+  const event = (kind: string) => ({
+    kind,
+    name: "a",
+    token: 7n,
+    session: "s1",
+    partition: 0,
+    reason: "",
+    revision: 1,
+  });
   terminal.server.events.push(event("queued"), event("granted"), event("released"));
   expect(await terminal.run("watch", "*", "--count", "2")).toBe(0);
   expect(terminal.out).toBe(

@@ -2,20 +2,19 @@
 //   R1. Nothing waits for ever on a server that does not answer: reads and releases fail `unavailable` after a bounded time.
 //   R2. A request that is sent again keeps its request id, so nothing is done twice.
 import type {
-  AcquireReply,
-  AppendReply,
-  Event,
-  ForceReleaseReply,
-  ListFilesReply,
-  ListLocksReply,
-  ListSessionsReply,
-  ReadFileReply,
-  ReadRecordsReply,
-  ReleaseReply,
-  StatusReply,
-  WhyReply,
-} from "@forelock/protocol";
-import type { ModeWord } from "./quantity.ts";
+  Appended,
+  FileBytes,
+  FileInfo,
+  LockInfo,
+  OperationStatus,
+  ServerStatus,
+  SessionInfo,
+  WatchEvent,
+  Why,
+} from "@forelock/client";
+import type { Page } from "./paging.ts";
+
+export type ModeWord = "exclusive" | "shared" | "permit";
 
 /** Where the server is and who we are. */
 export interface Target {
@@ -67,7 +66,7 @@ export interface HeldLock {
   readonly signal: AbortSignal;
   /** For how much longer it is certain that nobody else is granted, without another answered heartbeat; 0 when lost. */
   safeMs(): number;
-  release(options: { readonly undo: boolean }): Promise<ReleaseReply>;
+  release(options: { readonly undo: boolean }): Promise<void>;
 }
 
 export interface AppendWish {
@@ -91,29 +90,32 @@ export interface ListWish {
 /** A connection to one server. Its session, if it has one, is closed with it, and its grants are released. */
 export interface Remote extends AsyncDisposable {
   acquire(wish: AcquireWish): Promise<HeldLock>;
-  append(wish: AppendWish): Promise<AppendReply>;
-  status(): Promise<StatusReply>;
-  listLocks(wish: ListWish & { readonly stuck: boolean }): Promise<ListLocksReply>;
-  listFiles(wish: ListWish): Promise<ListFilesReply>;
-  listSessions(wish: { readonly after: string; readonly limit: number }): Promise<ListSessionsReply>;
-  why(name: string): Promise<WhyReply>;
+  append(wish: AppendWish): Promise<Appended>;
+  status(): Promise<ServerStatus>;
+  listLocks(wish: ListWish & { readonly stuck: boolean }): Promise<Page<LockInfo>>;
+  listFiles(wish: ListWish): Promise<Page<FileInfo>>;
+  listSessions(wish: Omit<ListWish, "prefix">): Promise<Page<SessionInfo>>;
+  why(name: string): Promise<Why>;
+  /** @param token undefined: all holders */
   forceRelease(wish: {
     readonly name: string;
-    readonly token: bigint;
+    readonly token: bigint | undefined;
     readonly reason: string;
-  }): Promise<ForceReleaseReply>;
+  }): Promise<Forced>;
   /** @param version of the read that this one continues, 0 for the first */
-  readFile(wish: { readonly file: string; readonly offset: number; readonly version: number }): Promise<ReadFileReply>;
-  readRecords(wish: {
-    readonly file: string;
-    readonly index: number;
-    readonly version: number;
-  }): Promise<ReadRecordsReply>;
+  readFile(wish: { readonly file: string; readonly offset: number; readonly version: number }): Promise<FileBytes>;
+  records(file: string, index: number): AsyncIterable<Uint8Array>;
   /** @param waitMs answer when it ended, or after this long; 0 at once */
-  getOperation(reference: string, waitMs: number): Promise<AcquireReply>;
+  operation(reference: string, waitMs: number): Promise<OperationStatus>;
   /** @returns false when it had ended before */
   cancelOperation(reference: string): Promise<boolean>;
-  watch(pattern: string, signal: AbortSignal): AsyncIterable<Event>;
+  /** Ends without an error when `signal` aborts. */
+  watch(pattern: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
+}
+
+export interface Forced {
+  readonly released: readonly bigint[];
+  readonly undone: number;
 }
 
 /** `none`: reads and operator commands only, nothing to heartbeat. */

@@ -1,5 +1,5 @@
 // status.ts: `forelock status` and `forelock sessions`: how the server is, and who is connected.
-import type { SessionInfo, StatusReply } from "@forelock/protocol";
+import type { ServerStatus, SessionInfo } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import { formatDuration } from "./duration.ts";
 import { printRows } from "./listing.ts";
@@ -23,7 +23,7 @@ export function statusCommand(invocation: Invocation): ForelockCommand {
   });
 }
 
-export function statusLines(status: StatusReply, palette: Palette): readonly string[] {
+export function statusLines(status: ServerStatus, palette: Palette): readonly string[] {
   const facts: readonly (readonly [string, string])[] = [
     ["state", status.stopped === "" ? palette.good("healthy") : palette.bad(`stopped: ${printable(status.stopped)}`)],
     ["version", printable(status.version)],
@@ -75,10 +75,7 @@ export function sessionsCommand(invocation: Invocation): ForelockCommand {
     await using remote = await context.connect({ session: "none" });
     const { items, more } = await collect(
       limit,
-      async (page) => {
-        const reply = await remote.listSessions(page);
-        return { items: reply.sessions, more: reply.more };
-      },
+      (page) => remote.listSessions(page),
       (session) => session.session,
     );
     if (context.json) await context.printJson({ sessions: items, more });

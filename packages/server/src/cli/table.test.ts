@@ -1,4 +1,4 @@
-import { OperationState } from "@forelock/protocol";
+import { ForelockError } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import { paletteFor } from "./palette.ts";
 import { formatBytes, parseCount, parseToken, printable, toJson } from "./quantity.ts";
@@ -46,16 +46,15 @@ test("colours are for terminals only, and NO_COLOR forbids them", () => {
   expect(paletteFor(true, { TERM: "dumb" }).bad("x")).toBe("x");
 });
 
-test("JSON keeps 64-bit tokens exact, bytes as base64, modes and states as words", () => {
+test("JSON keeps 64-bit tokens exact, bytes as base64, errors as code and message", () => {
   const message = {
     token: 2n ** 62n + 1n,
     bytes: Buffer.of(1, 2),
-    mode: 1,
-    state: OperationState.GRANTED,
+    error: new ForelockError("busy", "a is held."),
     none: 0,
   };
   expect(toJson(message)).toBe(
-    '{"token":"4611686018427387905","bytes":"AQI=","mode":"shared","state":"granted","none":0}',
+    '{"token":"4611686018427387905","bytes":"AQI=","error":{"code":"busy","message":"[busy] a is held. Wait for it with waitMs, or try again later."},"none":0}',
   );
 });
 

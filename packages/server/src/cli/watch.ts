@@ -1,8 +1,8 @@
 // watch.ts: `forelock watch PATTERN`: what happens to locks and files, as it becomes durable.
-import type { Event } from "@forelock/protocol";
+import type { WatchEvent } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import type { Palette } from "./palette.ts";
-import { formatCount, parseCount, printable } from "./quantity.ts";
+import { parseCount, printable } from "./quantity.ts";
 import { untilStopped } from "./stop.ts";
 
 interface WatchOptions {
@@ -39,10 +39,11 @@ export function watchCommand(invocation: Invocation): ForelockCommand {
 
 const KIND_WIDTH = "released".length;
 
-export function eventLine(event: Event, wallMs: number, palette: Palette): string {
+export function eventLine(event: WatchEvent, wallMs: number, palette: Palette): string {
   const time = palette.dim(new Date(wallMs).toISOString().slice(11, 23));
-  if (event.missed > 0)
-    return `${time}  ${palette.warning(`${formatCount(event.missed)} events were left out: we read too slowly`)}`;
+  if (event.kind === "gap") {
+    return `${time}  ${palette.warning("gap       events may be missing here: read the state again, as with `forelock locks`")}`;
+  }
   const token = event.token === 0n ? "" : `  token ${event.token}`;
   const session = event.session === "" ? "" : palette.dim(`  session ${printable(event.session)}`);
   const reason = event.reason === "" ? "" : `  (${printable(event.reason)})`;

@@ -61,7 +61,7 @@ test("a lock that is lost is told at once, and is no longer ours", async () => {
 test("release --undo takes back what was appended", async () => {
   const terminal = new FakeTerminal();
   expect(await terminal.feed("acquire a --rollback\nappend a x\nrelease a --undo\n", "shell")).toBe(0);
-  expect(terminal.out).toContain("released a, 1 effect undone");
+  expect(terminal.out).toContain("released a; what was appended under it is undone");
   expect(terminal.server.text("a")).toBe("");
 });
 
@@ -108,7 +108,7 @@ test("with --json every outcome is a document", async () => {
     { event: "granted", lock: "a", token: "101", reference: "ref-a" },
     { event: "appended", file: "a", length: 2, version: 1, index: 0, offset: 0 },
     { held: [{ lock: "a", token: "101", safeMs: 28_500 }] },
-    { event: "released", lock: "a", token: "101", undone: 0 },
+    { event: "released", lock: "a", token: "101", undo: false },
   ]);
   expect(JSON.parse(terminal.err)).toMatchObject({ error: { code: "bad_argument" } });
 });

@@ -1,10 +1,11 @@
 // shell.ts: `forelock shell`: an interactive prompt around one session. Works with lines from a pipe, so scripts can drive it.
 //   H1. Locks still held when it ends are named, and given back.
 //   H2. A step that fails says why and how; the shell goes on. Its exit code is that of the first step that failed.
-import { ForelockError, unreachable } from "@forelock/protocol";
+import { unreachable } from "@forelock/protocol";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "../command.ts";
 import { parseDurationMs } from "../duration.ts";
 import { reportFailure } from "../failure.ts";
+import { isForelockFailure } from "../forelock-error.ts";
 import { ReaderGone } from "../output.ts";
 import { plural, printable } from "../quantity.ts";
 import type { Remote } from "../remote.ts";
@@ -104,7 +105,7 @@ async function giveBack(desk: Desk): Promise<void> {
       await lock.release({ undo: false });
       desk.forget(lock);
     } catch (error) {
-      const why = error instanceof ForelockError ? error.code : String(error);
+      const why = isForelockFailure(error) ? error.code : String(error);
       await err.line(`forelock: ${printable(lock.name)} could not be released (${why}); it ends with its session.`);
     }
   }
@@ -140,10 +141,10 @@ async function namesFor(
     case "held":
       return held;
     case "files":
-      return unique([...held, ...(await remote.listFiles(list)).files.map((file) => file.name)]);
+      return unique([...held, ...(await remote.listFiles(list)).items.map((file) => file.name)]);
     case "locks": {
-      const locks = (await remote.listLocks({ ...list, stuck: false })).locks.map((lock) => lock.name);
-      return unique([...locks, ...(await remote.listFiles(list)).files.map((file) => file.name)]);
+      const locks = (await remote.listLocks({ ...list, stuck: false })).items.map((lock) => lock.name);
+      return unique([...locks, ...(await remote.listFiles(list)).items.map((file) => file.name)]);
     }
     default:
       return unreachable(completes);

@@ -130,10 +130,11 @@ async function append(desk: Desk, { operands, text }: Line): Promise<"stay"> {
 async function release(desk: Desk, { operands, options }: Line): Promise<"stay"> {
   const name = operands[0] ?? desk.latest?.name ?? (await desk.ask("Which lock", undefined));
   const lock = desk.mustHold(name);
-  const { undone } = await lock.release({ undo: options.has("undo") });
+  const undo = options.has("undo");
+  await lock.release({ undo });
   desk.forget(lock);
-  const took = undone === 0 ? "" : `, ${plural(undone, "effect")} undone`;
-  await desk.say({ event: "released", lock: name, token: lock.token, undone }, `released ${printable(name)}${took}`);
+  const took = undo ? "; what was appended under it is undone" : "";
+  await desk.say({ event: "released", lock: name, token: lock.token, undo }, `released ${printable(name)}${took}`);
   return "stay";
 }
 
@@ -165,7 +166,7 @@ async function cat(desk: Desk, { operands }: Line): Promise<"stay"> {
 const ROWS_MAX = 50;
 
 async function showFiles(desk: Desk, { operands }: Line): Promise<"stay"> {
-  const { files, more } = await desk.remote.listFiles({ prefix: operands[0] ?? "", after: "", limit: ROWS_MAX });
+  const { items: files, more } = await desk.remote.listFiles({ prefix: operands[0] ?? "", after: "", limit: ROWS_MAX });
   const rows = files.map(
     (file) => `${printable(file.name)}  ${formatBytes(file.length)}, ${plural(file.records, "record")}`,
   );
@@ -174,7 +175,7 @@ async function showFiles(desk: Desk, { operands }: Line): Promise<"stay"> {
 }
 
 async function showLocks(desk: Desk, { operands }: Line): Promise<"stay"> {
-  const { locks, more } = await desk.remote.listLocks({
+  const { items: locks, more } = await desk.remote.listLocks({
     prefix: operands[0] ?? "",
     after: "",
     limit: ROWS_MAX,

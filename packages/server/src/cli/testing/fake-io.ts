@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import type { Clock } from "../../clock.ts";
 import { runCli } from "../cli.ts";
 import type { Child, ChildEnd, CliIo, SpawnWish, StopSignal } from "../io.ts";
+import type { Serve } from "../serve.ts";
 import { FakeServer } from "./fake-server.ts";
 
 export interface FakeChild {
@@ -22,6 +23,7 @@ export class FakeTerminal {
   readonly texts = new Map<string, string>();
   /** Decides how a child behaves as soon as it runs. */
   onChild: (child: FakeChild) => void = () => {};
+  onServe: Serve = () => Promise.reject(new Error("no server in this test"));
   out = "";
   err = "";
   #nowMs = 0;
@@ -53,6 +55,7 @@ export class FakeTerminal {
       host: "test",
       version: "0.1.0",
       connect: this.server.connect,
+      serve: (settings, io) => this.onServe(settings, io),
       spawn: (wish) => this.#spawn(wish),
       readFile: async (path) => {
         const text = this.texts.get(path);

@@ -1,24 +1,17 @@
 // fake-server.ts: a lock service in memory, for tests of the commands: exclusive locks, queues, files, undo. It answers as the
 // protocol says, and can be told to force, to go silent, or to refuse the next call.
-import {
-  AcquireReply,
-  AppendReply,
-  type Event,
-  FileInfo,
-  ForceReleaseReply,
-  ForelockError,
-  Holder,
-  LockInfo,
-  OperationState,
-  ReadFileReply,
-  ReadRecordsReply,
-  ReleaseReply,
-  SessionInfo,
-  StatusReply,
-  Waiter,
-  WhyReply,
-} from "@forelock/protocol";
-import type { AcquireWish, AppendWish, ConnectRemote, HeldLock, Remote, RemoteOptions, Target } from "../remote.ts";
+import type { Appended, FileBytes, Holder, OperationStatus, ServerStatus, WatchEvent, Why } from "@forelock/client";
+import { ForelockError } from "@forelock/protocol";
+import type {
+  AcquireWish,
+  AppendWish,
+  ConnectRemote,
+  HeldLock,
+  ListWish,
+  Remote,
+  RemoteOptions,
+  Target,
+} from "../remote.ts";
 
 interface FakeGrant {
   readonly token: bigint;
@@ -42,7 +35,7 @@ export class FakeServer {
   readonly targets: Target[] = [];
   readonly sessions: RemoteOptions[] = [];
   readonly calls: string[] = [];
-  readonly events: Event[] = [];
+  readonly events: WatchEvent[] = [];
   /** Errors that the next calls of a name meet. */
   readonly refusals = new Map<string, Error>();
   safeMs = 28_500;
@@ -80,7 +73,7 @@ export class FakeServer {
     return this.#queue(wish, client);
   }
 
-  append({ file, bytes, token, element }: AppendWish): AppendReply {
+  append({ file, bytes, token, element }: AppendWish): Appended {
     this.#meet("append");
     this.calls.push(`append ${file} ${bytes.length}`);
     const grant = this.holders.get(element);
@@ -90,20 +83,20 @@ export class FakeServer {
     if (!grant.before.has(file)) grant.before.set(file, records.length);
     const offset = sizeOf(records);
     records.push(Uint8Array.from(bytes));
-    return AppendReply.fromPartial({
+    return {
       length: sizeOf(records),
       version: records.length,
       index: records.length - 1,
       offset,
-    });
+    };
   }
 
-  release(name: string, token: bigint, undo: boolean): ReleaseReply {
+  release(name: string, token: bigint, undo: boolean): void {
     this.#meet("release");
     this.calls.push(`release ${name}${undo ? " undo" : ""}`);
     const grant = this.holders.get(name);
     if (grant?.token !== token) throw new ForelockError("stale_token", `${token} is not the token of ${name}.`);
-    return ReleaseReply.fromPartial({ undone: this.#leave(name, grant, undo) });
+    this.#leave(name, grant, undo);
   }
 
   force(name: string, reason: string): bigint {
@@ -191,105 +184,83 @@ class FakeRemote implements Remote {
     };
   }
 
-  async append(wish: AppendWish): Promise<AppendReply> {
+  async append(wish: AppendWish): Promise<Appended> {
     return this.#server.append(wish);
   }
 
-  async status(): Promise<StatusReply> {
+  async status(): Promise<ServerStatus> {
     this.#server.meet("status");
-    return StatusReply.fromPartial({
-      version: "0.1.0",
-      partitions: 64,
-      uptimeMs: 65_000,
-      durable: true,
-      epoch: 3,
-      logBytes: 2_048,
-    });
+    return STATUS;
   }
 
-  async listLocks({ prefix, after, limit }: { prefix: string; after: string; limit: number }) {
+  async listLocks(wish: ListWish) {
     this.#server.meet("listLocks");
-    const names = [...this.#server.holders.keys()].filter((name) => name.startsWith(prefix) && name > after).sort();
-    const locks = names.slice(0, limit).map((name) =>
-      LockInfo.fromPartial({
-        name,
-        holders: [this.#holder(name)],
-        waiting: this.#server.queues.get(name)?.length ?? 0,
-      }),
-    );
-    return { locks, more: names.length > limit };
+    const { items, more } = pageOf([...this.#server.holders.keys()], wish);
+    const locks = items.map((name) => {
+      const waiting = this.#server.queues.get(name)?.length ?? 0;
+      return { name, holders: [this.#holder(name)], waiting, limit: 0, waitedMs: waiting * 1_000 };
+    });
+    return { items: locks, more };
   }
 
-  async listFiles({ prefix, after, limit }: { prefix: string; after: string; limit: number }) {
-    const names = [...this.#server.files.keys()].filter((name) => name.startsWith(prefix) && name > after).sort();
-    const files = names.slice(0, limit).map((name) => {
+  async listFiles(wish: ListWish) {
+    const { items, more } = pageOf([...this.#server.files.keys()], wish);
+    const files = items.map((name) => {
       const records = this.#server.files.get(name) ?? [];
-      return FileInfo.fromPartial({ name, length: sizeOf(records), records: records.length, version: records.length });
+      return { name, length: sizeOf(records), records: records.length, version: records.length };
     });
-    return { files, more: names.length > limit };
+    return { items: files, more };
   }
 
   async listSessions() {
-    const sessions = [
-      SessionInfo.fromPartial({ session: "s1", client: "ana", ttlMs: 30_000, grants: 1, silentMs: 1_200 }),
-    ];
-    return { sessions, more: false };
+    const ana = { session: "s1", principal: "", client: "ana", ttlMs: 30_000, grants: 1, waits: 0, silentMs: 1_200 };
+    return { items: [{ ...ana, partitions: [0], waiting: false, lagMs: 2 }], more: false };
   }
 
-  async why(name: string): Promise<WhyReply> {
+  async why(name: string): Promise<Why> {
     const queue = this.#server.queues.get(name) ?? [];
-    const waiters = queue.map(({ client }, index) =>
-      Waiter.fromPartial({ client, position: index + 1, reference: "r", waitedMs: 10 }),
-    );
+    const waiters = queue.map(({ client }, index) => ({
+      ...NOBODY,
+      client,
+      mode: "exclusive" as const,
+      position: index + 1,
+      reference: "r",
+      waitedMs: 10,
+      priority: 0,
+    }));
     const holders = this.#server.holders.has(name) ? [this.#holder(name)] : [];
-    return WhyReply.fromPartial({
-      name,
-      holders,
-      waiters,
-      waiting: waiters.length,
-      sentence: `${holders.length} holders.`,
-    });
+    const sentence = `${holders.length} holders.`;
+    return { name, holders, waiters, waiting: waiters.length, partition: 0, limit: 0, sentence, related: [] };
   }
 
-  async forceRelease({ name, reason }: { name: string; reason: string }) {
-    return ForceReleaseReply.fromPartial({ released: [this.#server.force(name, reason)], undone: 0 });
+  async forceRelease({ name, reason }: { readonly name: string; readonly reason: string }) {
+    return { released: [this.#server.force(name, reason)], undone: 0 };
   }
 
-  async readFile({ file, offset }: { file: string; offset: number }): Promise<ReadFileReply> {
+  async readFile({ file, offset }: { readonly file: string; readonly offset: number }): Promise<FileBytes> {
     const records = this.#server.files.get(file);
     if (records === undefined) throw new ForelockError("no_such_file", `${file} does not exist.`);
     const bytes = Buffer.concat(records);
     const PIECE = 4; // Small, so that tests see more than one.
-    const length = bytes.length;
-    return ReadFileReply.fromPartial({
-      bytes: bytes.subarray(offset, offset + PIECE),
-      length,
-      version: records.length,
-      provisionalFrom: length,
-    });
+    const { length } = bytes;
+    return { bytes: bytes.subarray(offset, offset + PIECE), length, version: records.length, provisionalFrom: length };
   }
 
-  async readRecords({ file, index }: { file: string; index: number }): Promise<ReadRecordsReply> {
-    const records = this.#server.files.get(file) ?? [];
-    return ReadRecordsReply.fromPartial({
-      records: records.slice(index, index + 1).map((record) => Buffer.from(record)),
-      count: records.length,
-      version: records.length,
-    });
+  async *records(file: string, index: number): AsyncGenerator<Uint8Array> {
+    yield* (this.#server.files.get(file) ?? []).slice(index);
   }
 
-  async getOperation(reference: string, waitMs: number): Promise<AcquireReply> {
-    this.#server.meet(`getOperation ${waitMs > 0 ? "wait" : "now"}`);
-    const state = waitMs > 0 ? OperationState.GRANTED : OperationState.QUEUED;
-    const grants = waitMs > 0 ? [{ name: "a", token: 7n, partition: 0 }] : [];
-    return AcquireReply.fromPartial({ reference, state, position: 2, grants });
+  async operation(reference: string, waitMs: number): Promise<OperationStatus> {
+    const granted = waitMs > 0;
+    const grants = granted ? [{ name: "a", token: 7n }] : [];
+    return { reference, state: granted ? "granted" : "queued", position: 2, grants, blockers: [], error: undefined };
   }
 
   async cancelOperation(): Promise<boolean> {
     return true;
   }
 
-  async *watch(): AsyncGenerator<Event> {
+  async *watch(): AsyncGenerator<WatchEvent> {
     yield* this.#server.events;
   }
 
@@ -299,8 +270,32 @@ class FakeRemote implements Remote {
 
   #holder(name: string): Holder {
     const { client, token } = this.#server.holders.get(name) ?? { client: "", token: 0n };
-    return Holder.fromPartial({ client, token, heldMs: 12_300, session: "s1" });
+    return { ...NOBODY, client, token, mode: "exclusive", heldMs: 12_300, take: 0 };
   }
+}
+
+const NOBODY = { session: "s1", principal: "", silent: false };
+
+const STATUS: ServerStatus = {
+  version: "0.1.0",
+  partitions: 64,
+  uptimeMs: 65_000,
+  sessions: 1,
+  grants: 2,
+  waiting: 0,
+  files: 100,
+  operations: 0,
+  durable: true,
+  stopped: "",
+  epoch: 3,
+  connections: 2,
+  stateHash: "abc",
+  logBytes: 2_048,
+};
+
+function pageOf(names: readonly string[], { prefix, after, limit }: ListWish) {
+  const found = names.filter((name) => name.startsWith(prefix) && name > after).sort();
+  return { items: found.slice(0, limit), more: found.length > limit };
 }
 
 const sizeOf = (records: readonly Uint8Array[]): number => records.reduce((sum, record) => sum + record.length, 0);
