@@ -20,6 +20,8 @@ export interface Peer {
   readonly address: string;
   /** Subject alternative names of a verified client certificate. */
   readonly san: readonly string[];
+  /** Token that came beside the messages (gRPC metadata); empty when none did. */
+  readonly bearer: string;
 }
 
 interface Principal {

@@ -6,10 +6,12 @@ import type { Socket } from "node:net";
 import type { Clock, RandomBytes } from "../clock.ts";
 import type { Service } from "../shard/service.ts";
 import { Authenticator } from "./authenticate.ts";
+import { Calls } from "./calls.ts";
 import type { Connection } from "./connection.ts";
 import { createCounters, type EdgeCounters } from "./counters.ts";
 import { Deadlines } from "./deadlines.ts";
 import { FrameWriter } from "./frame/write.ts";
+import { GrpcCarrier } from "./grpc/server.ts";
 import { HttpCarrier } from "./http/server.ts";
 import { Listener } from "./listener.ts";
 import type { EdgeLog } from "./log.ts";
@@ -59,7 +61,9 @@ export async function startEdge(
     frameDeadlines: new Deadlines(clock, limits.frameMs, (late: TcpCarrier) => late.late()),
     lingerDeadlines: new Deadlines(clock, LINGER_MS, (late: TcpCarrier) => late.destroy()),
   };
-  const http = new HttpCarrier({ options, service, authenticator, clock, random, log, counters });
+  const calls = new Calls({ service, authenticator, switchboard, random });
+  const http = new HttpCarrier({ options, service, calls, clock, counters });
+  const grpc = new GrpcCarrier({ ...parts, calls, clock });
   const listener = new Listener({
     options,
     clock,
@@ -68,7 +72,7 @@ export async function startEdge(
     carriers: {
       native: (socket, first, peer) => void new TcpCarrier(socket, first, peer, parts),
       refuseNative: (socket, refusal) => refuseNative(socket, refusal, parts),
-      http2: (socket) => socket.destroy(),
+      http2: (socket, peer) => grpc.take(socket, peer),
       http1: (socket, peer) => http.take(socket, peer),
     },
   });
@@ -79,26 +83,29 @@ export async function startEdge(
     host: options.host,
     counters: () => counters,
     renewTls: (tls) => listener.renewTls(tls),
-    close: () => (closing ??= close({ listener, http, parts, clock })),
+    close: () => (closing ??= close({ listener, http, grpc, parts, clock })),
   };
 }
 
 interface Closing {
   readonly listener: Listener;
   readonly http: HttpCarrier;
+  readonly grpc: GrpcCarrier;
   readonly parts: TcpParts;
   readonly clock: Clock;
 }
 
 /** X2 */
-async function close({ listener, http, parts, clock }: Closing): Promise<void> {
+async function close({ listener, http, grpc, parts, clock }: Closing): Promise<void> {
   listener.stopAccepting();
   http.stop();
+  grpc.stop(parts.limits.stopMs);
   for (const connection of parts.switchboard.all()) connection.stop();
   await within(clock, parts.limits.stopMs, () => parts.switchboard.isEmpty && http.isIdle);
   // Their last frames are on the way; `finish` gives them LINGER_MS unless the peer closes first.
   await within(clock, LINGER_MS, () => parts.switchboard.counters.connections === 0);
   http.destroy();
+  grpc.destroy();
   listener.destroy();
   for (const deadlines of [parts.helloDeadlines, parts.drainDeadlines]) deadlines.dispose();
   for (const deadlines of [parts.frameDeadlines, parts.lingerDeadlines]) deadlines.dispose();

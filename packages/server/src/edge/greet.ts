@@ -38,7 +38,7 @@ export function authenticateHello({ authenticator, limits }: Greeter, peer: Peer
   }
   const refusal = checkHello(hello, limits);
   if (refusal !== undefined) throw new ForelockError(refusal.code, refusal.message);
-  return authenticator.authenticate(peer, hello.token);
+  return authenticator.authenticate(peer, hello.token === "" ? peer.bearer : hello.token);
 }
 
 /** Opens or resumes the session that a checked Hello asks for. @throws ForelockError */

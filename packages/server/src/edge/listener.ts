@@ -106,7 +106,7 @@ export class Listener {
     socket.on("close", () => this.#left(socket, address));
     const refusal = this.#refusal(count); // K1
     if (refusal !== undefined) this.#counters.connections_refused_total++;
-    this.#sniff(socket, { address, san: [] }, refusal);
+    this.#sniff(socket, { address, san: [], bearer: "" }, refusal);
   }
 
   #refusal(countOfAddress: number): Refusal | undefined {
@@ -201,7 +201,7 @@ export class Listener {
       const address = socket.remoteAddress ?? "";
       const san = socket.authorized ? parseSan(socket.getPeerCertificate().subjectaltname) : [];
       socket.on("error", () => socket.destroy());
-      this.#sniff(socket, { address, san }, undefined);
+      this.#sniff(socket, { address, san, bearer: "" }, undefined);
     });
     server.on("tlsClientError", (_error, socket) => this.#cut(socket));
     return server;

@@ -1,50 +1,46 @@
-// server.ts: HTTP/1 on sockets that the listener hands over. Not here: what the paths do (routes.ts), who may ask (guard.ts).
+// server.ts: HTTP/1 on sockets that the listener hands over. Not here: what the paths do (routes.ts).
 //   H1. Headers come within helloMs, a request within frameMs; headers are at most 16 KiB.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Clock, RandomBytes } from "../../clock.ts";
-import type { Service } from "../../shard/service.ts";
-import type { Authenticator, Peer } from "../authenticate.ts";
-import type { EdgeCounters } from "../counters.ts";
-import type { EdgeLog } from "../log.ts";
-import type { EdgeOptions } from "../options.ts";
-
-export interface HttpParts {
-  readonly options: EdgeOptions;
-  readonly service: Service;
-  readonly authenticator: Authenticator;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-  readonly log: EdgeLog;
-  readonly counters: EdgeCounters;
-}
+import type { Peer } from "../authenticate.ts";
+import { Metrics } from "./metrics.ts";
+import { Routes, type RoutesParts } from "./routes.ts";
 
 const HEADER_BYTES_MAX = 16_384;
 const KEEP_ALIVE_MS = 15_000;
 const CHECK_MS = 1_000;
+const NOBODY: Peer = { address: "", san: [], bearer: "" };
+
+export type HttpParts = Omit<RoutesParts, "metrics">;
 
 export class HttpCarrier {
   readonly #parts: HttpParts;
+  readonly #routes: Routes;
   readonly #server: Server;
   readonly #peers = new WeakMap<Socket, Peer>();
   #underWay = 0;
 
   constructor(parts: HttpParts) {
     this.#parts = parts;
+    const { service, counters } = parts;
+    const edgeCounters = () =>
+      Object.fromEntries(Object.entries(counters).map(([name, value]) => [`edge_${name}`, value]));
+    this.#routes = new Routes({ ...parts, metrics: new Metrics([() => service.counters(), edgeCounters]) });
     const { helloMs, frameMs } = parts.options.limits;
     this.#server = createServer(
       {
         maxHeaderSize: HEADER_BYTES_MAX,
-        headersTimeout: helloMs, // H1
+        headersTimeout: Math.min(helloMs, frameMs), // H1
         requestTimeout: frameMs,
         keepAliveTimeout: KEEP_ALIVE_MS,
         connectionsCheckingInterval: CHECK_MS,
       },
-      (request, response) => this.#serve(request, response),
+      (request, response) => void this.#serve(request, response),
     );
     this.#server.emit("listening"); // Starts the check of the two timeouts: this server never listens itself.
   }
 
+  /** Streams of events count as idle: they end when the node does. */
   get isIdle(): boolean {
     return this.#underWay === 0;
   }
@@ -64,16 +60,11 @@ export class HttpCarrier {
     this.#server.close();
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#parts.counters.http_requests_total++;
     this.#underWay++;
-    response.on("close", () => {
-      this.#underWay--;
-    });
-    const { unavailable } = this.#parts.service;
-    if (request.url === "/healthz") response.end("ok\n");
-    else if (request.url === "/readyz")
-      response.writeHead(unavailable === undefined ? 200 : 503).end(unavailable ?? "ready\n");
-    else response.writeHead(404).end();
+    response.on("error", () => response.destroy()); // The reader left; `close` follows.
+    await this.#routes.serve(request, response, this.#peers.get(request.socket) ?? NOBODY);
+    this.#underWay--;
   }
 }
