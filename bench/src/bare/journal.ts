@@ -1,9 +1,10 @@
 // bare/journal.ts: a durable write for every batch, as little as it can be. Not here: what is in a batch (server.ts).
-//   J1. One write is under way at a time; what arrives meanwhile forms the next one (group commit).
-//   J2. `done` of a batch is called once its bytes are on the disk (O_DSYNC), never before.
-//   J3. The file is full of written zeros before the first batch, so that a write changes no metadata.
+//   J1. `append` returns when the bytes are on the disk (O_DSYNC), never before.
+//   J2. The file is full of written zeros before the first batch, so that a write changes no metadata.
+// The write is made from the event loop's own thread: a hop to node's thread pool and back took more processor time than it
+// gained by gathering the next batch meanwhile (measured with 1 to 1,024 in flight on two cores).
 
-import { closeSync, constants, fsyncSync, openSync, write, writeSync } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync, writeSync } from "node:fs";
 
 const BLOCK_BYTES = 4096;
 const FILE_BYTES = 64 * 1024 * 1024;
@@ -18,16 +19,12 @@ export class Journal {
   }
 
   /** Writes whole blocks at the end, from the start again when the file is full: a loop without a log to keep. */
-  append(batch: Buffer, done: () => void): void {
+  append(batch: Buffer): void {
     const bytes = padded(batch);
     if (this.#position + bytes.length > FILE_BYTES) this.#position = 0;
-    const position = this.#position;
+    const written = writeSync(this.#file, bytes, 0, bytes.length, this.#position); // J1
+    if (written !== bytes.length) throw new Error(`Short write: ${written} of ${bytes.length} bytes.`);
     this.#position += bytes.length;
-    write(this.#file, bytes, 0, bytes.length, position, (error, written) => {
-      if (error !== null) throw error;
-      if (written !== bytes.length) throw new Error(`Short write: ${written} of ${bytes.length} bytes.`);
-      done(); // J2
-    });
   }
 
   close(): void {

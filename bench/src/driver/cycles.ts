@@ -9,7 +9,10 @@ import type { CyclesResult, Job } from "./job.ts";
 
 type CyclesJob = Extract<Job, { kind: "cycles" }>;
 
-export async function runCycles(job: CyclesJob, measuring: () => void): Promise<CyclesResult> {
+export async function runCycles(
+  job: CyclesJob,
+  tell: (phase: "measuring" | "measured") => void,
+): Promise<CyclesResult> {
   const open = clientOf(job.target);
   const clients = await Promise.all(Array.from({ length: job.connections }, () => open(job.endpoint, job.inFlight)));
   const run = new Run();
@@ -19,12 +22,13 @@ export async function runCycles(job: CyclesJob, measuring: () => void): Promise<
   });
   const failed = Promise.all(slots); // Settles early only by a failure.
   await Promise.race([failed, pause(job.warmUpMs)]);
-  measuring();
+  tell("measuring");
   const cpuBefore = process.cpuUsage();
   run.start();
   await Promise.race([failed, pause(job.measureMs)]);
   const result = run.end();
   const cpu = process.cpuUsage(cpuBefore);
+  tell("measured");
   await failed;
   await Promise.all(clients.map((client) => client.close()));
   return { kind: "cycles", ...result, clientCpuMs: (cpu.user + cpu.system) / 1_000 };

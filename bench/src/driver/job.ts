@@ -75,5 +75,7 @@ export type JobResult = CyclesResult | HandOffResult | HoldResult | DrainResult 
 export type FromClient =
   /** The warm-up is over: what follows is measured. */
   | { readonly kind: "measuring" }
+  /** The measurement is over; the clients are still open. */
+  | { readonly kind: "measured" }
   | { readonly kind: "done"; readonly result: JobResult }
   | { readonly kind: "failed"; readonly message: string };

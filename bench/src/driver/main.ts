@@ -18,7 +18,7 @@ process.once("disconnect", () => process.exit(0)); // Through exit, so that a pr
 function perform(job: Job): Promise<JobResult> {
   switch (job.kind) {
     case "cycles":
-      return runCycles(job, () => tell({ kind: "measuring" }));
+      return runCycles(job, (kind) => tell({ kind }));
     case "hand_off":
       return runHandOff(job);
     case "hold":

@@ -10,8 +10,8 @@ const ENTRY = fileURLToPath(new URL("./main.js", import.meta.url));
 export interface JobOptions {
   readonly nodeFlags?: readonly string[];
   readonly msMax: number;
-  /** Called when the client's warm-up is over. */
-  readonly onMeasuring?: () => void;
+  /** Called when the client's warm-up is over, and again when its measurement is. */
+  readonly onPhase?: (phase: "measuring" | "measured") => void;
 }
 
 /** What a client answers to a job: the result of the job's own kind. */
@@ -65,7 +65,7 @@ function answer(child: ChildProcess, job: Job, options: JobOptions): Promise<Job
     child.once("error", (error) => settle(() => reject(error)));
     child.once("exit", (code) => settle(() => reject(new Error(`The client ended early with ${code}.`))));
     child.on("message", (message: FromClient) => {
-      if (message.kind === "measuring") options.onMeasuring?.();
+      if (message.kind === "measuring" || message.kind === "measured") options.onPhase?.(message.kind);
       else if (message.kind === "done") settle(() => resolve(message.result));
       else settle(() => reject(new Error(message.message)));
     });

@@ -29,7 +29,7 @@ export interface CyclesLoad {
 
 /** One repetition: warm-up, measurement, and every number of it into the ledger. Answers the cycles per second. */
 export async function measureCycles(bench: Bench, started: StartedTarget, load: CyclesLoad): Promise<number> {
-  let cpuBeforeMs = Number.NaN;
+  const serverCpuMsAt = { measuring: Number.NaN, measured: Number.NaN };
   const measureMs = bench.options.seconds * 1_000;
   const warmUpMs = Math.min(1_500, Math.max(300, measureMs / 2));
   const result = await runJob(
@@ -44,12 +44,12 @@ export async function measureCycles(bench: Bench, started: StartedTarget, load: 
     },
     {
       msMax: measureMs + warmUpMs + 60_000,
-      onMeasuring: () => {
-        cpuBeforeMs = started.server.usage()?.cpuMs ?? Number.NaN;
+      onPhase: (phase) => {
+        serverCpuMsAt[phase] = started.server.usage()?.cpuMs ?? Number.NaN;
       },
     },
   );
-  const serverCpuMs = (started.server.usage()?.cpuMs ?? Number.NaN) - cpuBeforeMs;
+  const serverCpuMs = serverCpuMsAt.measured - serverCpuMsAt.measuring;
   const perSecond = (result.cycles * 1_000) / result.elapsedMs;
   const add = (metric: string, value: number): void =>
     bench.ledger.add({ scenario: load.scenario, target: load.target, load: load.load, metric }, value);
