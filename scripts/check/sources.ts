@@ -1,0 +1,39 @@
+// sources.ts: what holds for every file that people write: length, and nothing of the machine it was written on.
+import { filesBelow, type Problem, textOf } from "../workspace.ts";
+
+const LINES_MAX = 700;
+const isSource = (path: string): boolean => /\.(ts|mjs)$/.test(path) && !path.includes("/generated/");
+const isText = (path: string): boolean => /\.(ts|mjs|md|json|toml|ya?ml|proto|txt|py|html|css)$|^\.ci\//.test(path);
+
+/** Folders that exist on somebody's machine only. In parts, because this file is checked too. */
+const FOREIGN_PATH = new RegExp(`(?<![\\w.$}-])/(?:${["wo" + "rk", "ro" + "ot", "Us" + "ers"].join("|")})/[\\w.-]+`);
+
+/** Past this a file holds a second concept. */
+export function sizeProblems(): readonly Problem[] {
+  return filesBelow(".")
+    .filter(isSource)
+    .flatMap((path) => {
+      const lines = textOf(path).split("\n").length - 1;
+      if (lines <= LINES_MAX) return [];
+      return [{ path, message: `has ${lines} lines; allowed ${LINES_MAX}. Look for the second concept in it.` }];
+    });
+}
+
+export function pathProblems(): readonly Problem[] {
+  return filesBelow(".")
+    .filter(isText)
+    .flatMap((path) => {
+      const found = FOREIGN_PATH.exec(textOf(path))?.[0];
+      return found === undefined ? [] : [{ path, message: `names "${found}", a path of one machine. Take it out.` }];
+    });
+}
+
+/** A host in the lock file would make every install ask it. */
+export function lockFileProblems(): readonly Problem[] {
+  const path = "package-lock.json";
+  const found = /"resolved": "https?:[^"]*"/.exec(textOf(path))?.[0];
+  if (found === undefined) return [];
+  return [
+    { path, message: `holds ${found}. Run npm install with the .npmrc of the repository, which leaves hosts out.` },
+  ];
+}
