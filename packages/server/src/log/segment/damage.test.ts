@@ -17,28 +17,31 @@ async function verdict(image: Image): Promise<string> {
   }
 }
 
+/** Where nothing was written, bytes differ only by their place in a sector: steps that are prime to it meet each. */
+const UNWRITTEN_STEP = 5;
+const CUT_STEP = 37;
+
 const whole = "0:2 1:4 2:1";
 const segmentsOf = (image: Image): readonly string[] =>
   [...image.keys()].filter((name) => name.endsWith(".log")).sort();
 
 describe("a changed byte", () => {
   test("of a written block is always found, and anywhere else never loses a record", async () => {
-    const image = await smallLog();
+    const image = await smallLog({ isSnapshotSaved: false });
     expect(await verdict(image)).toBe(whole);
     const { segments, next, lastCommitOffset = 0 } = await look(image);
     const endByName = new Map(segments.map(({ path, endOffset }) => [path.slice(FOLDER.length + 1), endOffset]));
     for (const name of segmentsOf(image)) {
       const bytes = image.get(name) ?? new Uint8Array(0);
-      for (let at = 0; at < bytes.byteLength; at++) {
+      const end = endByName.get(name) ?? BLOCK_BYTES;
+      for (let at = 0; at < bytes.byteLength; at += at < end ? 1 : UNWRITTEN_STEP) {
         const before = bytes[at] ?? 0;
         bytes[at] = before ^ (1 << (at % 8));
         const seen = await verdict(image);
         bytes[at] = before;
-        const isWritten = at < (endByName.get(name) ?? BLOCK_BYTES);
         // A tag of the last commit may have been lost by a crash as well: the content is there, and is kept.
         const isHealed = next.path.endsWith(name) && at >= lastCommitOffset && at % SECTOR_BYTES < 4 && seen === whole;
-        if (seen !== "damaged" && !isHealed && (isWritten || seen !== whole))
-          expect.fail(`${name} byte ${at}: ${seen}`);
+        if (seen !== "damaged" && !isHealed && (at < end || seen !== whole)) expect.fail(`${name} byte ${at}: ${seen}`);
       }
     }
   });
@@ -46,7 +49,7 @@ describe("a changed byte", () => {
   test.each([0x00, 0xff, 0x01, 0x02, 0x03])(
     "to %i of any generation tag loses nothing, and is found but in the last commit",
     async (value) => {
-      const image = await smallLog();
+      const image = await smallLog({ isSnapshotSaved: false });
       const { segments, next, lastCommitOffset = 0 } = await look(image);
       for (const { path, endOffset } of segments) {
         const bytes = image.get(path.slice(FOLDER.length + 1)) ?? new Uint8Array(0);
@@ -63,14 +66,13 @@ describe("a changed byte", () => {
   );
 
   test("of the only snapshot is found", async () => {
-    const image = await smallLog();
+    const image = await smallLog({ isSnapshotSaved: true });
     const name = "snapshot-0000000001.snap";
     const bytes = image.get(name) ?? new Uint8Array(0);
     for (let at = 0; at < bytes.byteLength; at++) {
       for (let bit = 0; bit < 8; bit++) {
         bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
         const seen = await verdict(image).catch(String);
-        // A higher version with a wrong checksum may be refused as either.
         if (seen !== "damaged") expect.fail(`byte ${at} bit ${bit}: ${seen}`);
         bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
       }
@@ -79,9 +81,10 @@ describe("a changed byte", () => {
 });
 
 test("a segment or a snapshot cut at any length is refused", async () => {
-  const image = await smallLog();
+  const image = await smallLog({ isSnapshotSaved: true });
   for (const [name, bytes] of image) {
-    for (let length = 0; length < bytes.byteLength; length++) {
+    const isEach = name.endsWith(".snap") || name === segmentsOf(image)[0];
+    for (let length = 0; length < bytes.byteLength; length += isEach ? 1 : CUT_STEP) {
       image.set(name, bytes.subarray(0, length));
       const seen = await verdict(image);
       if (seen !== "damaged") expect.fail(`${name} cut to ${length}: ${seen}`);
@@ -91,7 +94,7 @@ test("a segment or a snapshot cut at any length is refused", async () => {
 });
 
 test("a missing segment is refused, be it the first, one between or the last with records", async () => {
-  const image = await smallLog();
+  const image = await smallLog({ isSnapshotSaved: false });
   const names = segmentsOf(image);
   expect(names.length).toBeGreaterThan(3);
   for (const name of names.slice(0, -1)) {
@@ -107,7 +110,7 @@ describe("a write that a power cut stopped", () => {
 
   /** The small log with some sectors of its last commit, two blocks, as they were before it. */
   async function tornBy(isLost: (sector: number) => boolean): Promise<string> {
-    const image = await smallLog();
+    const image = await smallLog({ isSnapshotSaved: false });
     const { next, lastCommitOffset = 0 } = await look(image);
     const bytes = image.get(next.path.slice(FOLDER.length + 1)) ?? new Uint8Array(0);
     expect(next.offset - lastCommitOffset).toBe(2 * BLOCK_BYTES);
@@ -119,7 +122,7 @@ describe("a write that a power cut stopped", () => {
   }
 
   test("is cut, whichever of its sectors are missing", async () => {
-    for (let pattern = 1; pattern < 1 << (2 * sectors); pattern += 61) {
+    for (let pattern = 1; pattern < 1 << (2 * sectors); pattern += 127) {
       const seen = await tornBy((sector) => ((pattern >> sector) & 1) === 1);
       // When only padding is missing, all of the commit is there.
       const isPaddingOnly = (pattern & 0x3fff) === 0;
@@ -128,7 +131,7 @@ describe("a write that a power cut stopped", () => {
   });
 
   test("is damage when a later commit was written", async () => {
-    const image = await smallLog();
+    const image = await smallLog({ isSnapshotSaved: false });
     const { segments } = await look(image);
     for (const { path, endOffset } of segments.slice(0, -1)) {
       const name = path.slice(FOLDER.length + 1);

@@ -25,12 +25,12 @@ export async function newFiles(): Promise<MemoryFiles> {
 /** The bytes of a folder, by file name. */
 export type Image = Map<string, Uint8Array>;
 
-/** A log of two full segments and a third begun, the last commit of several blocks; one snapshot covers nearly nothing. */
-export async function smallLog(): Promise<Image> {
+/** A log of two full segments and a third begun, the last commit of several blocks; perhaps one snapshot, of its beginning. */
+export async function smallLog({ isSnapshotSaved }: { readonly isSnapshotSaved: boolean }): Promise<Image> {
   const files = await newFiles();
   const log = await openLog(files);
   await appendRun(log, 0, 2);
-  await log.saveSnapshots([snapshot(0, 1), snapshot(1, 0)]);
+  if (isSnapshotSaved) await log.saveSnapshots([snapshot(0, 1), snapshot(1, 0)]);
   await appendRun(log, 1, 4);
   await log.append({ partition: 2, sequence: 1, epoch: 3, elapsedMs: 0, events: new Uint8Array(7_000).fill(9) });
   await log.close();
