@@ -1,13 +1,13 @@
 // driver/hold.ts: acquires many names of Forelock and keeps them, so that throughput and memory can be measured beside them.
 
 import { performance } from "node:perf_hooks";
-import { openForelock } from "../target/forelock.ts";
+import { connect } from "@forelock/client";
 import type { HoldResult, Job } from "./job.ts";
 
 const IN_FLIGHT = 1_024;
 
 export async function runHold(job: Extract<Job, { kind: "hold" }>): Promise<HoldResult> {
-  const clients = await Promise.all(Array.from({ length: job.connections }, () => openForelock(job.endpoint)));
+  const clients = await Promise.all(Array.from({ length: job.connections }, () => connect(job.endpoint)));
   const startMs = performance.now();
   let next = 0;
   const slot = async (): Promise<void> => {

@@ -2,8 +2,8 @@
 //   Q1. Time counts only once every waiter is known to stand in the queue.
 
 import { performance } from "node:perf_hooks";
+import { connect, type ForelockClient, type Lock } from "@forelock/client";
 import { LatencyRecorder } from "../statistics.ts";
-import { type ForelockClient, type ForelockLock, openForelock } from "../target/forelock.ts";
 import type { DrainResult, HandOffResult, Job } from "./job.ts";
 
 const NAME = "bench/queue";
@@ -13,7 +13,7 @@ export async function runHandOff(job: Extract<Job, { kind: "hand_off" }>): Promi
   const clients = await openAll(job.endpoint, job.connections);
   const recorder = new LatencyRecorder();
   const warmUps = Math.ceil(job.handOffs / 5);
-  const queue: Promise<ForelockLock>[] = [];
+  const queue: Promise<Lock>[] = [];
   let next = 0;
   const enqueue = (): void => {
     next = (next + 1) % clients.length;
@@ -62,5 +62,5 @@ async function settled(clients: readonly ForelockClient[]): Promise<void> {
 }
 
 function openAll(endpoint: string, connections: number): Promise<readonly ForelockClient[]> {
-  return Promise.all(Array.from({ length: connections }, () => openForelock(endpoint)));
+  return Promise.all(Array.from({ length: connections }, () => connect(endpoint)));
 }

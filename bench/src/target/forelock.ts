@@ -3,21 +3,12 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { connect, type Lock } from "@forelock/client";
 import { startServer } from "../server-process.ts";
 import { packageVersion } from "./package.ts";
 import type { LockClient, StartedTarget, Target } from "./target.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../../packages/server/bin/forelock.js", import.meta.url));
-
-/** What the benchmark uses of the client. */
-export interface ForelockClient {
-  lock(name: string): Promise<ForelockLock>;
-  tryLock(name: string): Promise<ForelockLock | undefined>;
-  close(): Promise<void>;
-}
-export interface ForelockLock {
-  release(): Promise<unknown>;
-}
 
 export const forelock: Target = {
   name: "forelock",
@@ -52,18 +43,11 @@ export async function startForelock({ folder, nodeFlags = [], flags = [] }: Fore
   };
 }
 
-export async function openForelock(endpoint: string): Promise<ForelockClient> {
-  const { connect } = (await import("@forelock/client")) as unknown as {
-    connect(endpoint: string): Promise<ForelockClient>;
-  }; // TODO
-  return connect(endpoint);
-}
-
 export async function openForelockClient(endpoint: string): Promise<LockClient> {
-  const client = await openForelock(endpoint);
+  const client = await connect(endpoint);
   return {
     acquire: (name) => client.lock(name),
-    release: (grant) => (grant as ForelockLock).release(), // It came from acquire.
+    release: (grant) => (grant as Lock).release(), // It came from acquire.
     close: () => client.close(),
   };
 }
