@@ -15,7 +15,7 @@ export interface ClientOptions extends Omit<RecordedSessionOptions, "process" | 
   readonly stop: AbortSignal;
 }
 
-const TTL_MS_CHOICES = [2_000, 3_000, 4_000] as const;
+const TTL_MS_CHOICES = [1_500, 2_000, 3_000] as const;
 const WAIT_MS_MIN = 500;
 const WAIT_MS_MAX = 4_000;
 const READ_RECORDS_MAX = 40;
@@ -23,14 +23,15 @@ const NOBODY_ANSWERS_MS = 500;
 /** A server that refuses everything must not be hammered for ever. */
 const LIVES_MAX = 500;
 
+/** How often what happens to a client happens, on average. Dying while it holds stops its element for a ttl: seldom. */
+const FATE_MS = { die: 15_000, dieHolding: 40_000, stopBeating: 40_000, reconnect: 4_000 } as const;
+type Fate = keyof typeof FATE_MS;
+
 /** Of what a client does, per cycle or per operation. */
 const CHANCES = {
   try: 0.15,
   askAgain: 0.1,
   undo: 0.1,
-  die: 0.003,
-  stopBeating: 0.003,
-  reconnect: 0.01,
   useStaleToken: 0.2,
   read: 0.1,
   exclusive: 0.4,
@@ -43,6 +44,7 @@ export class Client {
   #lives = 0;
   #values = 0;
   #recordsSeen = 0;
+  readonly #dueMs = new Map<Fate, number>();
   /** Rounds of its role, for the summary. */
   cycles = 0;
 
@@ -71,10 +73,19 @@ export class Client {
   }
 
   #suffer(session: RecordedSession): void {
-    const { random } = this.#options;
-    if (random() < CHANCES.die) session.die();
-    if (random() < CHANCES.stopBeating) session.stopBeating();
-    if (random() < CHANCES.reconnect) session.reconnect();
+    if (this.#isDue("die")) session.die();
+    if (this.#isDue("stopBeating")) session.stopBeating();
+    if (this.#isDue("reconnect")) session.reconnect();
+  }
+
+  /** Whether it is time; draws the next time. */
+  #isDue(fate: Fate): boolean {
+    const { clock, random } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const dueMs = this.#dueMs.get(fate);
+    if (dueMs !== undefined && nowMs < dueMs) return false;
+    this.#dueMs.set(fate, nowMs + FATE_MS[fate] * 2 * random());
+    return dueMs !== undefined;
   }
 
   async #cycle(session: RecordedSession): Promise<void> {
@@ -119,6 +130,7 @@ export class Client {
     const held = await session.acquire({ element, waitMs, mode: Mode.EXCLUSIVE, rollback });
     if (held === undefined) return;
     for (let left = between(random, 0, 3); left > 0 && session.isAlive; left -= 1) await this.#append(session, held);
+    if (this.#isDue("dieHolding")) session.die();
     if (session.isAlive) await session.release(held, rollback && random() < CHANCES.undo);
     // The token is stale now: what is still sent under it must be refused.
     if (random() < CHANCES.useStaleToken && session.isAlive) await this.#append(session, held);
@@ -144,6 +156,7 @@ export class Client {
 
   async #hold(session: RecordedSession, held: readonly Held[]): Promise<void> {
     await pause(this.#options.clock, between(this.#options.random, 0, 5));
+    if (this.#isDue("dieHolding")) session.die();
     for (const one of held) if (session.isAlive) await session.release(one, false);
   }
 }

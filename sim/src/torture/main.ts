@@ -1,0 +1,36 @@
+// main.ts: `npm run torture`. The only file of the torture run that makes a clock and ends the process.
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../proxy/clock.ts";
+import { commandOf, parseOptions, type TortureOptions, USAGE } from "./options.ts";
+import { runTorture } from "./run.ts";
+import { hasFailed, summarize } from "./summary.ts";
+
+const SERVER_SCRIPT = fileURLToPath(new URL("../../../packages/server/bin/forelock.js", import.meta.url));
+
+async function torture(options: TortureOptions): Promise<number> {
+  const startNs = process.hrtime.bigint();
+  const nowNs = (): number => Number(process.hrtime.bigint() - startNs);
+  const log = (line: string): void => console.error(`${(nowNs() / 1e9).toFixed(1).padStart(7)} s  ${line}`);
+  const report = await runTorture(options, { clock: systemClock(), nowNs, serverScript: SERVER_SCRIPT, log });
+  console.log(summarize(report));
+  console.log(`history     ${options.history}`);
+  console.log(`again       ${commandOf(options)}`);
+  return hasFailed(report) ? 1 : 0;
+}
+
+function optionsOrExit(): TortureOptions {
+  try {
+    const options = parseOptions(process.argv.slice(2), mkdtempSync(join(tmpdir(), "forelock-history-")));
+    if (options !== "help") return options;
+    console.log(USAGE);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+process.exit(await torture(optionsOrExit()));

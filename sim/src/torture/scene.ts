@@ -1,0 +1,111 @@
+// scene.ts: one server, its disk and its proxies: what the faults act on. The server's port changes with each start; clients
+// know the proxies only.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type StatusReply, StatusReply as StatusReplyMessage } from "@forelock/protocol";
+import type { Clock } from "../proxy/clock.ts";
+import { TcpProxy } from "../proxy/proxy.ts";
+import { forkRandom } from "../proxy/random.ts";
+import { imagePlace, type Place, plainPlace } from "./disk/place.ts";
+import { DiskShim } from "./disk/shim.ts";
+import { readWire } from "./reader.ts";
+import { ServerProcess } from "./server-process.ts";
+
+export interface SceneOptions {
+  readonly seed: number;
+  readonly clock: Clock;
+  readonly serverScript: string;
+  /** Whether to put the data on an image, so that its power can be cut and its space taken. */
+  readonly wantsImage: boolean;
+  readonly wantsShim: boolean;
+  readonly log: (line: string) => void;
+}
+
+const PROXIES = 3;
+
+export class Scene {
+  readonly server: ServerProcess;
+  readonly proxies: readonly TcpProxy[];
+  readonly place: Place;
+  readonly shim: DiskShim | undefined;
+  /** Why something is missing, for the lines about skipped faults. */
+  readonly missing: ReadonlyMap<"image" | "shim", string>;
+  readonly starts: number[] = [];
+  readonly #options: SceneOptions;
+  readonly #folder: string;
+  #port: number | undefined;
+
+  private constructor(options: SceneOptions, folder: string, proxies: readonly TcpProxy[]) {
+    this.#options = options;
+    this.#folder = folder;
+    this.proxies = proxies;
+    this.server = new ServerProcess(options.clock);
+    const missing = new Map<"image" | "shim", string>();
+    const image = options.wantsImage ? imagePlace(folder) : "not asked for";
+    if (typeof image === "string") missing.set("image", image);
+    this.place = typeof image === "string" ? plainPlace(folder) : image;
+    const shim = options.wantsShim ? DiskShim.build(folder, this.place.dataFolder) : "not asked for";
+    if (typeof shim === "string") missing.set("shim", shim);
+    this.shim = typeof shim === "string" ? undefined : shim;
+    this.missing = missing;
+  }
+
+  static async open(options: SceneOptions): Promise<Scene> {
+    const folder = mkdtempSync(join(tmpdir(), "forelock-torture-"));
+    const { clock, seed } = options;
+    const proxies: TcpProxy[] = [];
+    for (let index = 0; index < PROXIES; index += 1) {
+      proxies.push(await TcpProxy.open({ clock, random: forkRandom(seed, `proxy ${index}`) }));
+    }
+    return new Scene(options, folder, proxies);
+  }
+
+  /** Of the server itself, beside the proxies. */
+  get port(): number | undefined {
+    return this.#port;
+  }
+
+  /** @throws when the server does not come up: that is a failure of the run */
+  async start(): Promise<void> {
+    const { serverScript, log } = this.#options;
+    const { port, pid, startMs } = await this.server.start({
+      script: serverScript,
+      dataFolder: this.place.dataFolder,
+      environment: this.shim?.environment ?? {},
+      flags: [],
+    });
+    this.#port = port;
+    this.starts.push(startMs);
+    for (const proxy of this.proxies) proxy.targetPort = port;
+    log(`server ${pid} listens after ${Math.round(startMs)} ms`);
+  }
+
+  /** Kills what is left of the server and starts it again, the disk being honest. */
+  async restart(): Promise<void> {
+    this.shim?.set("honest");
+    await this.down();
+    await this.start();
+  }
+
+  async down(): Promise<void> {
+    this.#port = undefined;
+    for (const proxy of this.proxies) proxy.targetPort = undefined;
+    await this.server.kill();
+  }
+
+  /** Undefined when nobody answers in time. */
+  async status(): Promise<StatusReply | undefined> {
+    if (this.#port === undefined) return undefined;
+    const body = await readWire(this.#port, { $case: "getStatus", value: {} }, this.#options.clock);
+    return body?.$case === "getStatus" ? StatusReplyMessage.fromPartial(body.value) : undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.server.kill();
+    for (const proxy of this.proxies) await proxy.close();
+    this.shim?.close();
+    this.place.remove();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
