@@ -248,6 +248,7 @@ export class Connection implements Connected {
 
   #converse(frame: DecodedFrame, bytes: Uint8Array): void {
     if (frame.heartbeat !== undefined) this.#beat(frame.heartbeat.number, frame.heartbeat.lagMs);
+    if (this.#phase !== "open") return; // The heartbeat was one too many: what came with it must not outlive the connection.
     if (frame.operationCount === 0 && frame.lowestUnanswered === 0 && frame.settled.length === 0) return;
     if (this.#requests === undefined) {
       this.fail(wireError({ code: "bad_frame", message: "operations: not on a heartbeat connection." }));

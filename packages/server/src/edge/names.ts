@@ -34,8 +34,9 @@ export function nameProblem(name: string): string | undefined {
 /** As `nameProblem`, for the start of names: may be empty, and may end inside or after a part. */
 export function prefixProblem(prefix: string): string | undefined {
   if (prefix === "") return undefined;
-  // Completed to a name; a prefix that ends in "." may be the start of ".env".
-  return nameProblem(prefix.length < NAME_BYTES_MAX ? `${prefix}x` : prefix);
+  // Completed to a name: a prefix that ends in "." may be the start of ".env".
+  const name = prefix.length < NAME_BYTES_MAX ? `${prefix}x` : prefix;
+  return nameProblem(name)?.replace(shown(name), () => shown(prefix));
 }
 
 /** A value as error messages show it: quoted, at most 64 characters. */

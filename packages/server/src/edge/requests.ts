@@ -96,6 +96,7 @@ export class Requests {
   }
 
   operate(operation: Operation): void {
+    if (this.#isOver) return; // An earlier one in its frame ended the connection.
     const { sequence, body } = operation;
     const counters = this.#switchboard.counters;
     counters.operations_total++;
