@@ -174,12 +174,15 @@ function upgrade(state: PartitionState, grant: Grant, observer: Observer): Grant
 }
 
 function grantWait(state: PartitionState, wait: Wait, observer: Observer): void {
-  // Elements must outlive the moment between leaving the queue and holding: grants are made first.
   const grants: GrantedElement[] = [];
   if (wait.upgradeOf === undefined) {
+    // Held before it leaves the queue: an element that nothing needs for a moment would be dropped.
     for (const part of wait.parts) grants.push(hold(state, wait.session, wait.operation, part, wait));
-  } else grants.push(upgrade(state, wait.upgradeOf, observer));
-  removeWait(state, wait, observer);
+    removeWait(state, wait, observer);
+  } else {
+    removeWait(state, wait, observer); // First: the row of the wait names the token that the upgrade replaces.
+    grants.push(upgrade(state, wait.upgradeOf, observer));
+  }
   if (wait.reserve) observer.ended(wait.operation);
   else finish(state, wait.operation, { kind: "granted", grants }, observer);
 }
