@@ -151,7 +151,11 @@ export class Connection implements Connected {
   }
 
   stop(): void {
-    if (this.#phase === "ended" || this.#phase === "stopping") return;
+    if (this.#phase === "ended") return;
+    if (this.#phase === "stopping") {
+      this.#sayGoodbye(); // Asked again: what has not been answered by now will not be.
+      return;
+    }
     const isBusy = this.#phase === "open" && this.#requests !== undefined;
     this.#requests?.withdraw();
     if (isBusy && this.#requests!.inFlight > 0) this.#phase = "stopping";

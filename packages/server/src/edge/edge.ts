@@ -102,6 +102,7 @@ async function close({ listener, http, grpc, parts, clock }: Closing): Promise<v
   grpc.stop(parts.limits.stopMs);
   for (const connection of parts.switchboard.all()) connection.stop();
   await within(clock, parts.limits.stopMs, () => parts.switchboard.isEmpty && http.isIdle);
+  for (const connection of parts.switchboard.all()) connection.stop();
   // Their last frames are on the way; `finish` gives them LINGER_MS unless the peer closes first.
   await within(clock, LINGER_MS, () => parts.switchboard.counters.connections === 0);
   http.destroy();

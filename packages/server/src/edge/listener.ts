@@ -36,7 +36,8 @@ export interface ListenerParts {
 
 /** Accepted above the cap only to be told why they are refused; beyond, the operating system's queue is all there is. */
 const REFUSED_AT_ONCE_MAX = 64;
-const ALPN = ["h2", "http/1.1", "forelock/1"];
+/** Best first. Browsers offer both kinds of HTTP and want pages, which HTTP/1 serves; gRPC clients offer `h2` alone. */
+const ALPN = ["forelock/1", "http/1.1", "h2"];
 
 export class Listener {
   readonly #options: EdgeOptions;
@@ -194,7 +195,7 @@ export class Listener {
       requestCert: tls.clientCa !== undefined,
       // Unverified certificates are refused when one is needed; else they name nobody.
       rejectUnauthorized: tls.clientCa !== undefined && tls.clientRequired,
-      ALPNProtocols: ALPN,
+      ALPNCallback: ({ protocols }) => ALPN.find((protocol) => protocols.includes(protocol)),
       handshakeTimeout: this.#options.limits.helloMs,
     });
     server.on("secureConnection", (socket: TLSSocket) => {

@@ -11,7 +11,7 @@ export interface Connected {
   flush(): void;
   /** Another connection took its session over. */
   supersede(): void;
-  /** Answers what is in flight, says why, ends. */
+  /** Answers what is in flight, says why, ends. Called again: ends now. */
   stop(): void;
 }
 

@@ -27,7 +27,7 @@ test("operations sent with the hello are carried out after the welcome", async (
   await client.replies([1]);
   expect(client.frames[0]?.welcome).toBeDefined();
   expect(client.frames[1]?.replies).toHaveLength(1);
-  await client.look(() => scene.service.acknowledged?.lowestUnanswered === 1);
+  await expect.poll(() => scene.service.acknowledged?.lowestUnanswered).toBe(1);
 });
 
 test("the answers of one tick come in one frame", async () => {
