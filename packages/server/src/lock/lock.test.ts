@@ -67,7 +67,7 @@ test("phases are fair: when a writer ends, all readers of that moment go before 
 
 test("permits are granted within the limit, first come first served", () => {
   const scene = new Scene();
-  const pool = { mode: PERMIT, limit: 3 };
+  const pool = { mode: PERMIT, limit: 3 } as const;
   scene.acquire("ana", "pool", { ...pool, take: 2 });
   expect(scene.acquire("bo", "pool", { ...pool, take: 2 })).toBe("queued");
   expect(scene.acquire("cy", "pool", { ...pool, take: 1 })).toBe("queued");
