@@ -1,6 +1,6 @@
 // wire-error.ts: refusals and failures as messages of the protocol. Not here: HTTP and gRPC statuses (http/, grpc/).
 //   W1. A cause never leaves the node: what is not a ForelockError is told as `internal`, and logged by who caught it.
-import { ERRORS, type ErrorCode, ForelockError, isErrorCode, type Error as WireError } from "@forelock/protocol";
+import { type ErrorCode, ForelockError, isErrorCode, type Error as WireError } from "@forelock/protocol";
 
 /** Why something is not done. The message names field, value and allowed range; code and hint are added by the receiver. */
 export interface Refusal {
@@ -17,7 +17,7 @@ export function wireErrorOf(error: unknown): WireError {
   if (!(error instanceof ForelockError)) return wireError({ code: "internal", message: "Something failed." }); // W1
   return {
     code: error.code,
-    message: bareMessage(error),
+    message: error.plainMessage,
     detailsJson: error.details === undefined ? "" : JSON.stringify(error.details, bigintsAsText),
     retryAfterMs: error.retryAfterMs ?? 0,
   };
@@ -26,13 +26,6 @@ export function wireErrorOf(error: unknown): WireError {
 /** The code of an error of the protocol; `internal` for one that is not in the table. */
 export function codeOf(error: WireError): ErrorCode {
   return isErrorCode(error.code) ? error.code : "internal";
-}
-
-/** Without the code and the hint that ForelockError adds: the client's ForelockError adds them again. */
-function bareMessage({ code, message }: ForelockError): string {
-  const head = `[${code}] `;
-  const tail = ` ${ERRORS[code].hint}`;
-  return message.startsWith(head) && message.endsWith(tail) ? message.slice(head.length, -tail.length) : message;
 }
 
 function bigintsAsText(_key: string, value: unknown): unknown {
