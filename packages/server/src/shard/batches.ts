@@ -9,6 +9,11 @@ import type { Batch, FencingToken, Operation } from "../partition/state.ts";
 import type { Node } from "./node.ts";
 import type { Shard } from "./shard.ts";
 
+/** Keys have dots, which request ids of callers never have. */
+export function isPart(operation: Operation): boolean {
+  return operation.requestId.startsWith("batch.");
+}
+
 /** Where a step that must not get lost is tried again: the partition stopped, so the node does too. */
 class Stopped extends Error {}
 

@@ -21,7 +21,7 @@ import { findOperation } from "../partition/operations.ts";
 import type { FileRow, Operation, PartitionState, Wait } from "../partition/state.ts";
 import { acquireReply, errorMessage, errorReply, operationReply, refusalMessage } from "./answers.ts";
 import { Awaits } from "./awaits.ts";
-import { Batches } from "./batches.ts";
+import { Batches, isPart } from "./batches.ts";
 import { DeadlockDetector } from "./detector.ts";
 import { FileReads } from "./file-reads.ts";
 import { Liveness } from "./liveness.ts";
@@ -491,6 +491,7 @@ export class Node implements Service {
       },
       operationEnded(shard, operation) {
         node.#batches.operationEnded(shard, operation);
+        if (isPart(operation)) return; // The business of its batch alone.
         const sink = node.#sinkOf(operation.session?.id);
         const isAwaited = node.awaits.has(operation);
         if (sink === undefined && !isAwaited) return;

@@ -46,7 +46,12 @@ async function build({ logFolder, through }: SnapshotWork): Promise<readonly Bui
   }
   return rows.map((row, partition) => {
     assert(row.sequence === through[partition], `the log ends at record ${row.sequence} of partition ${partition}`);
-    return { partition, epoch: row.epoch, sequence: row.sequence, state: encodeSnapshot(row.state satisfies PartitionState) };
+    return {
+      partition,
+      epoch: row.epoch,
+      sequence: row.sequence,
+      state: encodeSnapshot(row.state satisfies PartitionState),
+    };
   });
 }
 
