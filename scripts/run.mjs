@@ -51,7 +51,7 @@ function build() {
     const stamp = join(folder, "dist", ".bundled"); // Inside dist, so that deleting dist forgets it.
     const isFresh = existsSync(stamp) && statSync(stamp).mtimeMs > changedMs;
     if (isFresh || !existsSync(join(folder, "rolldown.config.ts"))) continue;
-    const bundled = run(toolPath("rolldown"), ["-c", "rolldown.config.ts", "--log-level", "warn"], "stderr", folder);
+    const bundled = run(toolPath("rolldown"), ["-c", "rolldown.config.ts"], "quiet", folder);
     if (bundled.status !== 0) fail(`Bundling ${folder} failed; see the errors above.`);
     writeFileSync(stamp, "");
   }
@@ -80,11 +80,13 @@ function toolPath(name) {
   return inRoot("node_modules", ".bin", name);
 }
 
-/** @param output "inherit", or "stderr" to keep the standard output for what comes after */
+/** @param output "inherit"; "stderr", to keep the standard output for what comes after; "quiet", shown only when it fails */
 function run(command, parameters, output, cwd = root) {
-  const stdio = output === "inherit" ? "inherit" : ["ignore", process.stderr, process.stderr];
+  const sink = output === "quiet" ? "pipe" : process.stderr;
+  const stdio = output === "inherit" ? "inherit" : ["ignore", sink, sink];
   const done = spawnSync(command, parameters, { cwd: resolve(cwd), stdio });
   if (done.error !== undefined) fail(`${command}: ${done.error.message}`);
+  if (done.status !== 0 && output === "quiet") process.stderr.write(`${done.stdout}${done.stderr}`);
   return { status: done.status ?? 1 };
 }
 

@@ -28,12 +28,31 @@ export function pathProblems(): readonly Problem[] {
     });
 }
 
-/** A host in the lock file would make every install ask it. */
+/** A host in the lock file would make every install ask it; a missing entry makes `npm ci` refuse to begin. */
 export function lockFileProblems(): readonly Problem[] {
   const path = "package-lock.json";
-  const found = /"resolved": "https?:[^"]*"/.exec(textOf(path))?.[0];
-  if (found === undefined) return [];
-  return [
-    { path, message: `holds ${found}. Run npm install with the .npmrc of the repository, which leaves hosts out.` },
-  ];
+  const text = textOf(path);
+  const problem = (message: string): Problem => ({ path, message });
+  const host = /"resolved": "https?:[^"]*"/.exec(text)?.[0];
+  const hosts = host === undefined ? [] : [`holds ${host}. Run npm install with the .npmrc of the repository.`];
+  const { packages } = JSON.parse(text) as LockFile; // Written by npm.
+  const missing = Object.values(packages)
+    .flatMap(({ optionalDependencies = {} }) => Object.entries(optionalDependencies))
+    .filter(([name, version]) => /^\d/.test(version) && !hasEntry(packages, name, version))
+    .map(([name]) => `has no entry for ${name}, a package of another system. Take it over from the commit before.`);
+  return [...hosts, ...missing].map(problem);
+}
+
+interface LockFile {
+  readonly packages: Readonly<Record<string, LockEntry>>;
+}
+
+interface LockEntry {
+  readonly version?: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+function hasEntry(packages: LockFile["packages"], name: string, version: string): boolean {
+  const entries = Object.entries(packages);
+  return entries.some(([path, entry]) => path.endsWith(`node_modules/${name}`) && entry.version === version);
 }
