@@ -35,7 +35,7 @@ export const USAGE = `Usage: npm run bench -- [locks | forelock-only] [options]
   --scale N          divide the sizes of held, waiters and restart by N (default 1)
   --json FILE        machine, versions and every repetition
   --svg FILE         the chart of the README
-  --profile          run forelock under the CPU profiler and print the costliest functions`;
+  --profile          run forelock under the CPU profiler and print the costliest functions; --only chooses what it does`;
 
 /** A sentence for people when the arguments are not understood. */
 export function parseOptions(words: readonly string[]): Options | string {

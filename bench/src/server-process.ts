@@ -72,9 +72,13 @@ export async function startServer(options: StartOptions): Promise<ServerProcess>
   };
   const deadline = Date.now() + options.upMsMax;
   while (!(await options.isUp(printed))) {
-    if (!running.has(child) || Date.now() > deadline) {
+    const hasEnded = !running.has(child);
+    if (hasEnded || Date.now() > deadline) {
       await end("SIGKILL");
-      throw new Error(`${options.command} did not come up within ${options.upMsMax} ms:\n${printed.slice(-2_000)}`); // P2
+      const why = hasEnded
+        ? `ended with ${child.exitCode ?? child.signalCode}`
+        : `was not up within ${options.upMsMax} ms`;
+      throw new Error(`${options.command} ${options.words.join(" ")} ${why}:\n${printed.slice(-2_000)}`); // P2
     }
     await pause(2);
   }

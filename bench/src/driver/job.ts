@@ -33,6 +33,7 @@ export type Job =
       /** Queue `waiters` on one name, then release from one to the next until none is left. */
       readonly kind: "drain";
       readonly endpoint: string;
+      readonly drainMsMax: number;
       readonly waiters: number;
       readonly connections: number;
     }
@@ -65,6 +66,8 @@ export interface DrainResult {
   readonly kind: "drain";
   readonly enqueueMs: number;
   readonly drainMs: number;
+  /** All of them, or as many as left before the time was up. */
+  readonly drained: number;
 }
 export interface DiskResult {
   readonly kind: "disk";

@@ -21,8 +21,7 @@ const SETTLE_MS = 3_000;
 export async function runHeldScenario(bench: Bench): Promise<void> {
   if (!bench.targets.includes(forelock)) return;
   const many = Math.round(MANY / bench.options.scale);
-  const flags = ["--session-locks-max", String(many)];
-  const started = await startForelock({ folder: bench.scratch.folder("held"), flags });
+  const started = await startForelock({ folder: bench.scratch.folder("held") });
   try {
     const few = await hold(started, FEW);
     const fewBytes = await measure(bench, started, FEW_HELD);
