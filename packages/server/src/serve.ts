@@ -5,10 +5,11 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pino } from "pino";
-import { nodeFiles as bulkFiles } from "./bulk/files.ts";
 import { DiskBulkStore } from "./bulk/disk.ts";
+import { nodeFiles as bulkFiles } from "./bulk/files.ts";
 import { type Edge, startEdge } from "./edge/edge.ts";
 import type { EdgeOptions, TlsOptions } from "./edge/options.ts";
+import { PAGE } from "./edge/page/page.ts";
 
 import { folderIdentity, openDataFolder } from "./log/segment/data-folder.ts";
 import { nodeFiles } from "./log/segment/files.ts";
@@ -65,7 +66,11 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       notice: (notice) => logger.warn({ kind: notice.kind, cause: String(notice.cause ?? "") }, notice.message),
     });
     closers.push(() => log.close());
-    const bulk = await DiskBulkStore.open({ folder: `${resolve(values.data)}/bulk`, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
+    const bulk = await DiskBulkStore.open({
+      folder: `${resolve(values.data)}/bulk`,
+      files: bulkFiles,
+      openFilesMax: OPEN_FILES_MAX,
+    });
     closers.push(() => bulk.close());
     const beganMs = realClock.monotonicMs();
     let snapshotMs = 0;
@@ -101,7 +106,10 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
     closers.push(() => snapshots.close());
     const edge = await startEdge(await edgeOptions(settings), node, realClock, realRandom, logger);
     closers.push(() => edge.close());
-    logger.info({ host: edge.host, port: edge.port, data: resolve(values.data), durability: values.durability }, "listening");
+    logger.info(
+      { host: edge.host, port: edge.port, data: resolve(values.data), durability: values.durability },
+      "listening",
+    );
     return { address: addressOf(edge), closed: whenStopped(io.signal, closeAll) };
   } catch (error) {
     await closeAll();
@@ -159,7 +167,7 @@ async function edgeOptions({ values, principals }: Settings): Promise<EdgeOption
     hostNames: values.hostNames,
     tls: await tlsOptions(values),
     principals,
-    pages: new Map(),
+    pages: PAGE,
     version: VERSION,
     limits: {
       connectionsMax: values["edge.connectionsMax"],
