@@ -25,3 +25,15 @@ test("samples of one function count together, as a share of the busy time", () =
     { place: "(garbage collector)", selfMs: 1, shareRatio: 0.25 },
   ]);
 });
+
+test("a native function is told by its caller", () => {
+  const costs = costsOf({
+    nodes: [
+      { id: 1, children: [2], callFrame: { functionName: "writeSync", url: "node:fs", lineNumber: 927 } },
+      { id: 2, callFrame: { functionName: "writeBuffer", url: "", lineNumber: -1 } },
+    ],
+    samples: [2],
+    timeDeltas: [500],
+  });
+  expect(costs.functions.map((cost) => cost.place)).toEqual(["writeBuffer < writeSync  node:fs:928"]);
+});

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 export interface FunctionCost {
-  /** As in `flush  edge/tcp.js:88`. */
+  /** As in `flush  edge/tcp.js:88`, or `writeBuffer < writeSync  node:fs:928` for what is native. */
   readonly place: string;
   readonly selfMs: number;
   /** Of the samples that were not idle, in [0, 1]. */
@@ -23,6 +23,7 @@ export interface ThreadProfile {
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
+    readonly children?: readonly number[];
     readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
   }[];
   readonly samples: readonly number[];
@@ -32,13 +33,16 @@ export interface CpuProfile {
 
 const IDLE = "(idle)";
 
-/** Self time by function, all its call sites together. */
+/** Self time by function, all its call sites together; but native functions by caller, because only that tells what they did. */
 export function costsOf(profile: CpuProfile): {
   readonly busyMs: number;
   readonly sampledMs: number;
   readonly functions: readonly FunctionCost[];
 } {
-  const placeById = new Map(profile.nodes.map((node) => [node.id, placeOf(node.callFrame)]));
+  const callerById = new Map(
+    profile.nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node] as const)),
+  );
+  const placeById = new Map(profile.nodes.map((node) => [node.id, placeOf(node, callerById.get(node.id))]));
   const selfUsByPlace = new Map<string, number>();
   let sampledUs = 0;
   profile.samples.forEach((id, index) => {
@@ -67,12 +71,20 @@ export function readProfiles(folder: string): readonly ThreadProfile[] {
     .sort((a, b) => b.busyMs - a.busyMs);
 }
 
-function placeOf({ functionName, url, lineNumber }: CpuProfile["nodes"][number]["callFrame"]): string {
-  if (url === "") return functionName === "" ? "(anonymous)" : functionName;
-  const file = url
+type ProfileNode = CpuProfile["nodes"][number];
+
+function placeOf({ callFrame }: ProfileNode, caller: ProfileNode | undefined): string {
+  const name = callFrame.functionName === "" ? "(anonymous)" : callFrame.functionName;
+  if (callFrame.url !== "") return `${name}  ${locationOf(callFrame)}`;
+  const isOfTheEngine = name.startsWith("("); // As in (garbage collector): whoever was interrupted has no part in it.
+  if (isOfTheEngine || caller === undefined || caller.callFrame.url === "") return name;
+  return `${name} < ${caller.callFrame.functionName}  ${locationOf(caller.callFrame)}`;
+}
+
+function locationOf({ url, lineNumber }: ProfileNode["callFrame"]): string {
+  const path = url
     .replace(/^file:\/\//, "")
     .split("/")
-    .slice(-3)
-    .join("/");
-  return `${functionName === "" ? "(anonymous)" : functionName}  ${file}:${lineNumber + 1}`;
+    .slice(-3);
+  return `${path.join("/")}:${lineNumber + 1}`;
 }
