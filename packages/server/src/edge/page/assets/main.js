@@ -20,7 +20,6 @@ async function refresh() {
   showSessions(page(state.sessions, state.sessionsTotal));
   showFiles(found?.files ?? page(state.files, state.filesTotal), prefix);
   await refreshWhy();
-  tickAges(duration);
 }
 
 async function readState() {
@@ -173,6 +172,6 @@ initWhy();
 // Whoever has no mouse scrolls with the keys, and not every browser lets a scrolling area be reached by itself.
 for (const area of document.querySelectorAll(".scroll")) area.tabIndex = 0;
 setInterval(() => {
-  if (!document.body.hasAttribute("data-stale")) tickAges(duration); // Ages of what is lost are not known to grow.
+  if (!document.body.hasAttribute("data-stale")) tickAges(); // Ages of what is lost are not known to grow.
 }, 1_000);
 feed.start();

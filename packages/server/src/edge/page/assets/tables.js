@@ -1,5 +1,6 @@
 // tables.js: rows of a table kept in step with a list. A row that stays keeps its elements, so that neither focus nor selection
 // is lost when figures change. Text only ever goes in as text: names are other people's.
+import { duration } from "./format.js";
 
 /**
  * @param {HTMLTableSectionElement} body
@@ -63,6 +64,7 @@ function fill(row, cells) {
     } else {
       cell.dataset.born = String(performance.now() - sinceMs);
       cell.dataset.suffix = suffix;
+      showAge(cell);
     }
   }
 }
@@ -71,10 +73,11 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Writes all ages anew. @param {(ms: number) => string} format */
-export function tickAges(format) {
-  const nowMs = performance.now();
-  for (const cell of document.querySelectorAll("[data-born]")) {
-    setText(cell, format(nowMs - Number(cell.dataset.born)) + cell.dataset.suffix);
-  }
+/** Writes all ages anew. */
+export function tickAges() {
+  for (const cell of document.querySelectorAll("[data-born]")) showAge(cell);
+}
+
+function showAge(cell) {
+  setText(cell, duration(performance.now() - Number(cell.dataset.born)) + cell.dataset.suffix);
 }
