@@ -34,4 +34,5 @@ export default defineConfig([
     output: { ...output, file: "dist/heartbeat-worker.js" },
     plugins: [standaloneTypes],
   },
+  { ...shared, input: "src/testing/measure.ts", output: { ...output, file: "dist/measure.js" } },
 ]);

@@ -48,7 +48,11 @@ export interface LinkEvents {
 const HANDSHAKE_MS = 10_000;
 /** A connection that stood this long ends the outage; one that falls at once counts as a failed attempt. */
 const STABLE_MS = 1_000;
-const STALL_REQUEST_RATIO = 1 / 3;
+/**
+ * A connection that is silent for this part of requestMs while answers are due is replaced. Twice as long each time in a row:
+ * a server that is merely slow has to get its answer through at last.
+ */
+const STALL_REQUEST_RATIO = 1 / 6;
 const PING_MS = 15_000;
 /** The first connect gives up earlier than an outage: a wrong address should not take a minute to tell. */
 const FIRST_ATTEMPTS_MAX = 8;
@@ -80,6 +84,7 @@ export class Link {
   #flushing = false;
   #nowMs = 0;
   #heardAtMs = 0;
+  #stalls = 0;
   #connectedAtMs = 0;
   #outageSinceMs: number;
   #failures = 0;
@@ -162,7 +167,8 @@ export class Link {
     if (this.#connection === undefined) return;
     const silentMs = nowMs - this.#heardAtMs;
     if (this.window.unanswered.size > this.#pausing.size) {
-      if (silentMs > requestMs * STALL_REQUEST_RATIO) {
+      if (silentMs > requestMs * STALL_REQUEST_RATIO * 2 ** this.#stalls) {
+        this.#stalls++;
         this.#connection.end(new ForelockError("unavailable", `The server was silent for ${Math.round(silentMs)} ms.`));
       }
     } else if (this.window.waiting.size > 0 && silentMs > PING_MS) {
@@ -278,6 +284,7 @@ export class Link {
   #received(frame: ServerFrame): void {
     if (this.#gone !== undefined) return;
     this.#heardAtMs = this.#environment.clock.monotonicMs();
+    if (frame.replies.length > 0) this.#stalls = 0;
     for (const reply of frame.replies) this.#reply(reply); // Before notices: a wait must be known before its end.
     for (const notice of frame.notices) this.#notice(notice);
     if (this.#outbox.unsentCount > 0 || this.window.settledCount >= SETTLED_MAX) this.#soonFlush();

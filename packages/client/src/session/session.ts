@@ -201,7 +201,7 @@ export class Session {
     this.#lease.tick();
     this.checkLease();
     const nowMs = this.nowMs();
-    if (nowMs - this.#sweptAtMs >= Math.min(SWEEP_MS, this.#settings.requestMs / 4)) {
+    if (nowMs - this.#sweptAtMs >= Math.min(SWEEP_MS, this.#settings.requestMs / 12)) {
       this.#sweptAtMs = nowMs;
       this.#link.sweep();
       this.#endWhenIdle();

@@ -38,6 +38,8 @@ export class FakeServer implements AsyncDisposable {
   /** Frames with operations that came, by how many operations they had. */
   readonly frameSizes: number[] = [];
   connections = 0;
+  /** Connections for operations that were greeted. */
+  greeted = 0;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #port = 0;
@@ -149,7 +151,9 @@ class FakeConnection {
       const session = sessions.open(hello);
       this.#session = session;
       this.#send(ServerFrame.create({ welcome: sessions.welcome(session, hello) }));
-      if (hello.purpose !== Purpose.HEARTBEAT) session.notify = (notice) => this.#notify(notice);
+      if (hello.purpose === Purpose.HEARTBEAT) return;
+      this.#server.greeted++;
+      session.notify = (notice) => this.#notify(notice);
     } catch (error) {
       if (!(error instanceof ForelockError)) throw error;
       this.#send(ServerFrame.create({ closing: { code: error.code, message: error.message } }));
