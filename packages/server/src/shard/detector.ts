@@ -41,19 +41,41 @@ export function waitEdges(state: PartitionState, holds: (actor: string) => numbe
   return edges;
 }
 
+/**
+ * Waiters looked at before one: with each looking at all, a long queue would cost its square. A cycle through a waiter further ahead
+ * is found when that one has become a holder.
+ */
+const LOOKED_MAX = 256;
+
 /** Actors that `wait` waits for at `element`: its holders, holders below it, and conflicting waiters before it that hold anything. */
 function blockersAt(element: Element, wait: Wait, holds: (actor: string) => number): ReadonlySet<string> {
   const blockers = new Set<string>();
   for (const grant of holdersOf(element)) if (grant !== wait.upgradeOf) blockers.add(actorOf(grant));
   const mode = wait.parts.find((part) => part.element === element)?.mode;
   for (const other of mode === undefined ? QUEUE_MODES : CONFLICTS[mode]) {
+    let looked = 0;
     for (const before of element.lanes?.[other] ?? []) {
+      looked += 1;
+      if (looked > LOOKED_MAX) break;
       if (before === wait || before.id > wait.id) continue;
       const actor = actorOf(before);
       if (holds(actor) > 0) blockers.add(actor);
     }
   }
   return blockers;
+}
+
+/** By element, the actors that hold anything below it. One pass over the elements of trees. */
+function holdersBelow(state: PartitionState): ReadonlyMap<Element, ReadonlySet<string>> {
+  const actorsByElement = new Map<Element, Set<string>>();
+  for (const element of state.elements.values()) {
+    for (const ancestor of element.ancestors) {
+      const actors = actorsByElement.get(ancestor) ?? new Set();
+      actorsByElement.set(ancestor, actors);
+      for (const grant of holdersOf(element)) actors.add(actorOf(grant));
+    }
+  }
+  return actorsByElement;
 }
 
 export class DeadlockDetector {
@@ -92,26 +114,25 @@ export class DeadlockDetector {
   #edgesBelow(shards: readonly Shard[], holds: (actor: string) => number): readonly WaitEdge[] {
     const edges: WaitEdge[] = [];
     for (const { state } of shards) {
+      let below: ReadonlyMap<Element, ReadonlySet<string>> | undefined;
       for (const wait of state.waits.values()) {
-        const held = holds(actorOf(wait));
-        if (held === 0) continue;
-        for (const part of wait.parts) {
-          if (part.element.intentExclusive + part.element.intentShared === 0) continue;
-          for (const element of state.elements.values()) {
-            if (!element.ancestors.includes(part.element)) continue;
-            for (const grant of holdersOf(element)) {
-              edges.push({
-                waiter: actorOf(wait),
-                blocker: actorOf(grant),
-                element: element.name,
-                partition: state.partition,
-                wait: wait.id,
-                waitedMs: state.clockMs - wait.sinceMs,
-                priority: wait.priority,
-                heldGrants: held,
-                canRefuse: !wait.reserve,
-              });
-            }
+        const heldGrants = holds(actorOf(wait));
+        if (heldGrants === 0) continue;
+        for (const { element } of wait.parts) {
+          if (element.intentExclusive + element.intentShared === 0) continue;
+          below ??= holdersBelow(state);
+          for (const blocker of below.get(element) ?? []) {
+            edges.push({
+              waiter: actorOf(wait),
+              blocker,
+              element: element.name,
+              partition: state.partition,
+              wait: wait.id,
+              waitedMs: state.clockMs - wait.sinceMs,
+              priority: wait.priority,
+              heldGrants,
+              canRefuse: !wait.reserve,
+            });
           }
         }
       }
