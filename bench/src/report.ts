@@ -1,6 +1,6 @@
 // report.ts: the ledger as tables for people. Pure.
 
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, Measure } from "./ledger.ts";
 import type { ScenarioName } from "./options.ts";
 import { count, duration, ratio, table } from "./table.ts";
 
@@ -101,14 +101,24 @@ function rowsOf(ledger: Ledger, scenario: ScenarioName, columns: readonly Column
   );
 }
 
-/** How Forelock stands against each other target of the same load. */
+/**
+ * How Forelock stands against each other target of the same load: rate, and processor time of client and server together. The
+ * second holds when the machine is shared, the first only when it is quiet.
+ */
 export function ratios(ledger: Ledger): string {
   const rows = ledger
     .entries()
     .filter((entry) => entry.metric === "cyclesPerSecond" && entry.target !== "forelock" && entry.scenario !== "held")
     .flatMap((entry) => {
-      const value = ledger.ratio({ ...entry, target: "forelock" }, entry);
-      return value === undefined ? [] : [[`${entry.load}  ${entry.target}`, ratio(value)]];
+      const own = { ...entry, target: "forelock" };
+      const rate = ledger.ratio(own, entry);
+      if (rate === undefined) return [];
+      return [[`${entry.load}  ${entry.target}`, ratio(rate), ratio(cpuMs(ledger, own) / cpuMs(ledger, entry))]];
     });
-  return rows.length === 0 ? "" : table(["Forelock against", "cycles/s"], rows);
+  return rows.length === 0 ? "" : table(["Forelock against", "cycles/s", "CPU a cycle"], rows);
+}
+
+function cpuMs(ledger: Ledger, at: Measure): number {
+  const of = (metric: string): number => ledger.median({ ...at, metric }) ?? Number.NaN;
+  return of("serverCpuMsPerCycle") + of("clientCpuMsPerCycle");
 }

@@ -1,4 +1,4 @@
-// bare/client.ts: drives the bare server as a batching client does: all requests of one turn of the event loop in one frame.
+// bare/client.ts: drives the bare server as @forelock/client does: all requests of one turn of the event loop in one frame.
 //   C1. A request is sent with the others of its turn; none waits for a later turn.
 //   C2. Replies settle their own request, by sequence.
 
@@ -55,8 +55,7 @@ export class BareClient {
 
   #request(kind: typeof ACQUIRE | typeof RELEASE, token: number, name: string): Promise<number> {
     this.#sequence = (this.#sequence + 1) >>> 0;
-    // nextTick runs when the microtasks that the last frame of replies set off have run: their requests share a frame (C1).
-    if (this.#out.isEmpty) process.nextTick(this.#flush);
+    if (this.#out.isEmpty) setImmediate(this.#flush); // After all that arrived in this turn was answered (C1).
     this.#out.request(kind, this.#sequence, token, name);
     return new Promise((resolve) => this.#settleBySequence.set(this.#sequence, resolve));
   }
