@@ -28,13 +28,16 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   log: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   bulk: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   shard: { parts: TURN, packages: TECHNOLOGY },
-  // The entry point of a thread of its own: wires what it needs, as main.ts does for the process.
+  // A thread of its own, which reads the log's files: wired here, as main.ts does for the process.
+  "shard/snapshot-build.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
   "shard/snapshot-worker.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
   edge: { parts: ["shard", ...ANY_ABOVE_PURE], packages: ANY },
   settings: { parts: ["edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },
   cli: { parts: [...BELOW_CLI, "serve.ts", "real-time.ts"], packages: ANY },
   "real-time.ts": { parts: ["clock.ts"], packages: TECHNOLOGY },
+  // For the simulator only; nothing else may import it.
+  "internal.ts": { parts: BELOW_CLI, packages: ANY },
   "serve.ts": { parts: [...BELOW_CLI, "real-time.ts"], packages: ANY },
   "main.ts": { parts: [...BELOW_CLI, "cli", "real-time.ts", "serve.ts"], packages: ANY },
 };

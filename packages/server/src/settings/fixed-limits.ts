@@ -13,6 +13,7 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   { what: "Depth of a name with a tag", limit: "16 parts", atLimit: "`bad_name`" },
   { what: "One append", limit: "196,608 bytes", atLimit: "`frame_too_large`; clients split or refuse." },
   { what: "Effects under one undoable grant", limit: "10,000", atLimit: "`effects_full`" },
+  { what: "Elements in one lockAll", limit: "256", atLimit: "`bad_argument`" },
   { what: "Permits of a semaphore", limit: "1 to 1,000,000", atLimit: "`bad_argument`" },
   { what: "Priority of a waiter", limit: "0 to 9", atLimit: "`bad_argument`" },
   { what: "Shortest ttl of a session", limit: "1,000 ms", atLimit: "`bad_argument`" },

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { ERRORS } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import { NAME_BYTES_MAX } from "../edge/names.ts";
@@ -22,6 +23,14 @@ test("the example of the settings page is accepted", () => {
   expect(values["session.ttlMs"]).toBe(10_000);
   expect(principals).toHaveLength(1);
   expect(fileNames).toHaveLength(101);
+});
+
+test("every setting is read where the server is wired", () => {
+  const wiring = readFileSync(new URL("../serve.ts", import.meta.url), "utf8");
+  for (const key of Object.keys(SETTINGS)) {
+    const reads = key === "files" ? ".fileNames" : key.includes(".") ? `values["${key}"]` : `values.${key}`;
+    expect(wiring.includes(reads), `${key} does nothing: read it in serve.ts, or take it out of the table.`).toBe(true);
+  }
 });
 
 test("every setting that ends in Max has an answer at its limit", () => {

@@ -61,8 +61,8 @@ export function limitsPage(): string {
   return `${GENERATED}
 # Limits
 
-Every queue, cache and batch has a limit and a named answer at it. What exists is never harmed by a limit: what is refused is
-always the newcomer. Codes are explained in [errors.md](errors.md).
+Every queue, cache and batch has a limit and a named answer at it. A refusal leaves what exists untouched. Codes are explained in
+[errors.md](errors.md).
 
 ## Limits that a setting changes
 

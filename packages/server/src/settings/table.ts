@@ -120,15 +120,6 @@ export const SETTINGS = {
     help: "Grants and waits of one session in one partition.",
     atLimit: "`locks_full`",
   },
-  "session.lagMsMax": {
-    kind: "number",
-    unit: "ms",
-    default: 60_000,
-    min: 1_000,
-    max: 600_000,
-    help: "A client whose main loop has not answered for this long stops its heartbeats. Lower frees the locks of hung clients sooner.",
-    atLimit: "The client stops its heartbeats, and its session expires.",
-  },
   "session.tombstonesMax": {
     kind: "number",
     unit: "",
@@ -173,15 +164,6 @@ export const SETTINGS = {
     max: 100_000,
     help: "Grants and ended waits that one turn may decide by itself. Lower keeps turns short; higher finishes large releases sooner.",
     atLimit: "The rest is decided in the next turns.",
-  },
-  "lock.batchMax": {
-    kind: "number",
-    unit: "",
-    default: 256,
-    min: 1,
-    max: 256,
-    help: "Elements in one lockAll.",
-    atLimit: "`bad_argument`",
   },
   "deadlock.checkMs": {
     kind: "number",
