@@ -27,7 +27,7 @@ function isInstalled() {
   const found = JSON.parse(readFileSync(installed, "utf8")).packages;
   const wanted = JSON.parse(readFileSync(inRoot("package-lock.json"), "utf8")).packages;
   return Object.entries(wanted).every(([path, { version, optional, peer }]) => {
-    const isNeeded = path.startsWith("node_modules/") && !optional && !peer; // Optional ones are for other systems.
+    const isNeeded = path.includes("node_modules/") && !optional && !peer; // Optional ones are for other systems.
     return !isNeeded || found[path]?.version === version;
   });
 }
