@@ -82,7 +82,7 @@ export const RULES: { readonly [Case in OperationCase]: Rule<Case> } = {
     names: (value) =>
       value.element === "" || value.element === value.file ? [value.file] : [value.file, value.element],
   },
-  cancel: own(false, true),
+  cancel: own(true, true),
   closeSession: own(true, true),
   getOperation: own(false, false),
   forceRelease: { scope: "names", right: "operate", session: false, changes: true, names: (value) => [value.name] },

@@ -19,7 +19,9 @@ import type { Deadlines } from "./deadlines.ts";
 import { type DecodedFrame, decodeFrame, operationSequences } from "./frame/decode.ts";
 import type { FrameWriter } from "./frame/write.ts";
 import { authenticateHello, type Greeter, type Greeting, openFor, welcomeFor } from "./greet.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import type { EdgeLog } from "./log.ts";
+import { Outbox } from "./outbox.ts";
 import { errorReply, Requests } from "./requests.ts";
 import type { Connected, Switchboard } from "./switchboard.ts";
 import { bad } from "./validate.ts";
@@ -54,7 +56,6 @@ type Phase = "new" | "greeting" | "open" | "stopping" | "ended";
 
 /** In one tick; more are missed by watches. */
 const NOTICES_WAITING_MAX = 10_000;
-const HEARTBEATS_IN_FLIGHT_MAX = 16;
 
 export class Connection implements Connected {
   readonly #carrier: Carrier;
@@ -65,14 +66,10 @@ export class Connection implements Connected {
   #requests: Requests | undefined;
   #watches: Watches | undefined;
   #endListening: (() => void) | undefined;
-  #isHeartbeat = false;
-  #heartbeatsInFlight = 0;
+  #heartbeats: Heartbeats | undefined;
   #isFull = false;
   #isFlushQueued = false;
-  #welcome: Welcome | undefined;
-  #replies: Reply[] = [];
-  #notices: Notice[] = [];
-  #heartbeats: HeartbeatReply[] = [];
+  readonly #outbox = new Outbox();
 
   constructor(carrier: Carrier, parts: ConnectionParts) {
     this.#carrier = carrier;
@@ -80,8 +77,6 @@ export class Connection implements Connected {
     parts.switchboard.add(this);
     parts.helloDeadlines.start(this);
   }
-
-  // ---- what the carrier calls
 
   /** Takes one frame. Its bytes must not change afterwards. False: hand on no more until `Carrier.resume`. */
   take(bytes: Uint8Array): boolean {
@@ -138,8 +133,6 @@ export class Connection implements Connected {
     else this.fail(wireError({ code: "bad_frame", message: what }));
   }
 
-  // ---- what the switchboard calls
-
   flush(): void {
     this.#isFlushQueued = false;
     if (this.#phase === "open" || this.#phase === "stopping") this.#write(undefined);
@@ -162,28 +155,24 @@ export class Connection implements Connected {
     else this.#sayGoodbye();
   }
 
-  // ---- what requests and watches call
-
   get unsentBytes(): number {
     return this.#carrier.unsentBytes;
   }
 
   get hasRoom(): boolean {
-    return !this.#isFull && this.#notices.length < NOTICES_WAITING_MAX;
+    return !this.#isFull && this.#outbox.notices.length < NOTICES_WAITING_MAX;
   }
 
   reply(reply: Reply): void {
-    this.#replies.push(reply);
+    this.#outbox.replies.push(reply);
     if (!this.#isFlushQueued) this.#flushLater();
   }
 
   notify(notice: Notice): void {
     if (this.#phase === "ended") return;
-    this.#notices.push(notice);
+    this.#outbox.notices.push(notice);
     if (!this.#isFlushQueued) this.#flushLater();
   }
-
-  // ---- greeting
 
   #greet(frame: DecodedFrame, bytes: Uint8Array): void {
     const { hello } = frame;
@@ -221,12 +210,16 @@ export class Connection implements Connected {
   #settle(greeting: Greeting): void {
     const { service, switchboard } = this.#parts;
     const { caller } = greeting;
-    this.#session = greeting.kind === "sessionless" ? undefined : greeting.opened.session;
-    this.#isHeartbeat = greeting.kind === "heartbeat";
-    if (this.#isHeartbeat) return;
-    if (this.#session !== undefined) {
-      switchboard.claim(this.#session.id, this);
-      this.#endListening = service.listen(this.#session, this);
+    if (greeting.kind !== "sessionless") this.#session = greeting.opened.session;
+    if (greeting.kind === "heartbeat") {
+      const { session } = greeting.opened;
+      const reply = (answered: HeartbeatReply) => this.#answerHeartbeat(answered);
+      this.#heartbeats = new Heartbeats({ service, session, counters: switchboard.counters, reply });
+      return;
+    }
+    if (greeting.kind === "operations") {
+      switchboard.claim(greeting.opened.session.id, this);
+      this.#endListening = service.listen(greeting.opened.session, this);
     }
     this.#watches = new Watches(service, caller, switchboard, this);
     this.#requests = new Requests({
@@ -242,17 +235,20 @@ export class Connection implements Connected {
   #begin(welcome: Welcome, frame: DecodedFrame, bytes: Uint8Array): void {
     if (this.#phase !== "greeting") return; // It ended meanwhile.
     this.#phase = "open";
-    this.#welcome = welcome;
+    this.#outbox.welcome = welcome;
     this.#write(undefined);
     this.#converse(frame, bytes);
     if (this.#isReady) this.#carrier.resume();
   }
 
-  // ---- conversation
-
   #converse(frame: DecodedFrame, bytes: Uint8Array): void {
-    if (frame.heartbeat !== undefined) this.#beat(frame.heartbeat.number, frame.heartbeat.lagMs);
-    if (this.#phase !== "open") return; // The heartbeat was one too many: what came with it must not outlive the connection.
+    if (frame.heartbeat !== undefined) {
+      if (this.#heartbeats === undefined) {
+        this.fail(wireError({ code: "bad_frame", message: "heartbeat: only on a connection with PURPOSE_HEARTBEAT." }));
+        return;
+      }
+      this.#heartbeats.beat(frame.heartbeat);
+    }
     if (frame.operationCount === 0 && frame.lowestUnanswered === 0 && frame.settled.length === 0) return;
     if (this.#requests === undefined) {
       this.fail(wireError({ code: "bad_frame", message: "operations: not on a heartbeat connection." }));
@@ -281,29 +277,11 @@ export class Connection implements Connected {
     for (const sequence of operationSequences(bytes, most)) this.reply(errorReply(sequence, error));
   }
 
-  #beat(number: number, lagMs: number): void {
-    const { counters } = this.#parts.switchboard;
-    if (!this.#isHeartbeat || this.#session === undefined) {
-      this.fail(wireError({ code: "bad_frame", message: "heartbeat: only on a connection with PURPOSE_HEARTBEAT." }));
-      return;
-    }
-    counters.heartbeats_total++;
-    if (this.#heartbeatsInFlight >= HEARTBEATS_IN_FLIGHT_MAX) {
-      counters.heartbeats_dropped_total++; // Safe: the client counts only those that were answered.
-      return;
-    }
-    this.#heartbeatsInFlight++;
-    this.#parts.service.heartbeat(this.#session, number, lagMs, this.#answerHeartbeat);
-  }
-
-  readonly #answerHeartbeat = (reply: HeartbeatReply): void => {
-    this.#heartbeatsInFlight--;
+  #answerHeartbeat(reply: HeartbeatReply): void {
     if (this.#phase === "ended") return;
-    this.#heartbeats.push(reply);
+    this.#outbox.heartbeats.push(reply);
     if (!this.#isFlushQueued) this.#flushLater();
-  };
-
-  // ---- writing and ending
+  }
 
   get #isReady(): boolean {
     return this.#phase !== "greeting" && !this.#isFull;
@@ -317,20 +295,9 @@ export class Connection implements Connected {
   #write(closing: WireError | undefined): void {
     if (this.#phase === "new" || this.#phase === "greeting") {
       if (closing === undefined) return; // C2
-      this.#replies = [];
-      this.#notices = [];
+      this.#outbox.take(undefined); // Nothing comes before a Welcome, and there will be none.
     }
-    const outgoing = {
-      welcome: this.#welcome,
-      replies: this.#replies,
-      notices: this.#notices,
-      heartbeats: this.#heartbeats,
-      closing,
-    };
-    this.#welcome = undefined;
-    this.#replies = [];
-    this.#notices = [];
-    this.#heartbeats = [];
+    const outgoing = this.#outbox.take(closing);
     const frames: Uint8Array[] = [];
     try {
       this.#parts.writer.write(outgoing, (frame) => frames.push(frame));
