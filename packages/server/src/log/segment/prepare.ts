@@ -11,8 +11,9 @@ import { encodeHeader, type SegmentName, segmentPath, withFile } from "./segment
 /** Removed by the start. */
 export const TEMPORARY_NAME = "next.tmp";
 const SPARE_NAME = "spare.log";
-/** Zeroes written between two syncs. Larger ones make appends wait behind them in the queue of the disk. */
-const ZERO_BYTES = 512 * 1024;
+/** Zeroes written between two syncs beside appends, which wait behind them in the queue of the disk; and when all wait for them. */
+const ZERO_BYTES = 128 * 1024;
+const ZERO_BYTES_IN_HASTE = 1024 * 1024;
 
 export interface PreparerOptions {
   readonly files: Files;
@@ -30,6 +31,8 @@ export class Preparer {
   #next: Promise<SegmentName> | undefined;
   /** Of the segment to make next. */
   #generation: number;
+  /** Whether `take` waits. */
+  #isAwaited = false;
   #closed = false;
 
   /** @param after the newest generation in use; those in `adopted` follow it. */
@@ -56,10 +59,12 @@ export class Preparer {
   async take(): Promise<SegmentName> {
     const adopted = this.#adopted.shift();
     if (adopted !== undefined) return adopted;
+    this.#isAwaited = true;
     if (this.#next !== undefined) await this.#next.catch(() => undefined); // Tried anew below: P2.
     this.start();
     if (this.#next === undefined) throw new Error("the log is closed");
     const segment = await this.#next;
+    this.#isAwaited = false;
     this.#generation = segment.generation + 1;
     this.#next = undefined;
     return segment;
@@ -108,11 +113,14 @@ export class Preparer {
   }
 
   async #zero(file: OpenFile): Promise<void> {
-    const zeroes = new Uint8Array(Math.min(ZERO_BYTES, this.#options.segmentBytes));
-    for (let at = BLOCK_BYTES; at < this.#options.segmentBytes; at += zeroes.byteLength) {
+    const { segmentBytes } = this.#options;
+    const zeroes = new Uint8Array(Math.min(ZERO_BYTES_IN_HASTE, segmentBytes));
+    for (let at = BLOCK_BYTES; at < segmentBytes; ) {
       if (this.#closed) throw new Error("the log is closing");
-      await writeFully(file, zeroes.subarray(0, this.#options.segmentBytes - at), at);
+      const count = Math.min(this.#isAwaited ? ZERO_BYTES_IN_HASTE : ZERO_BYTES, segmentBytes - at);
+      await writeFully(file, zeroes.subarray(0, count), at);
       await file.sync();
+      at += count;
     }
   }
 

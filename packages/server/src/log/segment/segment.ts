@@ -237,7 +237,7 @@ export interface Tail {
  */
 export async function judgeTail(file: OpenFile, cursor: Cursor, segmentBytes: number): Promise<Tail> {
   const { path, offset } = cursor;
-  const chunk = withView(new Uint8Array(Math.min(CHUNK_BYTES, segmentBytes)));
+  const chunk = withView(new Uint8Array(Math.min(CHUNK_BYTES, segmentBytes - offset)));
   let writtenEnd = offset;
   let wholeBlocks = 0;
   let completeBlocks = 0;
