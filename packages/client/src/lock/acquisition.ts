@@ -90,7 +90,7 @@ export class Acquisition<Result> implements Request {
     if (this.state === "granted" || this.state === "ended" || this.state === "abandoned") return; // A1
     const session = this.#session;
     const wasQueued = this.state === "queued";
-    const unsent = session?.withdraw(this) ?? true;
+    const unsent = this.sequence === 0 && (session?.withdraw(this) ?? true);
     this.#end(unsent ? "ended" : "abandoned", reason);
     if (wasQueued && session !== undefined) this.#cancel(session);
   }

@@ -112,7 +112,7 @@ export class Session {
   async cancel(request: Request): Promise<boolean> {
     const call = new Call({ $case: "cancel", value: { reference: "", sequence: request.sequence } }, "cancel");
     this.submit(call);
-    const { cancelled } = await call.promise;
+    const cancelled = await call.promise.then((reply) => reply.cancelled, leftAlready);
     // A cancelled wait may end without a notice of its own.
     if (cancelled)
       this.#link.window.settle(request.sequence)?.answer({ $case: "acquire", value: cancelledReply(request) });
@@ -305,6 +305,12 @@ function credentialsOf({ id, secret }: SavedSession): { readonly id: Buffer; rea
  */
 function laterSequence({ clock }: Environment): number {
   return Math.floor(clock.wallMs()) * 1_000;
+}
+
+/** What the server does not know does not wait there any more. */
+function leftAlready(error: unknown): boolean {
+  if (error instanceof ForelockError && error.code === "operation_unknown") return true;
+  throw error;
 }
 
 function cancelledReply({ sequence, reference }: Request): AcquireReply {

@@ -42,7 +42,7 @@ export class Watches {
     const watcher = this.#watcherByNumber.get(event.watch);
     if (watcher === undefined) return;
     if (event.missed > 0) watcher.push(GAP); // W1
-    if (event.kind !== "") watcher.push(shown(event));
+    if (event.kind !== "missed") watcher.push(shown(event));
   }
 
   #ask(watcher: Watcher): void {

@@ -1,0 +1,72 @@
+import { describe, expect, test } from "vitest";
+import type { Clock } from "../environment.ts";
+import { heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
+import { Lease } from "./lease.ts";
+
+function manualClock(): Clock & { nowMs: number; sleptMs: number } {
+  const clock = {
+    nowMs: 1_000,
+    sleptMs: 0,
+    wallMs: () => 1_700_000_000_000 + clock.nowMs + clock.sleptMs,
+    monotonicMs: () => clock.nowMs,
+    after: () => ({ dispose: () => {} }),
+  };
+  return clock;
+}
+
+describe("safe-until", () => {
+  test("is the time of sending plus the ttl, less 500 ms or a twentieth of the ttl", () => {
+    const clock = manualClock();
+    const short = new Lease(clock);
+    short.extend(1_000, 1_000);
+    expect(short.remainingMs()).toBeCloseTo(500, 2);
+    const long = new Lease(clock);
+    long.extend(1_000, 30_000);
+    expect(long.remainingMs()).toBeCloseTo(28_500, 2);
+    clock.nowMs += 28_501;
+    expect(long.remainingMs()).toBeLessThan(0);
+  });
+
+  test("never falls: an answer to an older heartbeat changes nothing", () => {
+    const lease = new Lease(manualClock());
+    lease.extend(1_000, 30_000);
+    lease.extend(400, 30_000);
+    expect(lease.remainingMs()).toBeCloseTo(28_500, 2);
+  });
+
+  test("is seen by every thread that shares the memory", () => {
+    const clock = manualClock();
+    const main = new Lease(clock);
+    new Lease(clock, main.shared).extend(1_000, 30_000);
+    expect(main.remainingMs()).toBeCloseTo(28_500, 2);
+  });
+
+  test("counts the time that the machine slept, until the next heartbeat; a wall clock put back counts nothing", () => {
+    const clock = manualClock();
+    const lease = new Lease(clock);
+    lease.extend(1_000, 30_000);
+    clock.sleptMs = 20_000;
+    expect(lease.remainingMs()).toBeCloseTo(8_500, 2);
+    lease.extend(1_001, 30_000);
+    expect(lease.remainingMs()).toBeCloseTo(28_501, 2);
+    clock.sleptMs = -50_000;
+    expect(lease.remainingMs()).toBeCloseTo(28_501, 2);
+  });
+});
+
+test("the silence of the main loop is measured from its last turn", () => {
+  const clock = manualClock();
+  const lease = new Lease(clock);
+  lease.tick();
+  clock.nowMs += 700;
+  expect(lease.sinceTickMs()).toBeCloseTo(700, 2);
+});
+
+test.each([1_000, 10_000, 30_000, 300_000])(
+  "heartbeats of a ttl of %d ms come more often than every tenth of it",
+  (ttlMs) => {
+    expect(heartbeatIntervalMs(ttlMs)).toBeLessThan(ttlMs / 10);
+    expect(heartbeatIntervalMs(ttlMs)).toBeLessThanOrEqual(2_500);
+    expect(tickIntervalMs(ttlMs)).toBeLessThan(heartbeatIntervalMs(ttlMs));
+  },
+);
