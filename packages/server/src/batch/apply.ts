@@ -29,7 +29,6 @@ export function applyBatch(state: PartitionState, event: BatchEvent, observer: O
       };
       state.nextWait += 1;
       state.batches.set(batch.id, batch);
-      state.deadlines.add({ kind: "batch", atMs: batch.deadlineMs, order: batch.id, batch });
       addBatch(state, 1, batch);
       return;
     }

@@ -1,11 +1,11 @@
 // deadlines.ts: what ends by itself, soonest first: waits that time out, kept operations that are forgotten.
+// Not here: batches, whose coordinator gives their parts up first (shard/batches.ts).
 // A binary heap with lazy removal: an entry that is no longer true is dropped when it surfaces, or when half are untrue.
-import type { Batch, Operation, Wait } from "./state.ts";
+import type { Operation, Wait } from "./state.ts";
 
 export type Deadline =
   | { readonly kind: "wait"; readonly atMs: number; readonly order: number; readonly wait: Wait }
-  | { readonly kind: "kept"; readonly atMs: number; readonly order: number; readonly operation: Operation }
-  | { readonly kind: "batch"; readonly atMs: number; readonly order: number; readonly batch: Batch };
+  | { readonly kind: "kept"; readonly atMs: number; readonly order: number; readonly operation: Operation };
 
 const isTrue = (entry: Deadline): boolean => {
   switch (entry.kind) {
@@ -13,8 +13,6 @@ const isTrue = (entry: Deadline): boolean => {
       return !entry.wait.gone;
     case "kept":
       return entry.operation.forgetAtMs === entry.atMs;
-    case "batch":
-      return entry.batch.operation.outcome === undefined && entry.batch.stage === "taking";
   }
 };
 

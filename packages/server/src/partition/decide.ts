@@ -184,8 +184,7 @@ function decideTick(state: PartitionState, limits: PartitionLimits): Decision {
         code: "timeout",
         message: "The wait was not granted in time.",
       });
-    } else if (due.kind === "kept") forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
-    // A batch that is due is ended by its coordinator, which must give its parts up first.
+    } else forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
   }
   if (forgotten.length > 0) events.push({ kind: "kept_forgotten", keys: forgotten });
   const dropped: string[] = [];

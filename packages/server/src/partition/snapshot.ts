@@ -555,7 +555,6 @@ function readBatch(reader: ByteReader, state: PartitionState): void {
     stage: (flags & 2) !== 0 ? "confirming" : "taking",
   };
   state.batches.set(id, batch);
-  state.deadlines.add({ kind: "batch", atMs: deadlineMs, order: id, batch });
   addBatch(state, 1, batch);
   if (isOpen) addOperation(state, 1, operation);
 }
