@@ -1,5 +1,5 @@
 // client-remote.ts: Remote over @forelock/client. Loaded only by commands that talk to a server.
-import { type ConnectOptions, connect, type ForelockClient, type Lock } from "@forelock/client";
+import { type ConnectOptions, connect, type ForelockClient, type Lock, type LockOptions } from "@forelock/client";
 import { formatDuration } from "./duration.ts";
 import { isForelockFailure } from "./forelock-error.ts";
 import {
@@ -7,6 +7,7 @@ import {
   type AppendWish,
   type HeldLock,
   type ListWish,
+  type QueuePlace,
   type Remote,
   type RemoteOptions,
   ServerUnreachable,
@@ -57,31 +58,24 @@ class ClientRemote implements Remote {
   }
 
   async acquire(wish: AcquireWish): Promise<HeldLock> {
-    return heldLock(wish.mode === "permit" ? await this.#takePermits(wish) : await this.#enqueue(wish));
+    const { name, mode, permits, take, waitMs, rollback, signal, onQueued } = wish;
+    const waiting = { ...(waitMs !== undefined && { waitMs }), ...(signal !== undefined && { signal }) };
+    if (mode === "permit")
+      return heldLock(await this.#client.semaphore(name, { permits }).acquire({ take, ...waiting }));
+    const options: LockOptions = { mode, onLoss: rollback ? "rollback" : "keep", ...waiting };
+    // What nobody asks about is not kept: a benchmark would fill the server's memory of operations.
+    if (onQueued === undefined) return heldLock(await this.#client.lock(name, options));
+    return heldLock(await this.#enqueue(name, options, onQueued));
   }
 
   /** A kept operation: its reference can be looked up, awaited and cancelled by others while we wait. */
-  async #enqueue(wish: AcquireWish): Promise<Lock> {
-    const { name, mode, waitMs, rollback, signal, onQueued } = wish;
+  async #enqueue(name: string, options: LockOptions, onQueued: (place: QueuePlace) => void): Promise<Lock> {
     let reference = "";
-    const operation = await this.#client.enqueue(name, {
-      mode: mode === "shared" ? "shared" : "exclusive",
-      onLoss: rollback ? "rollback" : "keep",
-      onMoved: (position) => onQueued?.({ position, reference }),
-      ...(waitMs !== undefined && { waitMs }),
-      ...(signal !== undefined && { signal }),
-    });
+    const onMoved = (position: number): void => onQueued({ position, reference });
+    const operation = await this.#client.enqueue(name, { ...options, onMoved });
     reference = operation.reference;
-    if (operation.state === "queued") onQueued?.({ position: operation.position, reference });
+    if (operation.state === "queued") onQueued({ position: operation.position, reference });
     return operation.granted();
-  }
-
-  #takePermits({ name, permits, take, waitMs, signal }: AcquireWish): Promise<Lock> {
-    return this.#client.semaphore(name, { permits }).acquire({
-      take,
-      ...(waitMs !== undefined && { waitMs }),
-      ...(signal !== undefined && { signal }),
-    });
   }
 
   append({ file, bytes, token, element }: AppendWish) {
@@ -159,6 +153,7 @@ function heldLock(lock: Lock): HeldLock {
     token: lock.token,
     reference: lock.reference,
     signal: lock.signal,
+    // The client tells by the signal, at safe-until itself, and 500 ms or more before the server could grant anybody else.
     safeMs: () => (lock.held ? Number.POSITIVE_INFINITY : 0),
     release: ({ undo }) => lock.release({ undo }),
   };

@@ -33,7 +33,10 @@ export function operationCommand(invocation: Invocation): ForelockCommand {
       throw new UsageError("--wait and --cancel exclude each other.");
     if (options.timeout !== undefined && options.wait !== true) throw new UsageError("--timeout goes with --wait.");
     const waitMs = options.timeout === undefined ? undefined : parseDurationMs("--timeout", options.timeout);
-    await using remote = await context.connect({ session: "none" });
+    // A cancel is a request of its own, which only a session can repeat safely.
+    const session =
+      options.cancel === true ? ({ session: "open", ttlMs: undefined } as const) : ({ session: "none" } as const);
+    await using remote = await context.connect(session);
     if (options.cancel === true) {
       const cancelled = await remote.cancelOperation(reference);
       if (context.json) await context.printJson({ reference, cancelled });

@@ -47,7 +47,7 @@ export interface AcquireWish {
   readonly rollback: boolean;
   /** Withdraws the wait. */
   readonly signal: AbortSignal | undefined;
-  /** Called when queued, and again when the place changed. */
+  /** Called when queued, and again when the place changed. Undefined: the operation is not kept under its reference. */
   readonly onQueued: ((place: QueuePlace) => void) | undefined;
 }
 

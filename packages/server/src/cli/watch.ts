@@ -1,8 +1,9 @@
 // watch.ts: `forelock watch PATTERN`: what happens to locks and files, as it becomes durable.
 import type { WatchEvent } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
+import type { Context } from "./context.ts";
 import type { Palette } from "./palette.ts";
-import { parseCount, printable } from "./quantity.ts";
+import { parseCount, printable, toJson } from "./quantity.ts";
 import { untilStopped } from "./stop.ts";
 
 interface WatchOptions {
@@ -26,7 +27,13 @@ export function watchCommand(invocation: Invocation): ForelockCommand {
     return untilStopped(context.io, async ({ signal }) => {
       await using remote = await context.connect({ session: "none" });
       let count = 0;
+      let stands = false;
       for await (const event of remote.watch(pattern, signal)) {
+        if (!stands && event.kind === "gap") {
+          stands = true; // The first gap says that the watch stands: from here on nothing is missed unsaid.
+          await sayWatching(context, pattern);
+          continue;
+        }
         if (context.json) await context.printJson(event);
         else await context.out.line(eventLine(event, context.io.clock.wallMs(), context.out.palette));
         count += 1;
@@ -35,6 +42,11 @@ export function watchCommand(invocation: Invocation): ForelockCommand {
       return 0;
     });
   });
+}
+
+/** Scripts wait for it before they make something happen. */
+async function sayWatching({ err, json }: Context, pattern: string): Promise<void> {
+  await err.line(json ? toJson({ event: "watching", pattern }) : err.palette.dim(`Watching ${printable(pattern)}.`));
 }
 
 const KIND_WIDTH = "released".length;

@@ -107,7 +107,7 @@ test("with --json every outcome is a document", async () => {
   ).toEqual([
     { event: "granted", lock: "a", token: "101", reference: "ref-a" },
     { event: "appended", file: "a", length: 2, version: 1, index: 0, offset: 0 },
-    { held: [{ lock: "a", token: "101", safeMs: 28_500 }] },
+    { held: [{ lock: "a", token: "101" }] },
     { event: "released", lock: "a", token: "101", undo: false },
   ]);
   expect(JSON.parse(terminal.err)).toMatchObject({ error: { code: "bad_argument" } });

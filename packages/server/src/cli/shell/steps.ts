@@ -1,5 +1,5 @@
 // steps.ts: the shell's commands, one table: help, completion and dispatch come from it.
-import { formatDuration, parseDurationMs } from "../duration.ts";
+import { parseDurationMs } from "../duration.ts";
 import { LOCK_COLUMNS, lockRow, whyLines } from "../locks.ts";
 import { formatBytes, formatCount, parseCount, plural, printable } from "../quantity.ts";
 import { statusLines } from "../status.ts";
@@ -139,10 +139,8 @@ async function release(desk: Desk, { operands, options }: Line): Promise<"stay">
 }
 
 async function showHeld(desk: Desk): Promise<"stay"> {
-  const locks = desk.held.map((lock) => ({ lock: lock.name, token: lock.token, safeMs: Math.round(lock.safeMs()) }));
-  const lines = locks.map(
-    ({ lock, token, safeMs }) => `${printable(lock)}  token ${token}  sure for ${formatDuration(safeMs)} more`,
-  );
+  const locks = desk.held.map((lock) => ({ lock: lock.name, token: lock.token }));
+  const lines = locks.map(({ lock, token }) => `${printable(lock)}  token ${token}`);
   await desk.say({ held: locks }, lines.length === 0 ? "You hold nothing. Type `acquire NAME`." : lines);
   return "stay";
 }

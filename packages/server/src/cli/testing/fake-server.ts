@@ -261,6 +261,7 @@ class FakeRemote implements Remote {
   }
 
   async *watch(): AsyncGenerator<WatchEvent> {
+    yield { kind: "gap", name: "", session: "", token: 0n, partition: 0, reason: "", revision: 0 }; // The watch stands.
     yield* this.#server.events;
   }
 
