@@ -52,6 +52,10 @@ export class Client {
     this.#options = options;
   }
 
+  get name(): string {
+    return this.#options.name;
+  }
+
   async run(): Promise<void> {
     const { stop, clock, random, name } = this.#options;
     while (!stop.aborted && this.#lives < LIVES_MAX) {

@@ -78,7 +78,12 @@ export class Heart {
           if (heartbeat === undefined || sentNs === undefined) return;
           this.#sentNs.delete(heartbeat.number);
           for (const partition of heartbeat.expiredPartitions) this.expired.add(partition);
-          record.heard(heartbeat.partitions, heartbeat.expiredPartitions, sentNs);
+          record.heard(
+            heartbeat.partitions,
+            heartbeat.expiredPartitions,
+            sentNs,
+            heartbeat.number % (UNANSWERED_MAX + 1),
+          );
         },
         onClose: () => {
           if (this.#connection === connection) this.#connection = undefined;

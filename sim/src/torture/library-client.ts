@@ -29,6 +29,10 @@ export class LibraryClient {
     this.#options = options;
   }
 
+  get name(): string {
+    return this.#options.name;
+  }
+
   async run(): Promise<void> {
     const { stop, clock, name, port } = this.#options;
     while (!stop.aborted) {

@@ -14,7 +14,10 @@ async function torture(options: TortureOptions): Promise<number> {
   const startNs = process.hrtime.bigint();
   const nowNs = (): number => Number(process.hrtime.bigint() - startNs);
   const log = (line: string): void => console.error(`${(nowNs() / 1e9).toFixed(1).padStart(7)} s  ${line}`);
-  const report = await runTorture(options, { clock: systemClock(), nowNs, serverScript: SERVER_SCRIPT, log });
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+  const tools = { clock: systemClock(), nowNs, serverScript: SERVER_SCRIPT, log, interrupted: interrupted.signal };
+  const report = await runTorture(options, tools);
   console.log(summarize(report));
   console.log(`history     ${options.history}`);
   console.log(`again       ${commandOf(options)}`);

@@ -175,6 +175,7 @@ export class RecordedSession {
     const { history } = this.#options;
     if (this.#session.gone?.isWhole === true) this.#record.declaredDead(history.nowNs());
     if (this.isAlive) {
+      this.#heart.stop(); // Else a heartbeat would find the session closed, and report it as robbed.
       const callNs = history.nowNs();
       const told = await this.#session.ask(
         { body: { $case: "closeSession", value: {} }, patienceMs: ASK_PATIENCE_MS },

@@ -37,11 +37,17 @@ export interface RunTools {
   readonly nowNs: () => number;
   readonly serverScript: string;
   readonly log: (line: string) => void;
+  /** Ends the run early, in order (T1). */
+  readonly interrupted: AbortSignal;
 }
 
 /** The longest ttl of a client, its stretching by a restart, and some more for a slow machine. */
 const FREE_WITHIN_MS = 20_000;
 const LIBRARY_CLIENTS = 3;
+/** The patience of a request, twice, for the one under way and the goodbye. */
+const GOODBYE_MS_MAX = 45_000;
+
+const NEVER = new Promise<undefined>(() => {});
 
 export async function runTorture(options: TortureOptions, tools: RunTools): Promise<TortureReport> {
   const { clock, nowNs, log } = tools;
@@ -70,17 +76,16 @@ export async function runTorture(options: TortureOptions, tools: RunTools): Prom
     const stop = new AbortController();
     const clients = startClients({ scene, history, clock, seed, partitions, stop: stop.signal });
     const storming = storm(able, { scene, clock, random: forkRandom(seed, "storm"), history }, stop.signal);
-    await Promise.race([
-      pause(clock, seconds * 1_000),
-      storming.then(({ failure }) => (failure === undefined ? pause(clock, seconds * 1_000) : undefined)),
-    ]);
+    // A storm that failed ends the run; one that ran out of faults does not.
+    const failed = storming.then(({ failure }) => (failure === undefined ? NEVER : undefined));
+    await Promise.race([pause(clock, seconds * 1_000, tools.interrupted), failed]);
     stop.abort();
     const { records: inflicted, failure } = await storming;
     records = inflicted;
     if (failure !== undefined) failures.push(failure);
     else {
       log("healed; the clients say goodbye");
-      await Promise.all(clients);
+      failures.push(...(await goodbyes(clients, clock)));
       failures.push(...(await finish(scene, history, clock)));
     }
   } catch (error) {
@@ -122,7 +127,12 @@ interface Stage {
   readonly stop: AbortSignal;
 }
 
-function startClients({ scene, history, clock, seed, partitions, stop }: Stage): readonly Promise<void>[] {
+interface StartedClient {
+  readonly name: string;
+  readonly ended: Promise<void>;
+}
+
+function startClients({ scene, history, clock, seed, partitions, stop }: Stage): readonly StartedClient[] {
   const partitionOf = (element: string): number => {
     const partition = partitions.get(element);
     if (partition === undefined) throw new Error(`not an element of this run: ${element}`);
@@ -160,7 +170,15 @@ function startClients({ scene, history, clock, seed, partitions, stop }: Stage):
       stop,
     });
   });
-  return [...clients, ...libraryClients].map((client) => client.run());
+  return [...clients, ...libraryClients].map((client) => ({ name: client.name, ended: client.run() }));
+}
+
+/** @returns who did not come to an end: a request that is never answered, whatever its deadline */
+async function goodbyes(clients: readonly StartedClient[], clock: Clock): Promise<readonly string[]> {
+  const left = new Set(clients.map(({ name }) => name));
+  const all = Promise.all(clients.map(({ name, ended }) => ended.then(() => left.delete(name))));
+  await Promise.race([all, pause(clock, GOODBYE_MS_MAX)]);
+  return [...left].map((name) => `client ${name} did not end within ${GOODBYE_MS_MAX} ms of the healing`);
 }
 
 async function finish(scene: Scene, history: HistoryWriter, clock: Clock): Promise<readonly string[]> {

@@ -3,7 +3,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type StatusReply, StatusReply as StatusReplyMessage } from "@forelock/protocol";
 import type { Clock } from "../proxy/clock.ts";
 import { TcpProxy } from "../proxy/proxy.ts";
 import { forkRandom } from "../proxy/random.ts";
@@ -21,6 +20,11 @@ export interface SceneOptions {
   readonly wantsShim: boolean;
   readonly log: (line: string) => void;
 }
+
+export type Health =
+  | { readonly kind: "works" }
+  | { readonly kind: "stopped"; readonly why: string }
+  | { readonly kind: "silent" };
 
 const PROXIES = 3;
 
@@ -94,11 +98,13 @@ export class Scene {
     await this.server.kill();
   }
 
-  /** Undefined when nobody answers in time. */
-  async status(): Promise<StatusReply | undefined> {
-    if (this.#port === undefined) return undefined;
+  /** Whether the server works, and if not, what it says of it. `silent`: nobody answers in time. */
+  async health(): Promise<Health> {
+    if (this.#port === undefined) return { kind: "silent" };
     const body = await readWire(this.#port, { $case: "getStatus", value: {} }, this.#options.clock);
-    return body?.$case === "getStatus" ? StatusReplyMessage.fromPartial(body.value) : undefined;
+    if (body?.$case === "error") return { kind: "stopped", why: body.value.code };
+    if (body?.$case !== "getStatus") return { kind: "silent" };
+    return body.value.stopped === "" ? { kind: "works" } : { kind: "stopped", why: body.value.stopped };
   }
 
   async close(): Promise<void> {

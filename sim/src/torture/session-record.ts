@@ -47,11 +47,11 @@ export class SessionRecord {
     });
   }
 
-  /** R2 */
-  heard(alive: readonly number[], expired: readonly number[], callNs: number): void {
+  /** R2. @param slot tells heartbeats that overlap apart */
+  heard(alive: readonly number[], expired: readonly number[], callNs: number, slot = 0): void {
     for (const partition of alive) {
       this.confirm(partition);
-      if (this.#known.has(partition)) this.#beat(partition, true, callNs);
+      if (this.#known.has(partition)) this.#beat(partition, true, callNs, slot);
     }
     for (const partition of expired) {
       if (!this.#touchedNs.has(partition) || this.#dead.has(partition)) continue;
@@ -90,10 +90,10 @@ export class SessionRecord {
     }
   }
 
-  #beat(partition: number, alive: boolean, callNs: number): void {
+  #beat(partition: number, alive: boolean, callNs: number, slot = 0): void {
     const { history } = this.#options;
-    const line = this.#line("keepalive", partition);
-    history.write({ ...line, result: { alive }, callNs, returnNs: history.nowNs(), status: "ok" });
+    const line = this.#line(`keepalive/${slot}`, partition);
+    history.write({ ...line, op: "keepalive", result: { alive }, callNs, returnNs: history.nowNs(), status: "ok" });
   }
 
   /** A process of its own for each: lines of several partitions overlap. */

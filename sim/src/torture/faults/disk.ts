@@ -12,8 +12,8 @@ async function untilStopped({ scene, clock }: FaultContext): Promise<string | un
   const untilMs = clock.monotonicMs() + BITES_MS_MAX;
   while (clock.monotonicMs() < untilMs) {
     if (scene.server.exit !== undefined) return scene.server.exit;
-    const status = await scene.status();
-    if (status !== undefined && status.stopped !== "") return status.stopped;
+    const health = await scene.health();
+    if (health.kind === "stopped") return health.why;
     await pause(clock, 50);
   }
   return undefined;
@@ -74,11 +74,11 @@ export const fullDisk: Fault = {
     }
     const free = fill();
     await pause(clock, between(random, 500, 2_000));
-    const status = await scene.status();
-    const seen =
-      scene.server.exit ?? (status?.stopped === "" ? "served on in what it had" : (status?.stopped ?? "no answer"));
+    const health = await scene.health();
+    const works = scene.server.exit === undefined && health.kind === "works";
+    const seen = scene.server.exit ?? (health.kind === "stopped" ? health.why : health.kind);
     free();
-    if (seen !== "served on in what it had") await scene.restart();
+    if (!works) await scene.restart();
     return `no block free; the server: ${seen}`;
   },
 };

@@ -49,9 +49,11 @@ export const freeze: Fault = {
   inflict: async ({ scene, clock, random }) => {
     const before = clock.monotonicMs();
     scene.server.freeze();
-    const answers = await Promise.all([scene.status(), pause(clock, choose(random, FREEZE_MS_CHOICES))]);
+    const answers = await Promise.all([scene.health(), pause(clock, choose(random, FREEZE_MS_CHOICES))]);
     scene.server.thaw();
-    return answers[0] === undefined || clock.monotonicMs() - before > FREEZE_MS_CHOICES[0] ? "stood still" : undefined;
+    return answers[0].kind === "silent" || clock.monotonicMs() - before > FREEZE_MS_CHOICES[0]
+      ? "stood still"
+      : undefined;
   },
 };
 

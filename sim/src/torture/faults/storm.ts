@@ -66,6 +66,8 @@ export async function storm(
     while (own.length > 0 && !stop.aborted) {
       await pause(context.clock, between(context.random, ...CALM_MS[lane]), stop);
       if (stop.aborted) return;
+      // What happens to a network that carries nothing proves nothing.
+      if (lane !== "process" && context.scene.port === undefined) continue;
       const fault = due.shift() ?? drawn(own, context.random);
       try {
         records.push(await inflicted(fault, context));
