@@ -2,6 +2,7 @@
 
 import { arch, cpus, platform, release, totalmem } from "node:os";
 import type { Scratch } from "./scratch.ts";
+import { pause } from "./server-process.ts";
 
 export interface Machine {
   readonly cpu: string;
@@ -11,7 +12,13 @@ export interface Machine {
   readonly node: string;
   /** Of the folder that held every server's data: the number of statfs(2), by name where it is a common one. */
   readonly fileSystem: string;
+  /** Of all processor time, in [0, 1], that others used just before the run. */
+  readonly busyRatio: number;
 }
+
+/** Above this, rates say more about the neighbours than about the targets. */
+export const BUSY_RATIO_MAX = 0.1;
+const BUSY_WATCH_MS = 2_000;
 
 const FILE_SYSTEMS: Readonly<Record<string, string>> = {
   "0xef53": "ext4",
@@ -21,7 +28,7 @@ const FILE_SYSTEMS: Readonly<Record<string, string>> = {
   "0x2fc12fc1": "zfs",
 };
 
-export function describeMachine(scratch: Scratch): Machine {
+export async function describeMachine(scratch: Scratch): Promise<Machine> {
   const processors = cpus();
   return {
     cpu: processors[0]?.model.trim() ?? arch(),
@@ -30,5 +37,23 @@ export function describeMachine(scratch: Scratch): Machine {
     platform: `${platform()} ${release()} ${arch()}`,
     node: process.version,
     fileSystem: FILE_SYSTEMS[scratch.fileSystem] ?? scratch.fileSystem,
+    busyRatio: await busyRatio(),
   };
+}
+
+async function busyRatio(): Promise<number> {
+  const before = processorMs();
+  await pause(BUSY_WATCH_MS);
+  const after = processorMs();
+  return (after.busy - before.busy) / Math.max(1, after.all - before.all);
+}
+
+function processorMs(): { readonly busy: number; readonly all: number } {
+  let [busy, all] = [0, 0];
+  for (const { times } of cpus()) {
+    const used = times.user + times.nice + times.sys + times.irq;
+    busy += used;
+    all += used + times.idle;
+  }
+  return { busy, all };
 }

@@ -7,7 +7,7 @@ import { chartSvg } from "./chart.ts";
 import { judge } from "./goals.ts";
 import { Ledger } from "./ledger.ts";
 import { locksChart } from "./locks-chart.ts";
-import { describeMachine } from "./machine.ts";
+import { BUSY_RATIO_MAX, describeMachine } from "./machine.ts";
 import { type Options, parseOptions, type ScenarioName, USAGE } from "./options.ts";
 import { ratios, tables } from "./report.ts";
 import type { Bench } from "./scenario/bench.ts";
@@ -52,8 +52,14 @@ async function run(options: Options, scratch: Scratch): Promise<void> {
     },
   };
   if (options.profile) return runProfile(bench);
-  const machine = describeMachine(scratch);
+  const machine = await describeMachine(scratch);
   say(`${machine.cores} x ${machine.cpu}, ${machine.fileSystem}, node ${machine.node}\n`);
+  if (machine.busyRatio > BUSY_RATIO_MAX) {
+    const percent = Math.round(machine.busyRatio * 100);
+    say(
+      `BUSY  Others use ${percent} % of this machine: read ratios and CPU a cycle, not rates, and run it again later.\n`,
+    );
+  }
   for (const [name, runScenario] of Object.entries(RUN_BY_SCENARIO)) {
     if (options.only.length > 0 && !options.only.some((only) => only === name)) continue;
     say(`${name}:`);
