@@ -29,8 +29,9 @@ const NONE: readonly number[] = [];
 /** @throws ForelockError `bad_frame` */
 export function decodeFrame(bytes: Uint8Array, operationsMax: number): DecodedFrame {
   try {
-    const count = countOperations(bytes);
-    return decode(new BinaryReader(bytes), count, operationsMax);
+    // F1: an operation takes 2 bytes at least, so that a small frame cannot have too many and is read only once.
+    const isSmall = bytes.length <= operationsMax * 2;
+    return decode(new BinaryReader(bytes), isSmall ? undefined : countOperations(bytes), operationsMax);
   } catch (cause) {
     throw new ForelockError("bad_frame", `A frame of ${bytes.length} bytes could not be parsed.`, { cause });
   }
@@ -74,13 +75,13 @@ function skipBytes(reader: BinaryReader): void {
   if (reader.pos > reader.len) throw new RangeError("a field ends after its frame");
 }
 
-function decode(reader: BinaryReader, operationCount: number, operationsMax: number): DecodedFrame {
+function decode(reader: BinaryReader, counted: number | undefined, operationsMax: number): DecodedFrame {
   let hello: Hello | undefined;
   let lowestUnanswered = 0;
   let heartbeat: HeartbeatRequest | undefined;
   let settled = NONE as number[]; // Replaced, never filled.
   const operations: Operation[] = [];
-  const isWithin = operationCount <= operationsMax; // F1
+  const isWithin = counted === undefined || counted <= operationsMax;
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
     switch (tag) {
@@ -107,7 +108,7 @@ function decode(reader: BinaryReader, operationCount: number, operationsMax: num
         reader.skip(tag & 7); // A field of a newer protocol.
     }
   }
-  return { hello, lowestUnanswered, operations, operationCount, settled, heartbeat };
+  return { hello, lowestUnanswered, operations, operationCount: counted ?? operations.length, settled, heartbeat };
 }
 
 interface Decoder<Message> {
