@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { EventLog } from "../log/event-log.ts";
-import type { BuiltSnapshot, SnapshotWork } from "./snapshot-worker.ts";
+import type { BuiltSnapshot, SnapshotWork } from "./snapshot-build.ts";
 
 export interface SnapshotsOptions {
   readonly log: EventLog;
@@ -16,6 +16,8 @@ export interface SnapshotsOptions {
   /** Bytes of log after which the next snapshot is taken. */
   readonly snapshotBytes: number;
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** Default: in a worker thread. The simulator has no threads. */
+  readonly build?: (work: SnapshotWork) => Promise<readonly BuiltSnapshot[]>;
 }
 
 const CHECK_MS = 500;
@@ -53,10 +55,10 @@ export class Snapshots {
 
   /** Takes one now. */
   async take(): Promise<void> {
-    const { log, bulk, clock, note, logFolder, partitions } = this.#options;
+    const { log, bulk, clock, note, logFolder, partitions, build = buildInWorker } = this.#options;
     const beganMs = clock.monotonicMs();
     const through = Array.from({ length: partitions }, (_, partition) => log.lastSequence(partition));
-    const snapshots = await buildSnapshots({ logFolder, through });
+    const snapshots = await build({ logFolder, through });
     // P1: by now the turn loop has queued everything that those records append.
     await bulk.sync();
     await log.saveSnapshots(snapshots);
@@ -66,7 +68,7 @@ export class Snapshots {
   }
 }
 
-function buildSnapshots(work: SnapshotWork): Promise<readonly BuiltSnapshot[]> {
+function buildInWorker(work: SnapshotWork): Promise<readonly BuiltSnapshot[]> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(workerUrl(), { workerData: work });
     worker.once("message", (snapshots: readonly BuiltSnapshot[]) => resolve(snapshots));

@@ -1,0 +1,36 @@
+// internal.ts: what the simulator of this repository runs and inspects. No public surface: it changes with any release.
+
+export type { BulkStore } from "./bulk/bulk-store.ts";
+export { DiskBulkStore } from "./bulk/disk.ts";
+export { SimulatedFiles } from "./bulk/simulated-files.ts";
+export type { Clock, RandomBytes, Timer } from "./clock.ts";
+export { type Mode, MODE_NAMES } from "./lock/mode.ts";
+export { ancestorsOf } from "./lock/name.ts";
+export type { EventLog, LogRecord } from "./log/event-log.ts";
+export { type FileCall, type FileFault, faultyFiles } from "./log/segment/faulty-files.ts";
+export type { Files } from "./log/segment/files.ts";
+export { MemoryFiles } from "./log/segment/memory-files.ts";
+export { openSegmentEventLog } from "./log/segment/segment-event-log.ts";
+export { apply } from "./partition/apply.ts";
+export { decodeEvents } from "./partition/codec.ts";
+export type { PartitionEvent } from "./partition/events.ts";
+export { stateHash } from "./partition/hash.ts";
+export { SILENT } from "./partition/observer.ts";
+export { decodeSnapshot, encodeSnapshot } from "./partition/snapshot.ts";
+export {
+  createState,
+  type Element,
+  type FileRow,
+  type Grant,
+  holdersOf,
+  type Operation as RememberedOperation,
+  type PartitionState,
+  type Session,
+  tokenOf,
+  type Wait,
+} from "./partition/state.ts";
+export { Node, type NodeLimits } from "./shard/node.ts";
+export { recover } from "./shard/recovery.ts";
+export type { Caller, NodeSession, NoticeSink, OpenedSession } from "./shard/service.ts";
+export { buildSnapshots } from "./shard/snapshot-build.ts";
+export { Snapshots } from "./shard/snapshots.ts";
