@@ -1,0 +1,74 @@
+// profile.ts: what one seed is like: how many clients, how hostile the world, how small the limits. Drawn once, at the start.
+import type { NodeLimits } from "forelock/internal";
+import { between, choose, forkRandom } from "../proxy/random.ts";
+
+export const FAULTS = [
+  "cut",
+  "loss",
+  "delay",
+  "client_pause",
+  "client_death",
+  "client_skew",
+  "crash",
+  "power",
+  "pause",
+  "slow_disk",
+  "disk_error",
+  "snapshot",
+  "wall_clock",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface Profile {
+  readonly seed: number;
+  readonly steps: number;
+  readonly clients: number;
+  readonly partitions: number;
+  readonly segmentBytes: number;
+  readonly snapshotBytes: number;
+  /** Chance that a step is a fault, in [0, 1]. */
+  readonly faultRatio: number;
+  readonly faults: ReadonlySet<Fault>;
+  readonly paceMs: number;
+  readonly limits: NodeLimits;
+}
+
+export function drawProfile(seed: number, steps: number, without: ReadonlySet<Fault>): Profile {
+  const random = forkRandom(seed, "profile");
+  const limits: NodeLimits = {
+    waitersMax: choose(random, [3, 8, 30]),
+    locksMax: choose(random, [6, 12, 40]),
+    sessionsMax: choose(random, [12, 60, 200]),
+    tombstonesMax: 1_000,
+    unansweredMax: choose(random, [8, 30, 100]),
+    keptMax: choose(random, [4, 20, 100]),
+    priorityStepMs: 500,
+    fileBytesMax: choose(random, [400, 20_000]),
+    filesMax: choose(random, [2, 20]),
+    fileCreate: random() < 0.8 ? "append" : "listed",
+    effectsMax: choose(random, [3, 50]),
+    dueMax: choose(random, [1, 100]),
+    grantsPerTurnMax: choose(random, [1, 2, 100]),
+    sessionTtlMs: 4_000,
+    sessionTtlMsMax: 10_000,
+    keepMs: 3_000,
+    keepMsMax: 6_000,
+    awaitsMax: choose(random, [2, 100]),
+    deadlockCheckMs: 300,
+    frameBytesMax: 1_048_576,
+    frameOperationsMax: 1_000,
+    requestsInFlightMax: 1_000,
+  };
+  return {
+    seed,
+    steps,
+    clients: between(random, 2, 9),
+    partitions: between(random, 1, 4),
+    segmentBytes: choose(random, [16, 32, 64]) * 1_024,
+    snapshotBytes: choose(random, [8, 40, 1_000]) * 1_024,
+    faultRatio: choose(random, [0, 0.01, 0.03, 0.08]),
+    faults: new Set(FAULTS.filter((fault) => random() < 0.75 && !without.has(fault))),
+    paceMs: choose(random, [2, 20, 60]),
+    limits,
+  };
+}

@@ -1,0 +1,477 @@
+// simulation.ts: one run from one seed: a server, its clients, its faults, and what must hold after every step.
+//   I1. After every event: nobody believes in a grant that is not his by what is durable (forced ones aside: there the fence tells).
+//   I2. After every step: the tables agree with each other; at rest the live state equals the shadow, and nobody waits for nothing.
+//   I3. In the end, with the world healed: every waiter is granted or refused; with all clients gone and time passed: nothing is left.
+import { decodeSnapshot, encodeSnapshot, holdersOf, type PartitionState, stateHash } from "forelock/internal";
+import { between, choose, forkRandom, type Random } from "../proxy/random.ts";
+import { Answers } from "./answers.ts";
+import { audit } from "./audit.ts";
+import { keyOf, type SavedSession, SimulatedClient } from "./client.ts";
+import { SimulatedDisk } from "./disk.ts";
+import { dump } from "./dump.ts";
+import { Ledger } from "./ledger.ts";
+import type { Fault, Profile } from "./profile.ts";
+import { differences, SimulatedServer } from "./server.ts";
+import type { Situations } from "./situations.ts";
+import { Process, SimulatedTime } from "./time.ts";
+import type { Trace } from "./trace.ts";
+import { expectRule, Violation } from "./violation.ts";
+import { type Weather, Wire } from "./wire.ts";
+import { forgottenWaits, Witness } from "./witness.ts";
+import { act, FILES, type ReadValue, releaseWhole, type World } from "./workload.ts";
+
+export interface RunResult {
+  readonly violation: Violation | undefined;
+  /** Step at which it was found; the number of steps when there is none. */
+  readonly step: number;
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+const PRINCIPALS = ["ana", "bo"] as const;
+const FULL_CHECK_STEPS = 25;
+const HEALED_MS = 30_000;
+const EMPTY_MS = 140_000;
+
+export async function simulate(profile: Profile, trace: Trace, situations: Situations): Promise<RunResult> {
+  const simulation = new Simulation(profile, trace, situations);
+  let violation: Violation | undefined;
+  try {
+    await simulation.run();
+  } catch (cause) {
+    violation = cause instanceof Violation ? cause : new Violation("exception", errorText(cause));
+    trace.add(simulation.time.nowMs, `VIOLATION ${violation.message}`);
+  }
+  return {
+    violation,
+    step: simulation.step,
+    simulatedMs: simulation.time.nowMs,
+    events: simulation.time.events,
+    counts: simulation.counts,
+  };
+}
+
+function errorText(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const inner = cause.cause === undefined ? "" : `\n  because ${errorText(cause.cause)}`;
+  return `${cause.stack ?? cause.message}${inner}`;
+}
+
+class Simulation {
+  readonly time = new SimulatedTime();
+  readonly counts = new Map<string, number>();
+  step = 0;
+  readonly #profile: Profile;
+  readonly #trace: Trace;
+  readonly #witness: Witness;
+  readonly #ledger: Ledger;
+  readonly #server: SimulatedServer;
+  readonly #disk: SimulatedDisk;
+  readonly #answers = new Answers();
+  readonly #clients: (SimulatedClient | undefined)[] = [];
+  readonly #claims = new Map<string, Wire>();
+  readonly #weather: Weather = { delayMsMax: 4, lossRatio: 0 };
+  readonly #steps: Random;
+  readonly #chances: Random;
+  readonly #network: Random;
+  readonly #world: World;
+  readonly #lives: number[] = [];
+  #broken: unknown;
+  #isHealed = false;
+  #stoppedSinceMs: number | undefined;
+
+  constructor(profile: Profile, trace: Trace, situations: Situations) {
+    this.#profile = profile;
+    this.#trace = trace;
+    const { seed, partitions, limits } = profile;
+    this.#steps = forkRandom(seed, "steps");
+    this.#chances = forkRandom(seed, "faults");
+    this.#network = forkRandom(seed, "network");
+    const told = (state: PartitionState, event: { readonly kind: string }): void =>
+      trace.add(this.time.nowMs, `p${state.partition} ${textOf(event)}`);
+    this.#witness = new Witness(situations, limits.priorityStepMs, told);
+    this.#ledger = new Ledger(partitions, (state, event) => this.#witness.see(state, event));
+    const process = new Process("server 1");
+    this.#disk = new SimulatedDisk(this.time, forkRandom(seed, "disk"), process);
+    const broken = (cause: unknown): void => {
+      this.#broken ??= cause;
+    };
+    this.#server = new SimulatedServer(
+      {
+        ...{ time: this.time, trace, random: forkRandom(seed, "server"), ledger: this.#ledger, disk: this.#disk },
+        ...{ limits, partitions, segmentBytes: profile.segmentBytes, snapshotBytes: profile.snapshotBytes },
+        files: FILES.slice(0, 2).map(({ file }) => file),
+        broken,
+        down: () => {
+          this.#claims.clear();
+          for (const client of this.#clients) client?.cutAll();
+        },
+      },
+      process,
+    );
+    this.#world = this.#makeWorld();
+  }
+
+  async run(): Promise<void> {
+    this.#server.start();
+    for (let slot = 0; slot < this.#profile.clients; slot += 1) {
+      this.#lives.push(0);
+      this.#born(slot, undefined);
+    }
+    while (this.step < this.#profile.steps) {
+      this.step += 1;
+      this.#act();
+      await this.#pass(this.#paceMs());
+      this.#check();
+    }
+    await this.#heal();
+    await this.#empty();
+  }
+
+  #makeWorld(): World {
+    const simulation = this;
+    return {
+      random: this.#steps,
+      references: [],
+      released: new Set(),
+      get clients() {
+        return simulation.#present();
+      },
+      count: (name) => this.#count(name),
+      readBegins: (file) => this.#witness.files.versionOf(file),
+      readEnds: (file, begun, value) => this.#judgeRead(file, begun, value),
+    };
+  }
+
+  #present(): readonly SimulatedClient[] {
+    return this.#clients.filter(
+      (client) => client !== undefined && !client.isEnded && client.options.process.isAlive,
+    ) as SimulatedClient[]; // The filter leaves no undefined.
+  }
+
+  #count(name: string): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+  }
+
+  // ---- steps
+
+  #paceMs(): number {
+    const chance = this.#steps();
+    const { paceMs } = this.#profile;
+    if (chance < 0.6) return this.#steps() * paceMs;
+    if (chance < 0.95) return this.#steps() * paceMs * 10;
+    return this.#steps() * 4_000;
+  }
+
+  #act(): void {
+    if (this.#chances() < this.#profile.faultRatio) return this.#fault();
+    const clients = this.#present().filter((client) => client.options.process.pausedUntilMs <= this.time.nowMs);
+    if (clients.length === 0) return;
+    act(this.#world, choose(this.#steps, clients));
+  }
+
+  #fault(): void {
+    const random = this.#chances;
+    const kind = choose(random, FAULT_CHOICES);
+    const amount = random();
+    const clients = this.#present();
+    const client = clients[Math.floor(random() * clients.length)];
+    if (!this.#profile.faults.has(kind)) return;
+    this.#count(`fault ${kind}`);
+    this.#trace.add(this.time.nowMs, `fault ${kind} ${client?.options.name} ${amount.toFixed(3)}`);
+    switch (kind) {
+      case "cut":
+        if (amount < 0.6) client?.cutOperations();
+        else if (amount < 0.8) client?.cutHeartbeats();
+        else client?.cutAll();
+        return;
+      case "loss":
+        this.#weather.lossRatio = amount < 0.5 ? 0 : amount * 0.1;
+        return;
+      case "delay":
+        this.#weather.delayMsMax = amount < 0.3 ? 4 : amount < 0.8 ? 100 : amount * 3_000;
+        return;
+      case "client_pause":
+        if (client !== undefined) client.options.process.pausedUntilMs = this.time.nowMs + amount * 12_000;
+        return;
+      case "client_death":
+        if (client !== undefined) this.#kill(client, amount);
+        return;
+      case "crash":
+      case "power":
+        this.#server.crash(kind === "power", Math.floor(amount * amount * 6_000));
+        return;
+      case "pause":
+        this.#server.pause(amount * amount * 9_000);
+        return;
+      case "slow_disk":
+        this.#disk.slowFor(amount * 3_000);
+        return;
+      case "disk_error": {
+        const call = choose(random, ["write", "write", "sync", "rename", "open", "syncFolder"] as const);
+        this.#disk.arm(call, choose(random, ["EIO", "ENOSPC", "short"] as const), Math.floor(amount * 4));
+        return;
+      }
+      case "snapshot":
+        this.#server.takeSnapshot();
+        return;
+      case "wall_clock":
+        this.#server.jumpWallClock((amount - 0.5) * 1e8);
+        return;
+      case "client_skew":
+        return; // Clocks of clients always run at rates of their own: see #born.
+    }
+  }
+
+  /** The process ends; another one follows, sometimes with the saved session. */
+  #kill(client: SimulatedClient, amount: number): void {
+    client.options.process.isAlive = false;
+    client.cutAll();
+    const slot = this.#clients.indexOf(client);
+    const saved = amount < 0.4 ? client.saved : undefined;
+    this.#rebear(slot, amount * 8_000, saved);
+  }
+
+  #rebear(slot: number, delayMs: number, saved: SavedSession | undefined): void {
+    this.#clients[slot] = undefined;
+    this.time.after(this.#birth, delayMs, () => this.#born(slot, saved));
+  }
+
+  readonly #birth = new Process("births");
+
+  #born(slot: number, saved: SavedSession | undefined): void {
+    const life = (this.#lives[slot] ?? 0) + 1;
+    this.#lives[slot] = life;
+    const { seed } = this.#profile;
+    const name = `c${slot}.${life}`;
+    const random = forkRandom(seed, name);
+    const process = new Process(name);
+    const rate = this.#profile.faults.has("client_skew") ? 1 + (random() - 0.5) * 0.004 : 1;
+    const clock = this.time.clockOf(process, random() * 1e6, rate, () => this.time.nowMs);
+    this.#clients[slot] = new SimulatedClient({
+      ...{ name, time: this.time, process, clock, random, trace: this.#trace, answers: this.#answers, saved },
+      principal: PRINCIPALS[slot % 3 === 2 ? 1 : 0],
+      ttlMs: between(random, 2_000, 8_000),
+      connect: (client, purpose) => this.#connect(client, purpose),
+    });
+  }
+
+  #connect(client: SimulatedClient, purpose: "operations" | "heartbeat"): Wire {
+    const isHeartbeat = purpose === "heartbeat";
+    return new Wire(
+      {
+        ...{ time: this.time, random: this.#network, weather: this.#weather, server: this.#server },
+        client: client.options.process,
+        caller: { principal: client.options.principal, may: () => true, remoteAddress: "simulated" },
+        claims: this.#claims,
+        heard: () => {},
+      },
+      {
+        welcomed: (welcome) => (isHeartbeat ? client.heartbeatWelcomed() : client.welcomed(welcome)),
+        refused: (error) => (isHeartbeat ? client.heartbeatRefused(error) : client.refused(error)),
+        reply: (reply) => client.replied(reply),
+        notice: (notice) => client.noticed(notice),
+        heartbeat: (reply) => client.heartbeatAnswered(reply),
+        cut: () => (isHeartbeat ? client.heartbeatCut() : client.lostWire()),
+      },
+      {
+        purpose,
+        sessionId: client.sessionId === "" ? undefined : Buffer.from(client.sessionId, "base64url"),
+        secret: client.secret,
+        ttlMs: client.ttlMs,
+        open: [...client.unanswered.keys(), ...client.waiting.keys()],
+      },
+    );
+  }
+
+  // ---- what must hold
+
+  async #pass(ms: number): Promise<void> {
+    await this.time.runUntil(this.time.nowMs + ms, () => this.#checkEvent());
+    for (const [slot, client] of this.#clients.entries()) {
+      if (client?.isEnded === true && !this.#isHealed) this.#rebear(slot, this.#steps() * 2_000, undefined);
+    }
+    this.#restartStopped();
+  }
+
+  /** An operator starts a server again whose log has stopped. */
+  #restartStopped(): void {
+    const cause = this.#server.node?.stopCause;
+    if (cause === undefined) {
+      this.#stoppedSinceMs = undefined;
+      return;
+    }
+    const isFault = this.#disk.faults > 0;
+    if (!isFault || String(cause).includes("invariant")) throw new Violation("stopped", errorText(cause));
+    this.#stoppedSinceMs ??= this.time.nowMs;
+    if (this.time.nowMs - this.#stoppedSinceMs > 300) this.#server.crash(false, 50);
+  }
+
+  /** I1 */
+  #checkEvent(): void {
+    if (this.#broken !== undefined) throw this.#broken;
+    for (const client of this.#clients) {
+      for (const hold of client?.beliefs ?? []) {
+        const key = keyOf(hold);
+        const element = this.#ledger.shadows[hold.partition]?.elements.get(hold.name);
+        const grants = element === undefined ? [] : [...holdersOf(element)];
+        const grant = grants.find((each) => each.token === hold.token && !each.reserved);
+        if (grant !== undefined && (grant.mode === hold.mode || hold.mode !== 0)) continue;
+        const end = this.#witness.endByToken.get(key);
+        if (end === "forced" || end === "upgraded") continue;
+        if (end === "released" && this.#world.released.has(key)) continue;
+        throw new Violation("held-while-lost", `${client?.options.name} believes in ${key}, which was ${end}`);
+      }
+    }
+  }
+
+  /** I2 */
+  #check(): void {
+    const { node, process } = this.#server;
+    if (node === undefined || node.stopCause !== undefined) return;
+    const isDue = this.time.isDue(process);
+    const isFull = this.step % FULL_CHECK_STEPS === 0;
+    for (const { state } of node.shards) {
+      audit(state);
+      const shadow = this.#ledger.shadows[state.partition];
+      if (isDue || shadow === undefined || this.#ledger.isInFlight(state.partition)) continue;
+      this.#checkAtRest(state, shadow, isFull);
+    }
+  }
+
+  #checkAtRest(state: PartitionState, shadow: PartitionState, isFull: boolean): void {
+    const { partition } = state;
+    const [live, durable] = [stateHash(state), stateHash(shadow)];
+    expectRule(
+      live === durable,
+      "hash-differs",
+      () => `partition ${partition}:${differences(dump(shadow), dump(state))}`,
+    );
+    const forgotten = forgottenWaits(state);
+    expectRule(
+      forgotten.length === 0,
+      "lost-wake-up",
+      () => `partition ${partition}: nothing stands before wait ${forgotten.map((wait) => wait.id).join()}`,
+    );
+    if (!isFull) return;
+    const text = dump(state);
+    expectRule(text === dump(shadow), "replay-differs", () => differences(dump(shadow), text));
+    const decoded = decodeSnapshot(partition, encodeSnapshot(state));
+    audit(decoded);
+    expectRule(dump(decoded) === text, "snapshot-differs", () => differences(text, dump(decoded)));
+  }
+
+  #judgeRead(file: string, begun: number, value: ReadValue): void {
+    const { files } = this.#witness;
+    const { version, offset, bytes, length } = value;
+    const newest = files.versionOf(file);
+    expectRule(
+      version >= begun && version <= newest,
+      "read-stale",
+      () => `${file} was read at version ${version}; it was ${begun} when asked and ${newest} when answered`,
+    );
+    const contents = files.contentsAt(file, version);
+    const expected = contents?.subarray(offset, offset + bytes.length);
+    const isSame = contents?.length === length && expected !== undefined && Buffer.compare(expected, bytes) === 0;
+    expectRule(
+      isSame,
+      "read-wrong",
+      () => `${file} version ${version} from ${offset}: ${Buffer.from(bytes).toString()}`,
+    );
+    this.#count("read judged");
+  }
+
+  // ---- the end
+
+  /** I3: the world is healed, everybody gives back what he gets. */
+  async #heal(): Promise<void> {
+    this.#isHealed = true;
+    this.#weather.delayMsMax = 4;
+    this.#weather.lossRatio = 0;
+    this.#trace.add(this.time.nowMs, "healed");
+    if (this.#server.node?.stopCause !== undefined) this.#server.crash(false, 50);
+    const endMs = this.time.nowMs + HEALED_MS;
+    while (this.time.nowMs < endMs) {
+      for (const client of this.#present()) {
+        for (const hold of [...client.holds.values()]) {
+          if (hold.isChanging) continue;
+          client.drop(hold);
+          const value = { name: hold.name, token: hold.token, undo: false };
+          releaseWhole(client, { $case: "release", value }, undefined);
+        }
+      }
+      await this.#pass(200);
+      this.#check();
+    }
+    for (const { waits, batches, partition } of this.#ledger.shadows) {
+      const left = [...waits.keys()].join();
+      expectRule(waits.size === 0, "waits-for-ever", () => `partition ${partition} still has wait ${left}`);
+      expectRule(
+        batches.size === 0,
+        "batch-for-ever",
+        () => `partition ${partition} still has ${batches.size} batches`,
+      );
+    }
+  }
+
+  /** I3: everybody leaves, by closing or by silence. */
+  async #empty(): Promise<void> {
+    this.#trace.add(this.time.nowMs, "everybody leaves");
+    for (const client of this.#present()) {
+      if (this.#steps() < 0.5)
+        client.request({ $case: "closeSession", value: {} }, undefined, () => client.end("closed"));
+      else client.end("left");
+    }
+    await this.#pass(EMPTY_MS / 2);
+    for (const client of this.#present()) client.end("left");
+    await this.#pass(EMPTY_MS);
+    this.#check();
+    for (const shadow of this.#ledger.shadows) {
+      const sizes = {
+        sessions: shadow.sessions.size,
+        tombstones: shadow.tombstones.size,
+        elements: shadow.elements.size,
+        waits: shadow.waits.size,
+        kept: shadow.kept.size,
+        batches: shadow.batches.size,
+        parts: shadow.parts.size,
+        grants: shadow.grants,
+        operations: shadow.operations,
+      };
+      const left = Object.entries(sizes).filter(([, size]) => size > 0);
+      expectRule(left.length === 0, "left-over", () => `partition ${shadow.partition} keeps ${JSON.stringify(left)}`);
+    }
+    const directory = this.#server.node?.directory.size ?? 0;
+    expectRule(directory === 0, "left-over", () => `the node still knows ${directory} sessions`);
+    for (const replayed of this.#ledger.replayAll()) {
+      const shadow = this.#ledger.shadows[replayed.partition];
+      const isSame = shadow !== undefined && dump(shadow) === dump(replayed);
+      expectRule(isSame, "replay-differs", () => `partition ${replayed.partition} from an empty state`);
+    }
+  }
+}
+
+const FAULT_CHOICES: readonly Fault[] = [
+  ...(["cut", "cut", "cut", "cut", "cut", "loss", "delay", "delay", "client_pause", "client_pause"] as const),
+  ...([
+    "client_death",
+    "client_death",
+    "crash",
+    "power",
+    "pause",
+    "slow_disk",
+    "disk_error",
+    "snapshot",
+    "snapshot",
+  ] as const),
+  "wall_clock",
+];
+
+function textOf(event: { readonly kind: string }): string {
+  return JSON.stringify(event, (key, value: unknown) => {
+    if (typeof value === "bigint") return value.toString();
+    if (value instanceof Uint8Array) return Buffer.from(value).toString();
+    return key === "secretHash" ? undefined : value;
+  });
+}
