@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { Scene } from "../testing/scene.ts";
+import { Grant } from "./grant.ts";
+import { Grants } from "./grants.ts";
+import type { HeldLock } from "./held-lock.ts";
+
+/** Only asked whether its lease has passed, which it has not. */
+const session = { checkLease: () => {} } as unknown as Grant["session"];
+
+function grantOf(name: string, partition: number | undefined, grantedAtMs: number): Grant {
+  return new Grant({ session, name, token: 7n, mode: "exclusive", partition, reference: "r", grantedAtMs });
+}
+
+test("a grant that is younger than a heartbeat is not judged by its answer", () => {
+  const grants = new Grants();
+  const [older, younger] = [grantOf("a", 1, 100), grantOf("b", 1, 300)];
+  grants.add(older);
+  grants.add(younger);
+  grants.loseMissing(200, [], []);
+  expect([older.lost?.code, younger.lost?.code]).toEqual(["lock_lost", undefined]);
+  grants.loseMissing(400, [1], []);
+  expect(younger.lost).toBeUndefined();
+});
+
+test("a grant whose partition nobody told is lost as soon as any partition has expired", () => {
+  const grants = new Grants();
+  const grant = grantOf("a", undefined, 100);
+  grants.add(grant);
+  grants.loseMissing(200, [], []);
+  expect(grant.lost).toBeUndefined();
+  grants.loseMissing(300, [1], [2]);
+  expect(grant.lost?.code).toBe("lock_lost");
+});
+
+test("equal tokens of different names are different grants", () => {
+  const grants = new Grants();
+  const [first, second] = [grantOf("a", 1, 0), grantOf("b", 2, 0)];
+  grants.add(first);
+  grants.add(second);
+  expect(grants.find("b", 7n)).toBe(second);
+  grants.drop(first);
+  expect(grants.size).toBe(1);
+});
+
+test("a change under way is not judged by a resumed session: its answer tells", async () => {
+  await using scene = await Scene.open();
+  const client = await scene.client();
+  const lock = (await client.lock("a", { mode: "shared" })) as HeldLock;
+  scene.server.faults.loseAnswers = true;
+  const upgraded = lock.upgrade();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  scene.server.faults.loseAnswers = false;
+  scene.server.cut(); // The server holds it under the new token already.
+  await upgraded;
+  expect(lock).toMatchObject({ mode: "exclusive", held: true });
+  expect(scene.server.sessions.elements.holdersOf(scene.server.only.id)).toMatchObject([{ token: lock.token }]);
+});
