@@ -146,7 +146,8 @@ export class Shard {
 
   /** A record for the clock alone, when none was written for a while and something here is timed. */
   keepTime(): void {
-    if (this.state.sessions.size === 0 && this.state.deadlines.first() === undefined) return;
+    const { sessions, tombstones, deadlines } = this.state;
+    if (sessions.size === 0 && tombstones.size === 0 && deadlines.first() === undefined) return;
     this.submit(
       { kind: "tick" },
       () => undefined,
