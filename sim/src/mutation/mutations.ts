@@ -1,2 +1,244 @@
+// mutations.ts: the planted bugs, by bug class of the promises. Each is one that a lock service has been shipped with somewhere.
 import type { Mutation } from "./mutation.ts";
-export const MUTATIONS: readonly Mutation[] = [];
+
+const LOCK = ["packages/server/src/lock"];
+const SESSION = ["packages/server/src/session"];
+const FILE = ["packages/server/src/file"];
+const OPERATIONS = ["packages/server/src/partition/operations.test.ts"];
+const NODE = ["packages/server/src/shard/node.test.ts"];
+const SEGMENT = ["packages/server/src/log/segment/damage.test.ts"];
+
+export const MUTATIONS: readonly Mutation[] = [
+  // Durability.
+  {
+    name: "drop-the-sync",
+    breaks: "What is acknowledged survives a power cut.",
+    file: "packages/server/src/log/segment/files.ts",
+    find: "write_durable: constants.O_RDWR | constants.O_DSYNC,",
+    replace: "write_durable: constants.O_RDWR,",
+    tests: ["packages/server/src/log/segment/files.test.ts"],
+  },
+  {
+    name: "ack-before-durable",
+    breaks: "Nothing decided leaves before its record is durable.",
+    file: "packages/server/src/shard/shard.ts",
+    find: "if (!this.#options.isDurable) for (const release of released) release.send();",
+    replace: "for (const release of released.splice(0)) release.send();",
+    tests: NODE,
+  },
+  {
+    name: "failed-write-goes-on",
+    breaks: "After one failed write nothing is appended any more.",
+    file: "packages/server/src/log/segment/append.ts",
+    find: "        this.#stop(batch, cause);\n        break;",
+    replace: "        void cause;",
+    tests: ["packages/server/src/log/segment/faults.test.ts"],
+  },
+  {
+    name: "cut-a-damaged-middle",
+    breaks: "Damage in the middle is refused, never taken for a torn end.",
+    file: "packages/server/src/log/segment/segment.ts",
+    find: `if (state === "damaged") throw damaged(path, at, "a block fails its checksum");`,
+    replace: `if (state === "damaged") continue;`,
+    tests: SEGMENT,
+  },
+  // Who may hold.
+  {
+    name: "writer-beside-readers",
+    breaks: "An exclusive holder is alone.",
+    file: "packages/server/src/lock/grant.ts",
+    find: "element.shared === (upgradeOf === undefined ? 0 : 1)",
+    replace: "element.shared >= (upgradeOf === undefined ? 0 : 1)",
+    tests: LOCK,
+  },
+  {
+    name: "one-permit-too-many",
+    breaks: "No more permits are held than the limit.",
+    file: "packages/server/src/lock/grant.ts",
+    find: "element.taken + wanted.take <= wanted.limit",
+    replace: "element.taken < wanted.limit",
+    tests: LOCK,
+  },
+  {
+    name: "tree-without-intents",
+    breaks: "A grant above or below excludes.",
+    file: "packages/server/src/lock/grant.ts",
+    find: "return ancestor.exclusive === 0 && (mode === SHARED || ancestor.shared === 0);",
+    replace: "return mode === SHARED || ancestor.shared === 0;",
+    tests: LOCK,
+  },
+  {
+    name: "half-a-batch",
+    breaks: "Elements taken together are granted together or not at all.",
+    file: "packages/server/src/lock/acquire.ts",
+    find: "  for (const part of parts) {\n    const element = state.elements.get(part.name);\n    if (!fits(element, part, undefined)) return false;",
+    replace:
+      "  for (const part of parts.slice(0, 1)) {\n    const element = state.elements.get(part.name);\n    if (!fits(element, part, undefined)) return false;",
+    tests: LOCK,
+  },
+  {
+    name: "unfair-phases",
+    breaks: "Readers that waited when a writer left go before the next writer.",
+    file: "packages/server/src/lock/grant.ts",
+    find: "if (element.readersBefore > 0) {",
+    replace: "if (element.readersBefore < 0) {",
+    tests: LOCK,
+  },
+  {
+    name: "overtaking",
+    breaks: "Nobody overtakes an earlier waiter that it conflicts with.",
+    file: "packages/server/src/lock/grant.ts",
+    find: "if (first !== undefined && first.id !== arrival.id && isBefore(first, arrival as Wait)) return true;",
+    replace: "if (first !== undefined && first.id === arrival.id && isBefore(first, arrival as Wait)) return true;",
+    tests: LOCK,
+  },
+  // Tokens.
+  {
+    name: "token-reused",
+    breaks: "Tokens of an element only rise.",
+    file: "packages/server/src/lock/apply.ts",
+    find: "  state.grantCounter += 1; // A1",
+    replace: "  state.grantCounter = Math.max(1, state.grantCounter);",
+    tests: LOCK,
+  },
+  {
+    name: "release-ignores-the-token",
+    breaks: "A stale token ends nobody's grant.",
+    file: "packages/server/src/lock/release.ts",
+    find: `  const grant = currentGrant(state, command.name, command.token);
+  if (grant === undefined || grant.session.principal !== command.session.principal) {
+    return refuse("stale_token", \`token = \${command.token} is not a current grant of \${command.name}.\`); // L7, L8
+  }
+  return {
+    events: [{ kind: "released", request, name: command.name, token: command.token, undo: command.undo }],`,
+    replace: `  const element = state.elements.get(command.name);
+  const grant = element === undefined ? undefined : [...holdersOf(element)][0];
+  if (grant === undefined) return refuse("stale_token", "free");
+  return {
+    events: [{ kind: "released", request, name: command.name, token: grant.token, undo: command.undo }],`,
+    tests: LOCK,
+  },
+  {
+    name: "foreign-token-releases",
+    breaks: "A token counts for the principal that holds it only.",
+    file: "packages/server/src/lock/release.ts",
+    find: `  if (grant === undefined || grant.session.principal !== command.session.principal) {
+    return refuse("stale_token", \`token = \${command.token} is not a current grant of \${command.name}.\`); // L7, L8`,
+    replace: `  if (grant === undefined) {
+    return refuse("stale_token", \`token = \${command.token} is not a current grant of \${command.name}.\`); // L7, L8`,
+    tests: LOCK,
+  },
+  // Sessions.
+  {
+    name: "grant-to-a-silent-session",
+    breaks: "A session that is not live is passed over.",
+    file: "packages/server/src/lock/grant.ts",
+    find: "  if (!isLive(wait.session, state.clockMs)) return false; // L4",
+    replace: "",
+    tests: [...LOCK, ...SESSION],
+  },
+  {
+    name: "the-dead-come-back",
+    breaks: "A session that expired in a partition never comes back there.",
+    file: "packages/server/src/session/decide.ts",
+    find: "if (state.tombstones.has(identity.id)) {",
+    replace: "if (state.tombstones.size < 0) {",
+    tests: SESSION,
+  },
+  {
+    name: "any-secret-will-do",
+    breaks: "A session belongs to whoever has its secret.",
+    file: "packages/server/src/session/decide.ts",
+    find: "if (session.secretHash !== identity.secretHash || session.principal !== identity.principal) {",
+    replace: "if (session.principal !== identity.principal) {",
+    tests: SESSION,
+  },
+  // Exactly once.
+  {
+    name: "append-twice-on-retry",
+    breaks: "A request id that is remembered is never carried out again.",
+    file: "packages/server/src/partition/decide.ts",
+    find: "  if (known !== undefined) {\n    if (known.digest === request.digest) return NOTHING; // D1",
+    replace:
+      '  if (known !== undefined && command.kind !== "append") {\n    if (known.digest === request.digest) return NOTHING; // D1',
+    tests: [...FILE, ...OPERATIONS],
+  },
+  {
+    name: "forgotten-request",
+    breaks: "What is unanswered is remembered.",
+    file: "packages/server/src/partition/operations.ts",
+    find: "  else session.done.set(request.sequence, operation);",
+    replace: "  else session.done.clear();",
+    tests: [...FILE, ...OPERATIONS],
+  },
+  {
+    name: "acknowledged-carried-out-again",
+    breaks: "A sequence that the client has acknowledged is refused.",
+    file: "packages/server/src/partition/decide.ts",
+    find: "  if (request.sequence < session.lowest) {",
+    replace: "  if (request.sequence < 0) {",
+    tests: OPERATIONS,
+  },
+  {
+    name: "reused-id-not-noticed",
+    breaks: "One request id stands for one request.",
+    file: "packages/server/src/partition/decide.ts",
+    find: "    if (known.digest === request.digest) return NOTHING; // D1",
+    replace: "    if (known.digest !== undefined) return NOTHING; // D1",
+    tests: OPERATIONS,
+  },
+  // Undo.
+  {
+    name: "no-undo-at-expiry",
+    breaks: "Work under `rollback` is undone before the next grant.",
+    file: "packages/server/src/session/apply.ts",
+    find: "    else undone = undoEffects(state, grant, observer);",
+    replace: "    else commitEffects(state, grant);",
+    tests: [...FILE, ...SESSION],
+  },
+  {
+    name: "no-undo-by-force",
+    breaks: "Work under `rollback` is undone when an operator forces the release.",
+    file: "packages/server/src/lock/apply.ts",
+    find: `      const undone = undoEffects(state, grant, observer);
+      dropPart(state, grant);`,
+    replace: `      const undone = 0;
+      commitEffects(state, grant);
+      dropPart(state, grant);`,
+    tests: [...FILE, ...LOCK],
+  },
+  {
+    name: "undo-keeps-the-version",
+    breaks: "Undo raises the file's version, so that readers notice.",
+    file: "packages/server/src/file/apply.ts",
+    find: "    effect.file.version += 1;\n    effect.file.undos += 1;",
+    replace: "    effect.file.undos += 1;",
+    tests: FILE,
+  },
+  {
+    name: "shared-grants-append",
+    breaks: "Effects need an exclusive grant.",
+    file: "packages/server/src/file/decide.ts",
+    find: "  if (grant.mode !== EXCLUSIVE) {",
+    replace: "  if (grant.mode < 0) {",
+    tests: FILE,
+  },
+  // Snapshots.
+  {
+    name: "waiter-lost-in-snapshot",
+    breaks: "A snapshot keeps every place in every queue.",
+    file: "packages/server/src/partition/snapshot.ts",
+    find: "  writeAll(out, waits.length, waits, (wait) => writeWait(out, wait));",
+    replace: "  writeAll(out, 0, [], (wait: (typeof waits)[number]) => writeWait(out, wait));",
+    tests: ["packages/server/src/partition"],
+  },
+  // The edge.
+  {
+    name: "only-the-first-is-authorised",
+    breaks: "Every operation of a frame is authorised on its own.",
+    file: "packages/server/src/edge/requests.ts",
+    find: "validate(operation, this.#switchboard.limits) ?? this.#denied(body!);",
+    replace: "validate(operation, this.#switchboard.limits) ?? (this.inFlight > 0 ? undefined : this.#denied(body!));",
+    tests: ["packages/server/src/edge/authorize.test.ts", "packages/server/src/edge/tcp"],
+  },
+];

@@ -3,14 +3,14 @@
 //   F1. A `rollback` line is written for work that had to be undone by what the clients were told, and for work that may have
 //       been undone and is gone. Its interval runs from the earliest end of the grant to the next grant or the last read.
 
+import { WhyReply } from "@forelock/protocol";
 import { actionsOf } from "../history/action.ts";
 import { type Append, type FileHistory, filesOf, groupName } from "../history/file.ts";
 import { grantsOf } from "../history/grant.ts";
 import { groupBy, type HistoryLine, type HistoryOperation, showVersion } from "../history/record.ts";
 import { sessionsOf } from "../history/session.ts";
 import type { HistoryWriter } from "../history/write.ts";
-import type { Clock } from "../proxy/clock.ts";
-import { pause } from "../proxy/clock.ts";
+import { type Clock, pause } from "../proxy/clock.ts";
 import { readWire } from "./reader.ts";
 
 const ATTEMPTS_MAX = 20;
@@ -23,24 +23,28 @@ export interface FinishContext {
   readonly history: HistoryWriter;
 }
 
-/** Waits until nobody holds any of the elements, which must happen when all sessions are closed or dead. */
+/**
+ * Waits until nobody holds any of the elements, which must happen when all sessions are closed or dead.
+ * @returns those that are still held or waited for, each with what the server says of it
+ */
 export async function untilFree(
   elements: readonly string[],
   withinMs: number,
   context: FinishContext,
 ): Promise<readonly string[]> {
   const untilMs = context.clock.monotonicMs() + withinMs;
-  let held: readonly string[] = elements;
-  while (held.length > 0 && context.clock.monotonicMs() < untilMs) {
-    const still: string[] = [];
-    for (const name of held) {
+  let held = new Map(elements.map((name) => [name, ""]));
+  while (held.size > 0 && context.clock.monotonicMs() < untilMs) {
+    const still = new Map<string, string>();
+    for (const name of held.keys()) {
       const why = await readWire(context.port, { $case: "why", value: { name } }, context.clock);
-      if (why?.$case !== "why" || why.value.holders.length > 0 || why.value.waiting > 0) still.push(name);
+      const isFree = why?.$case === "why" && why.value.holders.length === 0 && why.value.waiting === 0;
+      if (!isFree) still.set(name, why?.$case === "why" ? JSON.stringify(WhyReply.toJSON(why.value)) : "no answer");
     }
     held = still;
-    if (held.length > 0) await pause(context.clock, RETRY_MS);
+    if (held.size > 0) await pause(context.clock, RETRY_MS);
   }
-  return held;
+  return [...held].map(([name, why]) => `${name}: ${why}`);
 }
 
 /** @returns what could not be read, which is a failure of the run */

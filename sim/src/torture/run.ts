@@ -188,7 +188,7 @@ async function finish(scene: Scene, history: HistoryWriter, clock: Clock): Promi
   const held = await untilFree(ELEMENTS, FREE_WITHIN_MS, context);
   const unread = await readAll(FILES, ELEMENTS, context);
   return [
-    ...held.map((name) => `${name} is held or waited for although every session is closed or dead`),
+    ...held.map((name) => `held or waited for although every session is closed or dead: ${name}`),
     ...unread.map((name) => `${name} could not be read at the end`),
   ];
 }

@@ -27,6 +27,8 @@ export type Health =
   | { readonly kind: "silent" };
 
 const PROXIES = 3;
+/** The least that the settings allow: so that segments end, snapshots are taken and the log is cut within a run. */
+const SMALL_LOG = ["--log-segment-bytes", "4MiB", "--log-snapshot-bytes", "16MiB"] as const;
 
 export class Scene {
   readonly server: ServerProcess;
@@ -77,7 +79,7 @@ export class Scene {
       script: serverScript,
       dataFolder: this.place.dataFolder,
       environment: this.shim?.environment ?? {},
-      flags: [],
+      flags: SMALL_LOG,
     });
     this.#port = port;
     this.starts.push(startMs);
