@@ -18,6 +18,7 @@ import {
   type PartitionState,
   type Wait,
 } from "../partition/state.ts";
+import type { Placement } from "./placement.ts";
 import { referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
 
@@ -44,8 +45,16 @@ export function errorReply(sequence: number, error: ErrorMessage): Reply {
   return { sequence, body: { $case: "error", value: error } };
 }
 
-/** Where an acquire stands, for its reply, its notice, and whoever asks by reference. */
-export function acquireReply(state: PartitionState, operation: Operation, caller: Caller | undefined): AcquireReply {
+/**
+ * Where an acquire stands, for its reply, its notice, and whoever asks by reference.
+ * @param partitionOf for the grants of a batch, which lie in several partitions
+ */
+export function acquireReply(
+  state: PartitionState,
+  operation: Operation,
+  caller: Caller | undefined,
+  partitionOf: Placement,
+): AcquireReply {
   const { partition } = state;
   const reply: AcquireReply = {
     sequence: operation.sequence,
@@ -71,7 +80,10 @@ export function acquireReply(state: PartitionState, operation: Operation, caller
   switch (outcome.kind) {
     case "granted":
       reply.state = OperationState.GRANTED;
-      for (const grant of outcome.grants) reply.grants.push({ name: grant.name, token: grant.token, partition });
+      for (const { name, token } of outcome.grants) {
+        const isAlone = outcome.grants.length === 1;
+        reply.grants.push({ name, token, partition: isAlone ? partition : partitionOf(name) });
+      }
       return reply;
     case "refused":
       reply.state = OperationState.ENDED;
@@ -87,18 +99,25 @@ export function acquireReply(state: PartitionState, operation: Operation, caller
 }
 
 /** The reply of an operation that is done, or queued. */
-export function operationReply(state: PartitionState, sequence: number, operation: Operation, caller: Caller): Reply {
+export function operationReply(
+  state: PartitionState,
+  sequence: number,
+  operation: Operation,
+  caller: Caller,
+  partitionOf: Placement,
+): Reply {
   const { outcome } = operation;
   if (outcome === undefined || outcome.kind === "granted") {
-    return { sequence, body: { $case: "acquire", value: { ...acquireReply(state, operation, caller), sequence } } };
+    return { sequence, body: { $case: "acquire", value: { ...acquireReply(state, operation, caller, partitionOf), sequence } } };
   }
-  return { sequence, body: outcomeBody(state, operation, outcome) };
+  return { sequence, body: outcomeBody(state, operation, outcome, partitionOf) };
 }
 
 function outcomeBody(
   state: PartitionState,
   operation: Operation,
   outcome: Exclude<Outcome, { kind: "granted" }>,
+  partitionOf: Placement,
 ): Reply["body"] {
   switch (outcome.kind) {
     case "released":
@@ -119,7 +138,7 @@ function outcomeBody(
     case "cancelled":
       return { $case: "cancel", value: { cancelled: outcome.cancelled } };
     case "refused":
-      return { $case: "acquire", value: acquireReply(state, operation, undefined) };
+      return { $case: "acquire", value: acquireReply(state, operation, undefined, partitionOf) };
   }
 }
 

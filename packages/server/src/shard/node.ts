@@ -347,7 +347,7 @@ export class Node implements Service {
       // Only a cancel that found its operation ended leaves none.
       return { sequence, body: { $case: "cancel", value: { cancelled: false } } };
     }
-    const reply = operationReply(state, sequence, operation, caller);
+    const reply = operationReply(state, sequence, operation, caller, this.partitionOf);
     if (operation.wait !== undefined && reply.body?.$case === "acquire")
       operation.wait.toldPosition = reply.body.value.position;
     if (command.kind === "open_batch" && operation.outcome === undefined) this.#batches.begin(shard, operation);
@@ -453,7 +453,7 @@ export class Node implements Service {
     const failed = (error: ForelockError): void => respond(errorReply(sequence, errorMessage(error)));
     const reply = (state: PartitionState, operation: Operation): Reply => ({
       sequence,
-      body: { $case: "acquire", value: acquireReply(state, operation, caller) },
+      body: { $case: "acquire", value: acquireReply(state, operation, caller, this.partitionOf) },
     });
     shard.read((state) => {
       const operation = findTarget(state, parsed.target);
@@ -495,7 +495,7 @@ export class Node implements Service {
         const sink = node.#sinkOf(operation.session?.id);
         const isAwaited = node.awaits.has(operation);
         if (sink === undefined && !isAwaited) return;
-        const reply = acquireReply(shard.state, operation, undefined);
+        const reply = acquireReply(shard.state, operation, undefined, node.partitionOf);
         shard.afterDurable(() => {
           if (isAwaited) node.awaits.settle(operation);
           sink?.notify({ body: { $case: "operation", value: reply } });

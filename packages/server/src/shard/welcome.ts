@@ -4,6 +4,7 @@ import { Mode } from "@forelock/protocol";
 import type { PartitionState, Session } from "../partition/state.ts";
 import { acquireReply, positionOf } from "./answers.ts";
 import type { Node } from "./node.ts";
+import type { Placement } from "./placement.ts";
 import { referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
 import type { KnownSession } from "./sessions.ts";
@@ -25,7 +26,7 @@ export async function welcomeOf(
     new Promise((resolve, reject) => {
       node.shardAt(partition).read((state) => {
         const row = state.sessions.get(session.id);
-        if (row !== undefined) describe(state, row, caller, { grants, waits, missed });
+        if (row !== undefined) describe(state, row, caller, { grants, waits, missed }, node.partitionOf);
         return resolve;
       }, reject);
     });
@@ -61,7 +62,13 @@ interface Found {
   readonly missed: Notice[];
 }
 
-function describe(state: PartitionState, row: Session, caller: Caller, found: Found): void {
+function describe(
+  state: PartitionState,
+  row: Session,
+  caller: Caller,
+  found: Found,
+  partitionOf: Placement,
+): void {
   for (let grant = row.firstGrant; grant !== undefined; grant = grant.next) {
     if (grant.reserved) continue;
     const owner = { sessionId: row.id, sequence: grant.sequence, requestId: grant.requestId };
@@ -76,7 +83,7 @@ function describe(state: PartitionState, row: Session, caller: Caller, found: Fo
   }
   for (const operation of [...row.queued.values(), ...row.kept]) {
     if (operation.outcome !== undefined) {
-      found.missed.push({ body: { $case: "operation", value: acquireReply(state, operation, caller) } });
+      found.missed.push({ body: { $case: "operation", value: acquireReply(state, operation, caller, partitionOf) } });
       continue;
     }
     found.waits.push({
