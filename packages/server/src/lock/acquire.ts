@@ -112,7 +112,7 @@ export function currentGrant(state: PartitionState, name: string, token: Fencing
 }
 
 /** Elements of one request must not lie in each other's path, or it would wait for itself. */
-function refuseOverlap(parts: readonly CommandPart[]): Decision | undefined {
+export function refuseOverlap(parts: readonly CommandPart[]): Decision | undefined {
   const names = new Set(parts.map((part) => part.name));
   if (names.size < parts.length)
     return refuse("bad_argument", "elements: a name stands there twice; each must be named once.");

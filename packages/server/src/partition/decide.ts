@@ -6,7 +6,7 @@
 import { unreachable } from "@forelock/protocol";
 import { decideBatch } from "../batch/decide.ts";
 import { decideAppend, decideCreateFile } from "../file/decide.ts";
-import { decideAcquire, decideUpgrade } from "../lock/acquire.ts";
+import { decideAcquire, decideUpgrade, refuseOverlap } from "../lock/acquire.ts";
 import { decideCancel, decideDowngrade, decideForce, decideRelease } from "../lock/release.ts";
 import { decideSession, NOTHING, refuse, register } from "../session/decide.ts";
 import type { Command, Decision, PartitionLimits, SessionCommand } from "./commands.ts";
@@ -154,20 +154,12 @@ function decideNew(
       return decideCancel(state, command, request);
     case "append":
       return decideAppend(state, command, request, limits);
-    case "open_batch":
-      return {
-        events: [
-          {
-            kind: "batch_opened",
-            request,
-            parts: command.parts,
-            waitMs: command.waitMs,
-            rollback: command.rollback,
-            actor: command.actor,
-          },
-        ],
-        refusal: undefined,
-      };
+    case "open_batch": {
+      const { parts, waitMs, rollback, actor } = command;
+      const overlap = refuseOverlap(parts);
+      if (overlap !== undefined) return overlap;
+      return { events: [{ kind: "batch_opened", request, parts, waitMs, rollback, actor }], refusal: undefined };
+    }
     default:
       return unreachable(command);
   }
