@@ -145,7 +145,8 @@ function endWait(state: PartitionState, wait: Wait, why: SessionEnd, observer: O
   if (operation.requestId !== "" && state.parts.get(operation.requestId) === wait)
     state.parts.delete(operation.requestId);
   removeWait(state, wait, observer);
-  if (!wait.reserve) finish(state, operation, sessionRefusal(why), observer);
+  if (wait.reserve) observer.ended(operation);
+  else finish(state, operation, sessionRefusal(why), observer);
 }
 
 function sessionRefusal(why: SessionEnd): {

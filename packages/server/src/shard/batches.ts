@@ -97,12 +97,15 @@ export class Batches {
         : this.#node.options.clock.after(Math.max(0, leftMs), () =>
             interrupt({ code: "timeout", message: "The wait was not granted in time." }),
           );
-    this.#interrupts.set(batch.operation, () => interrupt({ code: "cancelled", message: "The batch has ended." }));
+    this.#interrupts.set(batch.operation, () => interrupt(ENDED));
+    // It may have ended before this was there to be told: just after it was opened, or before a restart.
+    if (batch.operation.outcome !== undefined) isOver = ENDED;
     try {
       for (const [index, part] of batch.parts.entries()) {
         const key = keys[index] ?? "";
         const shard = this.#node.shardOf(part.name);
         const session = this.#identityOf(home, batch);
+        if (isOver !== undefined) return isOver;
         if (session === undefined) return { code: "session_expired", message: "The session has ended." };
         const granted = new Promise<void>((resolve) => {
           wake = resolve;
@@ -164,6 +167,8 @@ interface Ended {
   readonly code: ErrorCode;
   readonly message: string;
 }
+
+const ENDED: Ended = { code: "cancelled", message: "The batch has ended." };
 
 const lost = (name: string): Ended => ({
   code: "lock_lost",
