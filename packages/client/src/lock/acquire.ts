@@ -1,7 +1,7 @@
 // lock/acquire.ts: what to ask for, and what to make of the answer. Not here: the states of asking (acquisition.ts).
 import { type AcquireReply, type ElementRequest, ForelockError, Mode, OnLoss } from "@forelock/protocol";
 import type { RequestBody } from "../session/request.ts";
-import { type Session, UNKNOWN_PARTITION } from "../session/session.ts";
+import type { Session } from "../session/session.ts";
 import { wholeNumber } from "../settings.ts";
 import type { Outcome } from "./acquisition.ts";
 import { Grant } from "./grant.ts";
@@ -99,7 +99,7 @@ function addGrant(reply: AcquireReply, index: number, mode: Lock["mode"], sessio
     name,
     token,
     mode,
-    partition: partition === UNKNOWN_PARTITION ? undefined : partition,
+    partition,
     reference: reply.reference,
     grantedAtMs: session.nowMs(),
   });

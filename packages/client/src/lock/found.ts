@@ -2,6 +2,7 @@
 import { AcquireRequest } from "@forelock/protocol";
 import type { Held } from "../client.ts";
 import type { Session } from "../session/session.ts";
+import { partitionOf } from "../wire/reference.ts";
 import { oneLock } from "./acquire.ts";
 import { Acquisition } from "./acquisition.ts";
 import { Grant } from "./grant.ts";
@@ -14,7 +15,7 @@ import { QueuedOperation } from "./queued-operation.ts";
 export function findHeld(session: Session): Held {
   const { grants, waits } = session.found;
   const locks = grants.map(({ name, token, mode, reference }) => {
-    const fields = { session, name, token, mode: modeFromWire(mode), partition: undefined, reference };
+    const fields = { session, name, token, mode: modeFromWire(mode), partition: partitionOf(reference), reference };
     const grant = new Grant({ ...fields, grantedAtMs: session.nowMs() });
     session.grants.add(grant);
     return new HeldLock(grant);

@@ -11,8 +11,7 @@ export interface GrantFields {
   readonly name: string;
   readonly token: bigint;
   readonly mode: Lock["mode"];
-  /** Undefined when the server did not tell: found again by a resumed session. */
-  readonly partition: number | undefined;
+  readonly partition: number;
   readonly reference: string;
   /** Monotonic: heartbeats sent later must list its partition. */
   readonly grantedAtMs: number;
@@ -21,7 +20,7 @@ export interface GrantFields {
 export class Grant {
   readonly session: Session;
   readonly name: string;
-  readonly partition: number | undefined;
+  readonly partition: number;
   readonly reference: string;
   readonly grantedAtMs: number;
   token: bigint;

@@ -7,7 +7,7 @@ import type { HeldLock } from "./held-lock.ts";
 /** Only asked whether its lease has passed, which it has not. */
 const session = { checkLease: () => {} } as unknown as Grant["session"];
 
-function grantOf(name: string, partition: number | undefined, grantedAtMs: number): Grant {
+function grantOf(name: string, partition: number, grantedAtMs: number): Grant {
   return new Grant({ session, name, token: 7n, mode: "exclusive", partition, reference: "r", grantedAtMs });
 }
 
@@ -22,14 +22,13 @@ test("a grant that is younger than a heartbeat is not judged by its answer", () 
   expect(younger.lost).toBeUndefined();
 });
 
-test("a grant whose partition nobody told is lost as soon as any partition has expired", () => {
+test("a grant is lost when its partition expired, and only then", () => {
   const grants = new Grants();
-  const grant = grantOf("a", undefined, 100);
-  grants.add(grant);
-  grants.loseMissing(200, [], []);
-  expect(grant.lost).toBeUndefined();
+  const [lost, kept] = [grantOf("a", 2, 100), grantOf("b", 1, 100)];
+  grants.add(lost);
+  grants.add(kept);
   grants.loseMissing(300, [1], [2]);
-  expect(grant.lost?.code).toBe("lock_lost");
+  expect([lost.lost?.code, kept.lost?.code]).toEqual(["lock_lost", undefined]);
 });
 
 test("equal tokens of different names are different grants", () => {

@@ -52,8 +52,7 @@ export class Grants {
       expired.length > 0 || [...this.#countByPartition.keys()].some((partition) => !living.has(partition));
     if (!suspect) return; // The usual case, at a cost that does not grow with the number of locks.
     for (const grant of [...this.#grantByKey.values()]) {
-      // Of an unknown partition: any that expired may be its own.
-      const dead = grant.partition === undefined ? expired.length > 0 : !living.has(grant.partition);
+      const dead = !living.has(grant.partition);
       if (dead && grant.grantedAtMs < sentAtMs) this.lose(grant, "the session expired in its partition.");
     }
   }
@@ -77,8 +76,7 @@ export class Grants {
     return this.#grantByKey.values();
   }
 
-  #count(partition: number | undefined, change: number): void {
-    if (partition === undefined) return;
+  #count(partition: number, change: number): void {
     const count = (this.#countByPartition.get(partition) ?? 0) + change;
     if (count === 0) this.#countByPartition.delete(partition);
     else this.#countByPartition.set(partition, count);

@@ -20,6 +20,7 @@ import type { Environment, Timer } from "../environment.ts";
 import { Grants } from "../lock/grants.ts";
 import type { SavedSession } from "../options.ts";
 import type { Settings } from "../settings.ts";
+import { partitionOf } from "../wire/reference.ts";
 import { type Heartbeats, heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
 import { Lease } from "./lease.ts";
 import { Link } from "./link.ts";
@@ -301,7 +302,7 @@ function credentialsOf({ id, secret }: SavedSession): { readonly id: Buffer; rea
 
 /**
  * Above every number that an earlier process of the session used: those count single requests, this counts microseconds.
- * Below 2^53 until the year 2255. TODO: ends when Welcome tells the next sequence.
+ * Below 2^53 until the year 2255. A clock set back between two processes of one session breaks it: known, and would end if Welcome told the next sequence.
  */
 function laterSequence({ clock }: Environment): number {
   return Math.floor(clock.wallMs()) * 1_000;
@@ -318,11 +319,8 @@ function cancelledReply({ sequence, reference }: Request): AcquireReply {
   return AcquireReply.create({ sequence, reference, state: OperationState.ENDED, error });
 }
 
-/** The end of a wait, told by what the session holds. Partitions come with HeldGrant only later; see Grant.partition. */
+/** The end of a wait, told by what the session holds. */
 function grantedReply(held: readonly HeldGrant[]): AcquireReply {
-  const grants = held.map(({ name, token }) => ({ name, token, partition: UNKNOWN_PARTITION }));
+  const grants = held.map(({ name, token, reference }) => ({ name, token, partition: partitionOf(reference) }));
   return AcquireReply.create({ reference: held[0]?.reference ?? "", state: OperationState.GRANTED, grants });
 }
-
-/** Not a partition: the server did not tell. */
-export const UNKNOWN_PARTITION = -1;

@@ -52,7 +52,7 @@ export class FakeElements {
     ended: (reply: AcquireReply) => void,
   ): AcquireReply {
     const element = this.#element(request.name);
-    const reference = `${session.slice(0, 6)}.${sequence}`;
+    const reference = `p0.s.${session.slice(0, 6)}.${sequence}`;
     if (request.reenter !== 0n) return this.#reenter(element, request, reference, sequence);
     const waiter = { session, sequence, reference, request, ended, timer: undefined };
     if (element.queue.length === 0 && this.#fits(element, request)) return this.#grant(element, waiter);
