@@ -4,7 +4,7 @@ import { assert } from "@forelock/protocol";
 import { isFree } from "../lock/acquire.ts";
 import type { BatchCommand, Decision, PartitionLimits } from "../partition/commands.ts";
 import type { EventRequest, PartitionEvent } from "../partition/events.ts";
-import type { PartitionState } from "../partition/state.ts";
+import { isLive, type PartitionState } from "../partition/state.ts";
 import { NOTHING, refuse, register } from "../session/decide.ts";
 
 export function decideBatch(state: PartitionState, command: BatchCommand, limits: PartitionLimits): Decision {
@@ -77,8 +77,13 @@ function reserve(
     upgradeOf: 0n,
   };
   const arrivalMs = state.clockMs;
-  const event: PartitionEvent = isFree(state, [element], { arrivalMs, id: state.nextWait })
-    ? { kind: "granted", ...terms }
-    : { kind: "queued", ...terms, arrivalMs, waitMs: -1, priority: 0 };
-  return { events: [...registered.events, event], refusal: undefined };
+  // The coordinator asks, not the client: that is no sign of life, and what is not alive waits (L4 of lock/grant.ts).
+  const { session } = registered;
+  const opened = session === undefined ? registered.events : [];
+  const isAlive = session === undefined || isLive(session, state.clockMs);
+  const event: PartitionEvent =
+    isAlive && isFree(state, [element], { arrivalMs, id: state.nextWait })
+      ? { kind: "granted", ...terms }
+      : { kind: "queued", ...terms, arrivalMs, waitMs: -1, priority: 0 };
+  return { events: [...opened, event], refusal: undefined };
 }
