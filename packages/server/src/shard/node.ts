@@ -73,6 +73,12 @@ const KEEP_TIME_MS = 1_000;
 
 type Respond = (reply: Reply) => void;
 
+const NOTHING_TO_SEND = (): undefined => undefined;
+
+function endOfClosed(sessionId: string): Parameters<Shard["submit"]>[0] {
+  return { kind: "end_session", sessionId, why: "closed", reason: "" };
+}
+
 export class Node implements Service {
   readonly shards: readonly Shard[];
   readonly limits: NodeLimits;
@@ -481,7 +487,9 @@ export class Node implements Service {
     return {
       sessionOpened(partition, sessionId) {
         const known = node.directory.get(sessionId);
-        known?.partitions.add(partition);
+        if (known !== undefined) known.partitions.add(partition);
+        // It was closed while this command was on its way: nobody would ever end it here.
+        else node.shards[partition]?.submit(endOfClosed(sessionId), NOTHING_TO_SEND, () => {});
       },
       sessionEnded(partition, sessionId) {
         const known = node.directory.get(sessionId);

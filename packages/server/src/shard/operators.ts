@@ -85,14 +85,20 @@ export class Operators {
 
   closeSession(session: KnownSession, sequence: number, respond: Respond): void {
     const { sink } = session;
-    const ended = [...session.partitions].map((partition) => this.#end(partition, session.id, "closed", ""));
-    Promise.all(ended).then(
+    this.#endEverywhere(session).then(
       () => {
         if (session.sink === sink) this.#node.directory.remove(session);
         respond({ sequence, body: { $case: "closeSession", value: {} } });
       },
       (error: ForelockError) => respond(errorReply(sequence, errorMessage(error))),
     );
+  }
+
+  /** Also where a command that came before the close has registered the session meanwhile. */
+  async #endEverywhere(session: KnownSession): Promise<void> {
+    while (session.partitions.size > 0) {
+      await Promise.all([...session.partitions].map((partition) => this.#end(partition, session.id, "closed", "")));
+    }
   }
 
   async status(): Promise<StatusReply> {
