@@ -151,7 +151,7 @@ export class SimulatedClient {
 
   /** Sends all that is unanswered once more, as a client does that lost patience. */
   retryAll(): void {
-    if (this.isConnected) this.#send([...this.unanswered.values()]);
+    if (this.isConnected && !this.isClosing) this.#send([...this.unanswered.values()]);
   }
 
   cutOperations(): void {
@@ -207,7 +207,8 @@ export class SimulatedClient {
     this.#checkLease();
     if (this.isEnded) return;
     this.#say(`is welcome as ${this.sessionId}`);
-    for (const notice of welcome.missed) this.noticed(notice);
+    // Kept operations are among them for as long as they are kept: those of the past are old news.
+    for (const notice of welcome.missed) if (this.#isOpen(notice)) this.noticed(notice);
     this.#reconcile(welcome);
     if (this.#heartbeatWire === undefined) this.#connectHeartbeats();
     if (this.unanswered.size > 0) this.#send([...this.unanswered.values()]); // C2
@@ -305,6 +306,11 @@ export class SimulatedClient {
     request.answered({ $case: "acquire", value: reply });
   }
 
+  #isOpen({ body }: Notice): boolean {
+    const sequence = body?.$case === "operation" ? body.value.sequence : 0;
+    return this.waiting.has(sequence) || this.unanswered.has(sequence);
+  }
+
   #giveBack(name: string, token: bigint): void {
     this.request({ $case: "release", value: { name, token, undo: false } }, undefined, () => {});
   }
@@ -354,6 +360,7 @@ export class SimulatedClient {
   #reconnectLater(): void {
     this.isConnected = false;
     this.#wire?.drop();
+    if (this.isClosing) return this.end("closed, as far as it can tell"); // Nothing is retried once the close was sent.
     this.#backoffMs = Math.min(this.#backoffMs * 2, 1_000);
     this.#later(this.options.random() * this.#backoffMs, () => this.#connect());
   }

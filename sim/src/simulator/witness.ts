@@ -72,7 +72,7 @@ export class Witness {
         const session = state.sessionByNumber.get(event.request.session);
         this.#judgeSession(state, session, event.parts[0]?.name ?? "");
         const places = event.parts.flatMap((part) => placesOf(part.name, part.mode));
-        if (event.upgradeOf === 0n) this.#judgeArrival(state, places);
+        if (event.upgradeOf === 0n) this.#judgeArrival(state, places, session);
         const names = event.parts.map((part) => part.name);
         if (event.parts.some((part) => part.mode === 0)) this.#pass(state, names);
         return event.reserve ? [] : names;
@@ -117,11 +117,11 @@ export class Witness {
     );
   }
 
-  /** W3 for a request that never waited. */
-  #judgeArrival(state: PartitionState, places: readonly Place[]): void {
+  /** W3 for a request that never waited. It may overtake its own session, which was silent until this very command. */
+  #judgeArrival(state: PartitionState, places: readonly Place[], session: Session | undefined): void {
     const earliestMs = state.clockMs - PRIORITY_STEPS_MAX * this.#priorityStepMs;
     for (const wait of state.waits.values()) {
-      if (wait.arrivalMs >= earliestMs || !isLive(state, wait.session)) continue;
+      if (wait.arrivalMs >= earliestMs || wait.session === session || !isLive(state, wait.session)) continue;
       const clash = clashOf(places, wait);
       expectRule(clash === undefined, "overtaken", () => `a new request takes ${clash} before wait ${wait.id}`);
     }

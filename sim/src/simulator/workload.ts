@@ -59,8 +59,8 @@ const WEIGHTED: readonly (readonly [number, string, Action])[] = [
   [4, "read", read],
   [3, "ask", ask],
   [3, "retry", (_world, client) => client.retryAll()],
-  [1, "force", force],
-  [1, "end", endSession],
+  [0.7, "force", force],
+  [0.4, "end", endSession],
   [1, "close", close],
   [1, "look", look],
 ];
@@ -190,7 +190,7 @@ function release(world: World, client: SimulatedClient): void {
     // The token goes to another session of the principal, which releases with it.
     world.released.add(`${hold.name} ${hold.token}`);
     client.drop(hold);
-    choose(random, others).request(body, undefined, () => {});
+    releaseWhole(choose(random, others), body, undefined);
     return;
   }
   if (hold.entries > 1) {
