@@ -2,6 +2,7 @@
 // Not here: what lines mean (shell.ts).
 import { createInterface, type Interface } from "node:readline";
 import type { CliIo, InputStream } from "../io.ts";
+import type { TextStream } from "../output.ts";
 
 export interface Lines {
   /** The next line; undefined at the end of the input. From a pipe the prompt is not shown. */
@@ -36,21 +37,23 @@ export function openLines(io: CliIo, complete: Complete): Lines {
         .then(({ candidates, word }) => callback(null, [[...candidates], word]));
     },
   });
-  return new ReadlineLines(readline, io.stdin, isTerminal);
+  return new ReadlineLines(readline, io, isTerminal);
 }
 
 class ReadlineLines implements Lines {
   readonly #readline: Interface;
   readonly #input: InputStream;
+  readonly #output: TextStream;
   readonly isTerminal: boolean;
   readonly #arrived: string[] = [];
   readonly #interrupts: (() => void)[] = [];
   #waiting: ((line: string | undefined) => void) | undefined;
   #ended = false;
 
-  constructor(readline: Interface, input: InputStream, isTerminal: boolean) {
+  constructor(readline: Interface, { stdin, stdout }: CliIo, isTerminal: boolean) {
     this.#readline = readline;
-    this.#input = input;
+    this.#input = stdin;
+    this.#output = stdout;
     this.isTerminal = isTerminal;
     readline.on("line", (line) => this.#arrive(line));
     readline.on("close", () => this.#end());
@@ -106,7 +109,7 @@ class ReadlineLines implements Lines {
       listener();
       return;
     }
-    this.#readline.write(null, { ctrl: true, name: "u" }); // Clears what was typed, as shells do.
-    this.#readline.prompt();
+    if (this.#readline.line === "") this.#output.write("\nquit, or Ctrl-D, leaves.\n");
+    this.#readline.write(null, { ctrl: true, name: "u" }); // Clears what was typed, as shells do, and shows the prompt.
   }
 }

@@ -149,3 +149,55 @@ test("completion is offered for the command and its first operand", () => {
   expect(wantedAt("acquire fi")).toEqual({ kind: "operand", command: "acquire", prefix: "fi" });
   expect(wantedAt("append f te")).toBeUndefined();
 });
+
+/** What a person sees and types; the prompt is drawn by readline itself. */
+function atTerminal(): FakeTerminal {
+  const terminal = new FakeTerminal();
+  Object.assign(terminal.stdin, { isTTY: true });
+  terminal.isTerminal = true;
+  return terminal;
+}
+
+test("at a terminal the prompt counts what is held, suggests names, and Tab completes them", async () => {
+  const terminal = atTerminal();
+  terminal.server.files.set("file_7", []);
+  const ending = terminal.run("shell");
+  await terminal.settle();
+  terminal.stdin.write("acq\t");
+  await terminal.settle();
+  terminal.stdin.write("fi\t");
+  await terminal.settle();
+  terminal.stdin.write("\r");
+  await terminal.settle();
+  expect(terminal.out).toContain("file_7, token 101");
+  expect(terminal.out).toContain("forelock (1 lock held)> ");
+  terminal.stdin.write("append\r");
+  await terminal.settle();
+  expect(terminal.out).toContain("Which file [file_7]: ");
+  terminal.stdin.write("\rone line\r");
+  await terminal.settle();
+  expect(terminal.server.text("file_7")).toBe("one line\n");
+  terminal.stdin.write("quit\r");
+  await terminal.settle();
+  expect(terminal.out).toContain("You still hold file_7 (token 101). Release and leave? [Y/n] ");
+  terminal.stdin.write("\r");
+  expect(await ending).toBe(0);
+});
+
+test("Ctrl-C gives a wait up, and the prompt comes back", async () => {
+  const terminal = atTerminal();
+  terminal.server.hold("a");
+  const ending = terminal.run("shell");
+  await terminal.settle();
+  terminal.stdin.write("acquire a\r");
+  await terminal.settle();
+  expect(terminal.out).toContain("waiting for a: place 1 in the queue");
+  terminal.stdin.write("\u0003");
+  await terminal.settle();
+  expect(terminal.server.queues.get("a")).toEqual([]);
+  terminal.stdin.write("\u0003");
+  await terminal.settle();
+  expect(terminal.out).toContain("quit, or Ctrl-D, leaves.");
+  terminal.stdin.write("\u0004");
+  expect(await ending).toBe(116);
+});

@@ -1,4 +1,5 @@
 // steps.ts: the shell's commands, one table: help, completion and dispatch come from it.
+import { ForelockError } from "@forelock/protocol";
 import { parseDurationMs } from "../duration.ts";
 import { LOCK_COLUMNS, lockRow, whyLines } from "../locks.ts";
 import { formatBytes, formatCount, parseCount, plural, printable } from "../quantity.ts";
@@ -76,7 +77,7 @@ async function acquire(desk: Desk, { operands, options }: Line): Promise<"stay">
     ? parseCount("--permits", options.get("permits") ?? "", { min: 1, max: 1_000_000 })
     : 0;
   const cancel = new AbortController();
-  const stopListening = lines.onInterrupt(() => cancel.abort());
+  const stopListening = lines.onInterrupt(() => cancel.abort(new ForelockError("cancelled", "You gave up waiting.")));
   try {
     const lock = await remote.acquire({
       name,

@@ -24,6 +24,8 @@ export class FakeTerminal {
   /** Decides how a child behaves as soon as it runs. */
   onChild: (child: FakeChild) => void = () => {};
   onServe: Serve = () => Promise.reject(new Error("no server in this test"));
+  /** Whether output goes to a terminal. */
+  isTerminal = false;
   out = "";
   err = "";
   #nowMs = 0;
@@ -102,7 +104,7 @@ export class FakeTerminal {
   };
 
   #stream(append: (text: string) => void): PassThrough {
-    const stream = new PassThrough();
+    const stream = Object.assign(new PassThrough(), { isTTY: this.isTerminal });
     stream.on("data", (chunk: Buffer) => append(chunk.toString()));
     return stream;
   }
