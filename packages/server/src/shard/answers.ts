@@ -108,7 +108,10 @@ export function operationReply(
 ): Reply {
   const { outcome } = operation;
   if (outcome === undefined || outcome.kind === "granted") {
-    return { sequence, body: { $case: "acquire", value: { ...acquireReply(state, operation, caller, partitionOf), sequence } } };
+    return {
+      sequence,
+      body: { $case: "acquire", value: { ...acquireReply(state, operation, caller, partitionOf), sequence } },
+    };
   }
   return { sequence, body: outcomeBody(state, operation, outcome, partitionOf) };
 }

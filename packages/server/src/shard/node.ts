@@ -15,11 +15,10 @@ import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, RandomBytes } from "../clock.ts";
 import { findTarget } from "../lock/release.ts";
 import type { EventLog } from "../log/event-log.ts";
-import type { PartitionLimits, Refusal, SessionCommand } from "../partition/commands.ts";
+import type { PartitionLimits, SessionCommand } from "../partition/commands.ts";
 import type { PartitionEvent } from "../partition/events.ts";
-import { findOperation } from "../partition/operations.ts";
 import type { FileRow, Operation, PartitionState, Wait } from "../partition/state.ts";
-import { acquireReply, errorMessage, errorReply, operationReply, refusalMessage } from "./answers.ts";
+import { acquireReply, errorMessage, errorReply } from "./answers.ts";
 import { Awaits } from "./awaits.ts";
 import { Batches, isPart } from "./batches.ts";
 import { DeadlockDetector } from "./detector.ts";
@@ -30,6 +29,7 @@ import { createPlacement, type Placement } from "./placement.ts";
 import { parseReference, referenceOf } from "./reference.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
 import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service } from "./service.ts";
+import { isOfSession, SessionRequest } from "./session-request.ts";
 import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
 import { type Defer, Shard, type ShardObserver } from "./shard.ts";
 import { happeningsOf, Watches } from "./watches.ts";
@@ -73,6 +73,8 @@ const KEEP_TIME_MS = 1_000;
 
 type Respond = (reply: Reply) => void;
 
+const NOTHING_TO_WITHDRAW = (): void => {};
+
 const NOTHING_TO_SEND = (): undefined => undefined;
 
 function endOfClosed(sessionId: string): Parameters<Shard["submit"]>[0] {
@@ -89,7 +91,7 @@ export class Node implements Service {
   readonly #liveness: Liveness;
   readonly #detector: DeadlockDetector;
   readonly #watches = new Watches();
-  readonly #batches: Batches;
+  readonly batches: Batches;
   readonly #operators: Operators;
   readonly #fileReads: FileReads;
   readonly #timers: { dispose(): void }[] = [];
@@ -97,7 +99,7 @@ export class Node implements Service {
   #unavailable: string | undefined = "starting";
   #stopCause: Error | undefined;
   #operations = 0;
-  #refusals = 0;
+  refusals = 0;
   #lost = 0;
   /** Effects undone by the command that is being decided. */
   undoneInCommand = 0;
@@ -126,7 +128,7 @@ export class Node implements Service {
     this.#liveness = new Liveness(this.directory, this.shards);
     this.#detector = new DeadlockDetector(this.shards);
     this.awaits = new Awaits(options.clock, options.limits.awaitsMax);
-    this.#batches = new Batches(this);
+    this.batches = new Batches(this);
     this.#operators = new Operators(this);
     this.#fileReads = new FileReads(this);
   }
@@ -147,7 +149,7 @@ export class Node implements Service {
     this.#repeat(LIVENESS_CHECK_MS, () => this.#liveness.check(this.options.clock.monotonicMs()));
     this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());
     this.#repeat(KEEP_TIME_MS, () => this.#keepTime());
-    this.#batches.resume();
+    this.batches.resume();
   }
 
   /** No new work; what was taken in is answered. Resolves when the log has it. */
@@ -251,12 +253,12 @@ export class Node implements Service {
     respond: Respond,
   ): () => void {
     this.#operations += 1;
-    const interest = { isWithdrawn: false };
-    const answer = (reply: Reply): void => {
-      if (interest.isWithdrawn) return;
-      if (reply.body?.$case === "error") this.#refusals += 1;
-      respond(reply);
-    };
+    let isWithdrawn = false;
+    const answer = isOfSession(operation)
+      ? respond // Often and short: nobody withdraws from these, so that they cost no closure.
+      : (reply: Reply): void => {
+          if (!isWithdrawn) respond(reply);
+        };
     try {
       this.#refuseWhenUnavailable();
       this.#route(caller, session === undefined ? undefined : this.#known(session), operation, answer);
@@ -264,10 +266,12 @@ export class Node implements Service {
       const error =
         cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
       if (error.code === "internal") this.options.note("request failed", { error: String(cause) });
+      this.refusals += 1;
       this.options.defer(() => answer(errorReply(operation.sequence, errorMessage(error))));
     }
+    if (answer === respond) return NOTHING_TO_WITHDRAW;
     return () => {
-      interest.isWithdrawn = true;
+      isWithdrawn = true;
     };
   }
 
@@ -296,7 +300,7 @@ export class Node implements Service {
     }
     return {
       operations_total: this.#operations,
-      refusals_total: this.#refusals,
+      refusals_total: this.refusals,
       grants_lost_total: this.#lost,
       deadlocks_total: this.#detector.found,
       log_events_total: events,
@@ -321,43 +325,9 @@ export class Node implements Service {
 
   /** Submits a session's command and answers with its operation. */
   carryOut(shard: Shard, command: SessionCommand, sequence: number, caller: Caller, respond: Respond): void {
-    const { session, request } = command;
-    const known = this.directory.get(session.id);
+    const known = this.directory.get(command.session.id);
     if (known !== undefined) this.#forgetAnswered(shard, known);
-    shard.submit(
-      command,
-      (state, refusal) => {
-        const reply = this.#replyTo(state, command, refusal, sequence, caller, shard);
-        return () => respond(reply);
-      },
-      (error) => respond(errorReply(request.sequence || sequence, errorMessage(error))),
-    );
-  }
-
-  #replyTo(
-    state: PartitionState,
-    command: SessionCommand,
-    refusal: Refusal | undefined,
-    sequence: number,
-    caller: Caller,
-    shard: Shard,
-  ): Reply {
-    if (refusal !== undefined) return errorReply(sequence, refusalMessage(refusal));
-    const operation = findOperation(
-      state,
-      state.sessions.get(command.session.id),
-      command.session.principal,
-      command.request,
-    );
-    if (operation === undefined) {
-      // Only a cancel that found its operation ended leaves none.
-      return { sequence, body: { $case: "cancel", value: { cancelled: false } } };
-    }
-    const reply = operationReply(state, sequence, operation, caller, this.partitionOf);
-    if (operation.wait !== undefined && reply.body?.$case === "acquire")
-      operation.wait.toldPosition = reply.body.value.position;
-    if (command.kind === "open_batch" && operation.outcome === undefined) this.#batches.begin(shard, operation);
-    return reply;
+    shard.enter(new SessionRequest(this, shard, command, sequence, caller, respond));
   }
 
   #route(caller: Caller, session: KnownSession | undefined, operation: OperationMessage, respond: Respond): void {
@@ -498,7 +468,7 @@ export class Node implements Service {
         known.expired.add(partition);
       },
       operationEnded(shard, operation) {
-        node.#batches.operationEnded(shard, operation);
+        node.batches.operationEnded(shard, operation);
         if (isPart(operation)) return; // The business of its batch alone.
         const sink = node.#sinkOf(operation.session?.id);
         const isAwaited = node.awaits.has(operation);

@@ -73,7 +73,8 @@ export interface Service {
   /**
    * Carries out one operation. `respond` is called exactly once, never before `submit` returned, and only with what is durable.
    * @param session undefined for reads and operator commands from sessionless connections
-   * @returns a function that withdraws interest (the connection ended): `respond` is then not called any more. The operation goes on.
+   * @returns a function that withdraws interest in a read or an await (the connection ended): `respond` is then not called any more.
+   *   The operations of a session go on, and are answered all the same.
    */
   submit(
     caller: Caller,

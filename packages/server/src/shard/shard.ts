@@ -57,16 +57,44 @@ export interface ShardOptions {
   readonly observer: ShardObserver;
 }
 
-/** Taken in one by one; `decided` runs right after its events were applied and returns what to do once they are durable. */
-interface Entry {
-  readonly command: Command | undefined;
-  readonly decided: (state: PartitionState, refusal: Refusal | undefined) => (() => void) | undefined;
-  readonly failed: (error: ForelockError) => void;
+/** What leaves when the record it was gathered with is durable. */
+export interface Release {
+  send(): void;
+  /** Instead of `send`, when the log failed or the shard stopped. */
+  failed(error: ForelockError): void;
 }
 
-interface Release {
-  readonly send: () => void;
+/** One thing to do in a turn. An object and no closures: most of a node's work is made of these. */
+export interface Entry extends Release {
+  /** Undefined for a look at the state. */
+  readonly command: Command | undefined;
+  /** Runs right after the command's events were applied. @returns whether there is anything to send */
+  decided(state: PartitionState, refusal: Refusal | undefined): boolean;
+}
+
+type Decided = (state: PartitionState, refusal: Refusal | undefined) => (() => void) | undefined;
+
+/** An entry made of functions, for what is not done a hundred thousand times a second. */
+class FunctionEntry implements Entry {
+  readonly command: Command | undefined;
   readonly failed: (error: ForelockError) => void;
+  readonly #decided: Decided;
+  #send: (() => void) | undefined;
+
+  constructor(command: Command | undefined, decided: Decided, failed: (error: ForelockError) => void) {
+    this.command = command;
+    this.#decided = decided;
+    this.failed = failed;
+  }
+
+  decided(state: PartitionState, refusal: Refusal | undefined): boolean {
+    this.#send = this.#decided(state, refusal);
+    return this.#send !== undefined;
+  }
+
+  send(): void {
+    this.#send?.();
+  }
 }
 
 /** Leaves room in a record for what one command can add: an append of 192 KiB, a batch of 256 names. */
@@ -129,14 +157,25 @@ export class Shard {
     return this.#stopped;
   }
 
+  /** As `submit` and `read`, for entries that are their own objects. */
+  enter(entry: Entry): void {
+    if (this.#stopped !== undefined) {
+      const error = this.#stopped;
+      this.#options.defer(() => entry.failed(error));
+      return;
+    }
+    this.#inbox.push(entry);
+    this.#schedule();
+  }
+
   /** Decides `command` in the next turn. `decided` sees the state right after; what it returns runs once that is durable. */
-  submit(command: Command, decided: Entry["decided"], failed: Entry["failed"]): void {
-    this.#enter({ command, decided, failed });
+  submit(command: Command, decided: Decided, failed: (error: ForelockError) => void): void {
+    this.enter(new FunctionEntry(command, decided, failed));
   }
 
   /** Looks at the state in the next turn; what `look` returns runs once everything it saw is durable. */
-  read(look: (state: PartitionState) => (() => void) | undefined, failed: Entry["failed"]): void {
-    this.#enter({ command: undefined, decided: look, failed });
+  read(look: (state: PartitionState) => (() => void) | undefined, failed: (error: ForelockError) => void): void {
+    this.enter(new FunctionEntry(undefined, look, failed));
   }
 
   /** From inside `decided` and the observer: runs `send` when the record being gathered is durable. */
@@ -170,16 +209,6 @@ export class Shard {
     for (const entry of this.#inbox.splice(this.#taken)) entry.failed(error);
     this.#inbox = [];
     this.#taken = 0;
-  }
-
-  #enter(entry: Entry): void {
-    if (this.#stopped !== undefined) {
-      const error = this.#stopped;
-      this.#options.defer(() => entry.failed(error));
-      return;
-    }
-    this.#inbox.push(entry);
-    this.#schedule();
   }
 
   #schedule(): void {
@@ -220,8 +249,7 @@ export class Shard {
       refusal = decision.refusal;
       for (const event of decision.events) this.#apply(event);
     }
-    const send = entry.decided(this.state, refusal);
-    if (send !== undefined) this.#gathered.push({ send, failed: entry.failed });
+    if (entry.decided(this.state, refusal)) this.#gathered.push(entry);
   }
 
   #apply(event: PartitionEvent): void {

@@ -62,13 +62,7 @@ interface Found {
   readonly missed: Notice[];
 }
 
-function describe(
-  state: PartitionState,
-  row: Session,
-  caller: Caller,
-  found: Found,
-  partitionOf: Placement,
-): void {
+function describe(state: PartitionState, row: Session, caller: Caller, found: Found, partitionOf: Placement): void {
   for (let grant = row.firstGrant; grant !== undefined; grant = grant.next) {
     if (grant.reserved) continue;
     const owner = { sessionId: row.id, sequence: grant.sequence, requestId: grant.requestId };

@@ -1,0 +1,88 @@
+// session-request.ts: one operation of a session on its way through a turn: its command in, its reply out when that is durable.
+// The most frequent object of a node, so it is one object and no closures.
+import type { ForelockError, Operation as OperationMessage, Reply } from "@forelock/protocol";
+import type { Refusal, SessionCommand } from "../partition/commands.ts";
+import { findOperation } from "../partition/operations.ts";
+import type { PartitionState } from "../partition/state.ts";
+import { errorMessage, errorReply, operationReply, refusalMessage } from "./answers.ts";
+import type { Node } from "./node.ts";
+import type { Caller } from "./service.ts";
+import type { Entry, Shard } from "./shard.ts";
+
+/** Whether it becomes a SessionRequest: answered whether anybody still listens or not. */
+export function isOfSession({ body }: OperationMessage): boolean {
+  switch (body?.$case) {
+    case "acquire":
+    case "release":
+    case "append":
+    case "acquireAll":
+    case "upgrade":
+    case "downgrade":
+    case "cancel":
+      return true;
+    default:
+      return false;
+  }
+}
+
+export class SessionRequest implements Entry {
+  readonly command: SessionCommand;
+  readonly #node: Node;
+  readonly #shard: Shard;
+  readonly #sequence: number;
+  readonly #caller: Caller;
+  readonly #respond: (reply: Reply) => void;
+  #reply: Reply | undefined;
+
+  constructor(
+    node: Node,
+    shard: Shard,
+    command: SessionCommand,
+    sequence: number,
+    caller: Caller,
+    respond: (reply: Reply) => void,
+  ) {
+    this.#node = node;
+    this.#shard = shard;
+    this.command = command;
+    this.#sequence = sequence;
+    this.#caller = caller;
+    this.#respond = respond;
+  }
+
+  decided(state: PartitionState, refusal: Refusal | undefined): boolean {
+    this.#reply = this.#replyTo(state, refusal);
+    return true;
+  }
+
+  send(): void {
+    if (this.#reply !== undefined) this.#respond(this.#reply);
+  }
+
+  failed(error: ForelockError): void {
+    this.#node.refusals += 1;
+    this.#respond(errorReply(this.#sequence, errorMessage(error)));
+  }
+
+  #replyTo(state: PartitionState, refusal: Refusal | undefined): Reply {
+    const { command } = this;
+    const sequence = this.#sequence;
+    if (refusal !== undefined) {
+      this.#node.refusals += 1;
+      return errorReply(sequence, refusalMessage(refusal));
+    }
+    const { id, principal } = command.session;
+    const operation = findOperation(state, state.sessions.get(id), principal, command.request);
+    if (operation === undefined) {
+      // Only a cancel that found its operation ended leaves none.
+      return { sequence, body: { $case: "cancel", value: { cancelled: false } } };
+    }
+    const reply = operationReply(state, sequence, operation, this.#caller, this.#node.partitionOf);
+    if (operation.wait !== undefined && reply.body?.$case === "acquire") {
+      operation.wait.toldPosition = reply.body.value.position;
+    }
+    if (command.kind === "open_batch" && operation.outcome === undefined)
+      this.#node.batches.begin(this.#shard, operation);
+    return reply;
+  }
+}
