@@ -6,6 +6,7 @@ const SESSION = ["packages/server/src/session"];
 const FILE = ["packages/server/src/file"];
 const OPERATIONS = ["packages/server/src/partition/operations.test.ts"];
 const NODE = ["packages/server/src/shard/node.test.ts"];
+const SIMULATOR = ["sim/src/simulator"];
 const SEGMENT = ["packages/server/src/log/segment/damage.test.ts"];
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -65,7 +66,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "packages/server/src/lock/grant.ts",
     find: "return ancestor.exclusive === 0 && (mode === SHARED || ancestor.shared === 0);",
     replace: "return mode === SHARED || ancestor.shared === 0;",
-    tests: LOCK,
+    tests: [...LOCK, ...SIMULATOR],
   },
   {
     name: "half-a-batch",
@@ -205,7 +206,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: `      const undone = 0;
       commitEffects(state, grant);
       dropPart(state, grant);`,
-    tests: [...FILE, ...LOCK],
+    tests: [...FILE, ...LOCK, ...SIMULATOR],
   },
   {
     name: "undo-keeps-the-version",
