@@ -36,3 +36,25 @@ test("flat means the slowest and the fastest within the bound", () => {
   });
   expect(judge(ledger)[0]).toMatchObject({ isMet: false, reached: 2.1 });
 });
+
+test("a peer that finished nothing is not an infinite advantage", () => {
+  expect(judge(ledgerOf({ forelock: 50_000, etcd3: 0 }))).toEqual([]);
+});
+
+test("a goal that single repetitions judge otherwise is marked as unsure", () => {
+  const ledger = new Ledger();
+  for (const [own, base] of [
+    [50, 20],
+    [30, 20],
+    [60, 20],
+  ] as const) {
+    ledger.add({ scenario: "in-flight", target: "forelock", load: "256 in flight", metric: "cyclesPerSecond" }, own);
+    ledger.add(
+      { scenario: "in-flight", target: "redlock-always", load: "256 in flight", metric: "cyclesPerSecond" },
+      base,
+    );
+  }
+  expect(judge(ledger)[0]?.line).toBe(
+    "PASS? 256 in flight: cycles against redlock, appendfsync always (aim: 4x): 2.5x (at least 2x, repetitions 1.5x to 3x)",
+  );
+});

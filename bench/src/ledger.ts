@@ -41,6 +41,13 @@ export class Ledger {
     return value === undefined || base === undefined ? undefined : value / base;
   }
 
+  /** The ratio of each repetition, which measured both within the same minute. Empty when they do not pair up. */
+  pairedRatios(measure: Measure, to: Measure): readonly number[] {
+    const values = this.#valuesByKey.get(keyOf(measure))?.values ?? [];
+    const bases = this.#valuesByKey.get(keyOf(to))?.values ?? [];
+    return values.length === bases.length ? values.map((value, index) => value / bases[index]!) : []; // As many bases.
+  }
+
   /** In the order in which they were first measured. */
   entries(): readonly Entry[] {
     return [...this.#valuesByKey.values()].map(({ measure, values }) => ({

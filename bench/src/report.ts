@@ -12,7 +12,7 @@ export function tables(ledger: Ledger): string {
   }).join("\n\n");
 }
 
-type Column = readonly [head: string, metric: string, show: (value: number) => string];
+type Column = readonly [head: string, metric: string, show: (value: number) => string, of?: "median" | "spreadRatio"];
 interface Section {
   readonly scenario: ScenarioName;
   readonly title: string;
@@ -21,6 +21,7 @@ interface Section {
 
 const CYCLE_COLUMNS: readonly Column[] = [
   ["cycles/s", "cyclesPerSecond", count],
+  ["spread", "cyclesPerSecond", (ratio) => `${Math.round(ratio * 100)} %`, "spreadRatio"],
   ["cycle p50", "cycleP50Ms", duration],
   ["cycle p99", "cycleP99Ms", duration],
   ["acquire p50", "acquireP50Ms", duration],
@@ -68,7 +69,6 @@ const SECTIONS: readonly Section[] = [
     columns: [
       ["cycles/s", "cyclesPerSecond", count],
       ["cycle p99", "cycleP99Ms", duration],
-      ["resident MiB", "residentBytes", (bytes) => count(bytes / 1024 / 1024)],
       ["bytes each", "residentBytesPerElement", count],
     ],
   },
@@ -88,23 +88,18 @@ function rowsOf(ledger: Ledger, scenario: ScenarioName, columns: readonly Column
   const entries = ledger.entries().filter((entry) => entry.scenario === scenario);
   const keys = new Map(entries.map((entry) => [`${entry.load}|${entry.target}`, entry]));
   const loads = [...new Set(entries.map((entry) => entry.load))];
+  const cell = (load: string, target: string, [, metric, show, of = "median"]: Column): string => {
+    const found = entries.find((entry) => entry.load === load && entry.target === target && entry.metric === metric);
+    return found === undefined ? "" : show(found[of]);
+  };
   return loads.flatMap((load) =>
     [...keys.values()]
       .filter((entry) => entry.load === load)
-      .map(({ target }) => [
-        `${load}  ${target}`,
-        ...columns.map(([, metric, show]) => {
-          const value = ledger.median({ scenario, target, load, metric });
-          return value === undefined ? "" : show(value);
-        }),
-      ]),
+      .map(({ target }) => [`${load}  ${target}`, ...columns.map((column) => cell(load, target, column))]),
   );
 }
 
-/**
- * How Forelock stands against each other target of the same load: rate, and processor time of client and server together. The
- * second holds when the machine is shared, the first only when it is quiet.
- */
+/** How Forelock stands against each other target of the same load: rate, and processor time of client and server together. */
 export function ratios(ledger: Ledger): string {
   const rows = ledger
     .entries()

@@ -32,10 +32,10 @@ test("the loop with a map grants once and releases once", async () => {
   expect(await cycle(undefined)).toEqual(STORY);
 });
 
-test("the durable loop does the same and leaves its requests in the journal", async () => {
+test.each(["loop", "pool"] as const)("the durable loop does the same, written from the %s", async (thread) => {
   const folder = await mkdtemp(join(tmpdir(), "forelock-bench-"));
   try {
-    const journal = new Journal(join(folder, "journal"));
+    const journal = new Journal(join(folder, "journal"), thread);
     expect(await cycle(journal)).toEqual(STORY);
     journal.close();
   } finally {

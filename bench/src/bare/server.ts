@@ -1,6 +1,6 @@
 // bare/server.ts: a lock server that is nothing but a socket and a Map: the limit for any server in Node on this machine.
 //   S1. Acquire and release of every request each get an answer, in order of arrival on their connection.
-//   S2. With a journal, the answers leave when their batch is durable: all that was readable in one turn of the event loop.
+//   S2. With a journal, the answers of a batch leave when it is durable; what arrives while it is written forms the next.
 // Not here: sessions, waiters, expiry, checksums, authorisation. A busy name is refused, not queued.
 
 import { createServer, type Server, type Socket } from "node:net";
@@ -67,33 +67,39 @@ function serve(socket: Socket, table: LockTable, commit: GroupCommit | undefined
   });
 }
 
-/** Gathers the requests of all connections of a turn into one journal write. */
+/** Gathers the requests of all connections into one journal write at a time. */
 class GroupCommit {
   readonly #journal: Journal;
   #requests: Buffer[] = [];
   #repliesBySocket = new Map<Socket, FrameWriter>();
+  #isBusy = false;
 
   constructor(journal: Journal) {
     this.#journal = journal;
   }
 
   add(requests: Buffer, socket: Socket, replies: FrameWriter): void {
-    // After every socket that is readable now was read: they share the write.
-    if (this.#requests.length === 0) setImmediate(() => this.#write());
     this.#requests.push(requests);
     this.#repliesBySocket.set(socket, replies);
+    if (!this.#isBusy) this.#writeSoon();
+  }
+
+  /** After every socket that is readable now was read: they share the write. */
+  #writeSoon(): void {
+    this.#isBusy = true;
+    setImmediate(() => this.#write());
   }
 
   #write(): void {
-    const [first, ...others] = this.#requests;
-    if (first === undefined) return;
+    const batch = Buffer.concat(this.#requests);
+    const frames = [...this.#repliesBySocket].map(([socket, replies]) => [socket, replies.take()] as const);
     this.#requests = [];
-    this.#journal.append(others.length === 0 ? first : Buffer.concat([first, ...others]));
-    for (const [socket, replies] of this.#repliesBySocket) {
-      const frame = replies.take();
-      if (!socket.destroyed) socket.write(frame); // S2
-    }
     this.#repliesBySocket = new Map();
+    this.#journal.append(batch, () => {
+      for (const [socket, frame] of frames) if (!socket.destroyed) socket.write(frame); // S2
+      if (this.#requests.length > 0) this.#write();
+      else this.#isBusy = false;
+    });
   }
 }
 

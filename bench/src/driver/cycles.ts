@@ -9,6 +9,8 @@ import type { CyclesResult, Job } from "./job.ts";
 
 type CyclesJob = Extract<Job, { kind: "cycles" }>;
 
+const EXTENSIONS_MAX = 10;
+
 export async function runCycles(
   job: CyclesJob,
   tell: (phase: "measuring" | "measured") => void,
@@ -26,6 +28,9 @@ export async function runCycles(
   const cpuBefore = process.cpuUsage();
   run.start();
   await Promise.race([failed, pause(job.measureMs)]);
+  // A slow target gets until every slot has finished a cycle on average: a window shorter than a cycle measures nothing.
+  const deadlineMs = performance.now() + job.measureMs * EXTENSIONS_MAX;
+  while (run.cycles < slots.length && performance.now() < deadlineMs) await Promise.race([failed, pause(50)]);
   const result = run.end();
   const cpu = process.cpuUsage(cpuBefore);
   tell("measured");
@@ -38,6 +43,7 @@ class Run {
   #cycle = new LatencyRecorder();
   #acquire = new LatencyRecorder();
   #startMs = 0;
+  #cycles = 0;
   #phase: "warming" | "measuring" | "ended" = "warming";
 
   async slot(client: LockClient, name: string): Promise<void> {
@@ -47,9 +53,15 @@ class Run {
       const grantedMs = performance.now();
       await client.release(grant);
       if (this.#phase !== "measuring") continue;
+      this.#cycles += 1;
       this.#acquire.add(grantedMs - askedMs);
       this.#cycle.add(performance.now() - askedMs);
     }
+  }
+
+  /** Finished since the measurement began. */
+  get cycles(): number {
+    return this.#cycles;
   }
 
   start(): void {

@@ -14,7 +14,7 @@ export async function runHold(job: Extract<Job, { kind: "hold" }>): Promise<Hold
     while (next < job.elements) {
       const element = next;
       next += 1;
-      await clients[element % clients.length]!.lock(`held/${element}`); // In range.
+      await clients[element % clients.length]!.lock(`held/${job.prefix}/${element}`); // In range.
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, slot));

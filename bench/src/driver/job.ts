@@ -26,6 +26,8 @@ export type Job =
       /** Acquire `elements` names and keep them until the process is told to end. */
       readonly kind: "hold";
       readonly endpoint: string;
+      /** Of the names, so that two holders do not want the same. */
+      readonly prefix: string;
       readonly elements: number;
       readonly connections: number;
     }

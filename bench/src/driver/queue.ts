@@ -62,9 +62,12 @@ export async function runDrain(job: Extract<Job, { kind: "drain" }>): Promise<Dr
   let queuedMs = startMs;
   let drained = 0;
   let finish = (): void => undefined;
-  const finished = new Promise<void>((resolve) => {
+  let fail = (_: unknown): void => undefined;
+  const finished = new Promise<void>((resolve, reject) => {
     finish = resolve;
+    fail = reject;
   });
+  finished.catch(() => undefined); // Awaited below; until then a failure waits there.
   let isOver = false;
   for (let waiter = 0; waiter < job.waiters; waiter += 1) {
     const client = clients[waiter % clients.length]!; // In range.
@@ -74,7 +77,12 @@ export async function runDrain(job: Extract<Job, { kind: "drain" }>): Promise<Dr
       drained += 1;
       if (drained === job.waiters || performance.now() - queuedMs > job.drainMsMax) finish();
     };
-    client.lock(NAME).then(leave, () => undefined); // What still waits at the end is refused by the close below.
+    client
+      .lock(NAME)
+      .then(leave)
+      .catch((error: unknown) => {
+        if (!isOver) fail(error); // What still waits when it is over is refused by the close below.
+      });
   }
   await settled(clients); // Q1
   queuedMs = performance.now();

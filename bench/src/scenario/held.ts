@@ -1,5 +1,5 @@
 // scenario/held.ts: does a million held elements slow down the others, and what does each cost in memory?
-//   H1. Resident memory is read after a pause, beside the same throughput run, so that both states carry the same garbage.
+//   H1. Resident memory is read after a pause, before and after the elements are acquired, with no other load between.
 
 import type { Job } from "../driver/job.ts";
 import { type StartedJob, startJob } from "../driver/start.ts";
@@ -18,41 +18,43 @@ const IN_FLIGHT = 256;
 const HOLDER_CONNECTIONS = 16;
 const SETTLE_MS = 3_000;
 
+/** Two servers, one with few and one with many, measured in turns: a slow minute of the machine hurts both. */
 export async function runHeldScenario(bench: Bench): Promise<void> {
   if (!bench.targets.includes(forelock)) return;
-  const many = Math.round(MANY / bench.options.scale);
-  const started = await startForelock({ folder: bench.scratch.folder("held") });
+  const elements = Math.round(MANY / bench.options.scale);
+  const few = await startForelock({ folder: bench.scratch.folder("few-held") });
+  const many = await startForelock({ folder: bench.scratch.folder("many-held") });
   try {
-    const few = await hold(started, FEW);
-    const fewBytes = await measure(bench, started, FEW_HELD);
-    await few.end();
-    const rest = await hold(started, many);
-    bench.say(`${count(many)} elements acquired in ${count(rest.result.elapsedMs)} ms`);
-    const manyBytes = await measure(bench, started, MANY_HELD);
-    bench.ledger.add({ ...MANY_HELD, metric: "residentBytesPerElement" }, (manyBytes - fewBytes) / (many - FEW));
-    bench.say(`${count((manyBytes - fewBytes) / (many - FEW))} bytes of resident memory each`);
-    await rest.end();
+    const holders = [await hold(few, FEW), await hold(many, FEW)];
+    const bytesBefore = await settledBytes(many);
+    const rest = await hold(many, elements, "more");
+    bench.say(`${count(elements)} elements acquired in ${count(rest.result.elapsedMs)} ms`);
+    const bytesEach = ((await settledBytes(many)) - bytesBefore) / elements;
+    bench.ledger.add({ ...MANY_HELD, metric: "residentBytesPerElement" }, bytesEach);
+    bench.say(`${count(bytesEach)} bytes of resident memory each`);
+    for (let repetition = 1; repetition <= bench.options.repetitions; repetition += 1) {
+      for (const [started, load] of [
+        [few, FEW_HELD],
+        [many, MANY_HELD],
+      ] as const) {
+        const perSecond = await measureCycles(bench, started, { ...load, connections: 1, inFlight: IN_FLIGHT });
+        bench.say(`${repetition}/${bench.options.repetitions}  ${load.load}  ${count(perSecond)} cycles/s`);
+      }
+    }
+    for (const holder of [...holders, rest]) await holder.end();
   } finally {
-    await started.server.kill();
+    await few.server.kill();
+    await many.server.kill();
   }
 }
 
-function hold({ endpoint }: StartedTarget, elements: number): Promise<StartedJob<HoldJob>> {
-  const job: HoldJob = { kind: "hold", endpoint, elements, connections: HOLDER_CONNECTIONS };
+function hold({ endpoint }: StartedTarget, elements: number, prefix = "few"): Promise<StartedJob<HoldJob>> {
+  const job: HoldJob = { kind: "hold", endpoint, prefix, elements, connections: HOLDER_CONNECTIONS };
   return startJob(job, { msMax: 600_000, nodeFlags: ["--max-old-space-size=8192"] });
 }
 
-async function measure(
-  bench: Bench,
-  started: StartedTarget,
-  load: typeof FEW_HELD | typeof MANY_HELD,
-): Promise<number> {
-  for (let repetition = 1; repetition <= bench.options.repetitions; repetition += 1) {
-    const perSecond = await measureCycles(bench, started, { ...load, connections: 1, inFlight: IN_FLIGHT });
-    bench.say(`${repetition}/${bench.options.repetitions}  ${load.load}  ${count(perSecond)} cycles/s`);
-  }
-  await pause(SETTLE_MS); // H1
-  const bytes = started.server.usage()?.residentBytes ?? Number.NaN;
-  bench.ledger.add({ ...load, metric: "residentBytes" }, bytes);
-  return bytes;
+/** H1 */
+async function settledBytes({ server }: StartedTarget): Promise<number> {
+  await pause(SETTLE_MS);
+  return server.usage()?.residentBytes ?? Number.NaN;
 }

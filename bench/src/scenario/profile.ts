@@ -49,7 +49,7 @@ function jobOf(scenario: ScenarioName, bench: Bench, endpoint: string): Job {
       return { kind: "drain", endpoint, waiters: scaled(10_000), connections: 20, drainMsMax: 10_000 };
     case "held":
     case "restart":
-      return { kind: "hold", endpoint, elements: scaled(100_000), connections: 16 };
+      return { kind: "hold", endpoint, prefix: "profile", elements: scaled(100_000), connections: 16 };
     case "in-flight":
       return { ...cycles, connections: 1, inFlight: 256 };
   }

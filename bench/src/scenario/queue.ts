@@ -11,6 +11,8 @@ export const DRAIN_WAITERS = [1_000, 10_000, 100_000] as const;
 const CONNECTIONS_MAX = 20;
 const HAND_OFFS = 500;
 const DRAIN_MS_MAX = 45_000;
+const WARM_UPS = 1_000;
+const SESSIONS = 40; // A session may wait for 4,096 at once (operation.unansweredMax).
 
 export const waitersLoad = (waiters: number): string => `${count(waiters)} waiters`;
 
@@ -41,7 +43,8 @@ export async function runWaitersScenario(bench: Bench): Promise<void> {
     const waiters = Math.max(1, Math.round(size / bench.options.scale));
     const { endpoint, server } = await startForelock({ folder: bench.scratch.folder("waiters") });
     try {
-      const job = { kind: "drain", endpoint, waiters, connections: CONNECTIONS_MAX, drainMsMax: DRAIN_MS_MAX } as const;
+      const job = { kind: "drain", endpoint, waiters, connections: SESSIONS, drainMsMax: DRAIN_MS_MAX } as const;
+      await runJob({ ...job, waiters: WARM_UPS }, { msMax: 600_000 }); // Else the shortest queue, the base, pays for compiling.
       const result = await runJob(job, { msMax: 600_000 });
       const measure = { scenario: "waiters", target: forelock.name, load: waitersLoad(size) } as const;
       const [enqueueMs, drainMs] = [result.enqueueMs / waiters, result.drainMs / result.drained];

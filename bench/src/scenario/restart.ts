@@ -13,7 +13,7 @@ export const SNAPSHOT = { scenario: "restart", target: "forelock", load: "from a
 const ELEMENTS = 200_000;
 const CYCLES_SECONDS = 10;
 const NO_SNAPSHOT = ["--log-snapshot-bytes", String(64 * 1024 ** 3)]; // The largest that the setting allows.
-const SNAPSHOT_SOON = ["--log-snapshot-bytes", String(16 * 1024 ** 2)]; // The smallest.
+const SNAPSHOT_SOON = ["--log-snapshot-bytes", String(16 * 1024 ** 2), "--log-segment-bytes", String(16 * 1024 ** 2)];
 const SNAPSHOT_MS_MAX = 60_000;
 
 interface Replayed {
@@ -50,7 +50,7 @@ async function takeSnapshot(folder: string): Promise<boolean> {
 async function fill(bench: Bench, folder: string): Promise<void> {
   const started = await startForelock({ folder, flags: NO_SNAPSHOT });
   const elements = Math.round(ELEMENTS / bench.options.scale);
-  const job = { kind: "hold", endpoint: started.endpoint, elements, connections: 16 } as const;
+  const job = { kind: "hold", endpoint: started.endpoint, prefix: "restart", elements, connections: 16 } as const;
   const holder = await startJob(job, { msMax: 300_000, nodeFlags: ["--max-old-space-size=8192"] });
   const measureMs = (CYCLES_SECONDS * 1_000) / bench.options.scale;
   const load = {

@@ -1,6 +1,6 @@
 // target/all.ts: every target by name, servers and clients. The only place that knows all of them.
 
-import { bareDurable, bareMap, openBareClient } from "./bare.ts";
+import { bareDurable, bareDurableSync, bareMap, openBareClient } from "./bare.ts";
 import { etcd3, openEtcd3Client } from "./etcd3.ts";
 import { forelock, openForelockClient } from "./forelock.ts";
 import { liveMutex, openLiveMutexClient } from "./live-mutex.ts";
@@ -9,12 +9,13 @@ import { openRedlockClient, redlockAlways, redlockOff } from "./redlock.ts";
 import type { OpenClient, Target } from "./target.ts";
 
 /** In the order of the table. */
-export const OURS: readonly Target[] = [forelock, bareDurable, bareMap];
+export const OURS: readonly Target[] = [forelock, bareDurable, bareDurableSync, bareMap];
 export const PEERS: readonly Target[] = [redlockAlways, redlockOff, etcd3, liveMutex, postgres];
 
 const OPEN_BY_TARGET = new Map<string, OpenClient>([
   [forelock.name, openForelockClient],
   [bareDurable.name, openBareClient],
+  [bareDurableSync.name, openBareClient],
   [bareMap.name, openBareClient],
   [redlockAlways.name, openRedlockClient],
   [redlockOff.name, openRedlockClient],

@@ -1,4 +1,4 @@
-// target/bare.ts: the two bare loops of bare/ as targets: the limit for a server in Node on this machine and disk.
+// target/bare.ts: the bare loops of bare/ as targets: the limit for a server in Node on this machine and disk.
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,9 +17,17 @@ export const bareMap: Target = {
 export const bareDurable: Target = {
   name: "bare-durable",
   durable: true,
-  how: "the same with a group-committed O_DSYNC write before each answer",
+  how: "the same with a group-committed O_DSYNC write before each answer, from node's thread pool",
   absence: () => undefined,
-  start: (folder) => start(folder, [join(folder, "journal")]),
+  start: (folder) => start(folder, [join(folder, "journal"), "pool"]),
+};
+
+export const bareDurableSync: Target = {
+  name: "bare-durable-sync",
+  durable: true,
+  how: "the same with the write from the event loop's own thread",
+  absence: () => undefined,
+  start: (folder) => start(folder, [join(folder, "journal"), "loop"]),
 };
 
 async function start(folder: string, words: readonly string[]): ReturnType<Target["start"]> {
