@@ -12,7 +12,7 @@ import { herd } from "./reliability/herd.ts";
 import { memory } from "./reliability/memory.ts";
 import { overload } from "./reliability/overload.ts";
 import { restart } from "./reliability/restart.ts";
-import { safety } from "./reliability/safety.ts";
+import { alertness, safety } from "./reliability/safety.ts";
 import { runTorture } from "./torture/run.ts";
 import { Scene } from "./torture/scene.ts";
 import { summarize } from "./torture/summary.ts";
@@ -50,6 +50,9 @@ const WHOLE: Size = {
   restartSeconds: 30,
 };
 
+/** Enough for one cut. */
+const LYING_SECONDS = 7;
+
 async function report(
   size: Size,
   seed: number,
@@ -61,16 +64,12 @@ async function report(
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
   const history = join(mkdtempSync(join(tmpdir(), "forelock-history-")), "history.jsonl");
-  const options = { seconds: size.tortureSeconds, seed, history, faults: undefined };
-  const torture = await runTorture(options, {
-    clock,
-    nowNs,
-    serverScript: SERVER_SCRIPT,
-    log,
-    interrupted: interrupted.signal,
-  });
+  const tools = { clock, nowNs, serverScript: SERVER_SCRIPT, log, interrupted: interrupted.signal };
+  const torture = await runTorture({ seconds: size.tortureSeconds, seed, history, faults: undefined }, tools);
   console.error(summarize(torture));
-  const figures: Figure[] = [...safety(torture)];
+  log("a disk that lies and loses power: work must be lost, and that must be found");
+  const lying = await runTorture({ seconds: LYING_SECONDS, seed, history, faults: ["lying_power_cut"] }, tools);
+  const figures: Figure[] = [...safety(torture), ...alertness(lying)];
   const skipped = [...torture.skipped];
   const parts = [
     {

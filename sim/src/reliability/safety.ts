@@ -40,6 +40,13 @@ export function safety(report: TortureReport): readonly Figure[] {
   ];
 }
 
+/** A run on a disk that lies and then loses power must find lost work: else the power cuts above prove nothing. */
+export function alertness(report: TortureReport): readonly Figure[] {
+  if (!report.faults.some(({ happened }) => happened)) return [];
+  const found = report.check.violations.length;
+  return [judged(figure("crash", "violations found on a disk that lies", found, "violations"), "> 0", found > 0)];
+}
+
 /** Kinds of different lanes meet: both were under way at one moment. */
 function pairsOf({ faults }: TortureReport): number {
   const pairs = new Set<string>();

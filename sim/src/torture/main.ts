@@ -26,7 +26,7 @@ async function torture(options: TortureOptions): Promise<number> {
 
 function optionsOrExit(): TortureOptions {
   try {
-    const options = parseOptions(process.argv.slice(2), mkdtempSync(join(tmpdir(), "forelock-history-")));
+    const options = parseOptions(process.argv.slice(2), () => mkdtempSync(join(tmpdir(), "forelock-history-")));
     if (options !== "help") return options;
     console.log(USAGE);
     process.exit(0);

@@ -4,10 +4,10 @@ import { commandOf, parseOptions } from "./options.ts";
 
 test("a run is repeated by the command that it prints", () => {
   const args = ["--seconds", "20", "--seed", "7", "--history", "h.jsonl", "--faults", "kill,lost_answers"];
-  const options = parseOptions(args, "/nowhere");
+  const options = parseOptions(args, () => "/nowhere");
   if (options === "help") throw new Error("that was not asked for");
   const again = commandOf(options).split(" -- ")[1]?.split(" ") ?? [];
-  expect(parseOptions(again, "/elsewhere")).toEqual(options);
+  expect(parseOptions(again, () => "/elsewhere")).toEqual(options);
 });
 
 test.each([
@@ -16,7 +16,7 @@ test.each([
   [["--seed", "x"], "--seed: x; allowed 0 to"],
   [["--speed", "1"], "Unknown option"],
 ])("%j is refused", (args, complaint) => {
-  expect(() => parseOptions(args, "/nowhere")).toThrow(complaint);
+  expect(() => parseOptions(args, () => "/nowhere")).toThrow(complaint);
 });
 
 test("a fault that does not exist is named, with those that do", () => {

@@ -22,8 +22,8 @@ Examples:
 
 const SECONDS_MAX = 86_400;
 
-/** @throws when a flag is unknown or out of range */
-export function parseOptions(args: readonly string[], folder: string): TortureOptions | "help" {
+/** @param newFolder makes a place for a history that was given none @throws when a flag is unknown or out of range */
+export function parseOptions(args: readonly string[], newFolder: () => string): TortureOptions | "help" {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -38,7 +38,7 @@ export function parseOptions(args: readonly string[], folder: string): TortureOp
   return {
     seconds: wholeNumber("--seconds", values.seconds, 1, SECONDS_MAX),
     seed: wholeNumber("--seed", values.seed, 0, 2 ** 32 - 1),
-    history: values.history ?? `${folder}/torture-${values.seed}.jsonl`,
+    history: values.history ?? `${newFolder()}/torture-${values.seed}.jsonl`,
     faults: values.faults?.split(",").filter((name) => name !== ""),
   };
 }
