@@ -46,7 +46,7 @@ export async function runWaitersScenario(bench: Bench): Promise<void> {
       const job = { kind: "drain", endpoint, waiters, connections: SESSIONS, drainMsMax: DRAIN_MS_MAX } as const;
       await runJob({ ...job, waiters: WARM_UPS }, { msMax: 600_000 }); // Else the shortest queue, the base, pays for compiling.
       const result = await runJob(job, { msMax: 600_000 });
-      const measure = { scenario: "waiters", target: forelock.name, load: waitersLoad(size) } as const;
+      const measure = { scenario: "waiters", target: forelock.name, load: waitersLoad(waiters) } as const; // As many as there were: a scaled run is not judged as a whole one.
       const [enqueueMs, drainMs] = [result.enqueueMs / waiters, result.drainMs / result.drained];
       bench.ledger.add({ ...measure, metric: "enqueueMsPerWaiter" }, enqueueMs);
       bench.ledger.add({ ...measure, metric: "drainMsPerWaiter" }, drainMs);
