@@ -114,8 +114,10 @@ export function nextGrant(state: PartitionState, element: Element): Wait | undef
         break;
       }
       if (!isLive(wait.session, state.clockMs)) continue;
-      // Those behind it in an exclusive or permit lane conflict with it; in a plain shared lane they meet the same obstacle.
-      if (mode === EXCLUSIVE || mode === PERMIT || (mode === SHARED && element.ancestors.length === 0)) break;
+      // Those behind it in an exclusive or permit lane conflict with it; in a plain shared lane they meet the same obstacle,
+      // unless it waits for other elements too.
+      const isPlain = element.ancestors.length === 0 && wait.parts.length === 1;
+      if (mode === EXCLUSIVE || mode === PERMIT || (mode === SHARED && isPlain)) break;
     }
   }
   return next;

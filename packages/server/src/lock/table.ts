@@ -134,11 +134,7 @@ export function changeGrant(
 
 /** Gives a wait its place in every queue of its path. */
 export function insertWait(state: PartitionState, wait: Wait): void {
-  for (const part of wait.parts) {
-    place(part.element, part.mode, wait);
-    const intent = intentOf(part.mode);
-    for (const ancestor of part.element.ancestors) place(ancestor, intent, wait);
-  }
+  forEachPlace(wait, place);
   state.waits.set(wait.id, wait);
   wait.session.waits.add(wait);
   if (wait.deadlineMs !== Number.POSITIVE_INFINITY) {
@@ -152,12 +148,24 @@ export function removeWait(state: PartitionState, wait: Wait, observer: Observer
   wait.gone = true;
   state.waits.delete(wait.id);
   wait.session.waits.delete(wait);
-  for (const part of wait.parts) {
-    displace(part.element, part.mode);
-    const intent = intentOf(part.mode);
-    for (const ancestor of part.element.ancestors) displace(ancestor, intent);
-  }
+  forEachPlace(wait, displace);
   for (const part of wait.parts) freed(state, part.element, observer);
+}
+
+/** Each place once: parts that lie below one element share its intent. A lane counts a wait once. */
+function forEachPlace(wait: Wait, visit: (element: Element, mode: QueueMode, wait: Wait) => void): void {
+  const above = wait.parts.length > 1 ? new Set<Element>() : undefined;
+  const shared = wait.parts.length > 1 ? new Set<Element>() : undefined;
+  for (const part of wait.parts) {
+    visit(part.element, part.mode, wait);
+    const intent = intentOf(part.mode);
+    const seen = intent === INTENT_SHARED ? shared : above;
+    for (const ancestor of part.element.ancestors) {
+      if (seen?.has(ancestor) === true) continue;
+      seen?.add(ancestor);
+      visit(ancestor, intent, wait);
+    }
+  }
 }
 
 function place(element: Element, mode: QueueMode, wait: Wait): void {
