@@ -64,7 +64,7 @@ export class Batches {
   }
 
   async #drive(home: Shard, batch: Batch): Promise<void> {
-    const keys = batch.parts.map((_, index) => `batch.${home.partition}.${batch.id}.${index}`);
+    const keys = batch.parts.map((_, index) => partKey(home.partition, batch.id, index));
     const refusal = batch.stage === "confirming" ? undefined : await this.#reserveAll(home, batch, keys);
     if (refusal !== undefined) return this.#giveUp(home, batch, keys, refusal);
     const confirming = await this.#step(home, { kind: "confirm_batch", batch: batch.id });
@@ -161,6 +161,17 @@ export class Batches {
       );
     });
   }
+}
+
+/** What a part is known by in its partition: no request id of a client has dots. */
+function partKey(partition: number, batch: number, index: number): string {
+  return `batch.${partition}.${batch}.${index}`;
+}
+
+/** The batch of a part, in its home partition. */
+export function batchOfPart(key: string): { readonly partition: number; readonly batch: number } {
+  const [, partition, batch] = key.split(".");
+  return { partition: Number(partition), batch: Number(batch) };
 }
 
 interface Ended {

@@ -1,8 +1,9 @@
 // welcome.ts: the answer to Hello: what the session holds and waits for, in every partition where it is registered.
 import type { HeldGrant, Notice, WaitingOperation, Welcome } from "@forelock/protocol";
 import { Mode } from "@forelock/protocol";
-import type { PartitionState, Session } from "../partition/state.ts";
+import type { Grant, PartitionState, Session } from "../partition/state.ts";
 import { acquireReply, positionOf } from "./answers.ts";
+import { batchOfPart } from "./batches.ts";
 import type { Node } from "./node.ts";
 import type { Placement } from "./placement.ts";
 import { referenceOf } from "./reference.ts";
@@ -22,15 +23,20 @@ export async function welcomeOf(
   const grants: HeldGrant[] = [];
   const waits: WaitingOperation[] = [];
   const missed: Notice[] = [];
-  const look = (partition: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      node.shardAt(partition).read((state) => {
-        const row = state.sessions.get(session.id);
-        if (row !== undefined) describe(state, row, caller, { grants, waits, missed }, node.partitionOf);
-        return resolve;
-      }, reject);
-    });
-  await Promise.all([...session.partitions].map(look));
+  const lookEverywhere = (describe: (state: PartitionState, row: Session) => void): Promise<unknown> => {
+    const look = (partition: number): Promise<void> =>
+      new Promise((resolve, reject) => {
+        node.shardAt(partition).read((state) => {
+          const row = state.sessions.get(session.id);
+          if (row !== undefined) describe(state, row);
+          return resolve;
+        }, reject);
+      });
+    return Promise.all([...session.partitions].map(look));
+  };
+  // In this order: the end of a batch whose grants are among the first is among the second, whatever its partitions.
+  await lookEverywhere((state, row) => grants.push(...describeGrants(node, state, row)));
+  await lookEverywhere((state, row) => describeWaits(state, row, caller, { waits, missed }, node.partitionOf));
   const { limits, options } = node;
   return {
     sessionId: Buffer.from(session.id, "base64url"),
@@ -56,17 +62,12 @@ export async function welcomeOf(
   };
 }
 
-interface Found {
-  readonly grants: HeldGrant[];
-  readonly waits: WaitingOperation[];
-  readonly missed: Notice[];
-}
-
-function describe(state: PartitionState, row: Session, caller: Caller, found: Found, partitionOf: Placement): void {
+function describeGrants(node: Node, state: PartitionState, row: Session): readonly HeldGrant[] {
+  const grants: HeldGrant[] = [];
   for (let grant = row.firstGrant; grant !== undefined; grant = grant.next) {
-    if (grant.reserved) continue;
+    if (grant.reserved || isOfOpenBatch(node, state, grant)) continue;
     const owner = { sessionId: row.id, sequence: grant.sequence, requestId: grant.requestId };
-    found.grants.push({
+    grants.push({
       name: grant.element.name,
       token: grant.token,
       mode: MODES[grant.mode],
@@ -75,6 +76,28 @@ function describe(state: PartitionState, row: Session, caller: Caller, found: Fo
       reference: referenceOf(state.partition, owner),
     });
   }
+  return grants;
+}
+
+/** Its client does not know it before the batch is granted as a whole, and would give it back as one that nobody asked for. */
+function isOfOpenBatch(node: Node, state: PartitionState, grant: Grant): boolean {
+  if (state.parts.get(grant.requestId) !== grant) return false;
+  const { partition, batch } = batchOfPart(grant.requestId);
+  return node.shardAt(partition).state.batches.has(batch);
+}
+
+interface Waits {
+  readonly waits: WaitingOperation[];
+  readonly missed: Notice[];
+}
+
+function describeWaits(
+  state: PartitionState,
+  row: Session,
+  caller: Caller,
+  found: Waits,
+  partitionOf: Placement,
+): void {
   for (const operation of [...row.queued.values(), ...row.kept]) {
     if (operation.outcome !== undefined) {
       found.missed.push({ body: { $case: "operation", value: acquireReply(state, operation, caller, partitionOf) } });
