@@ -201,6 +201,7 @@ export class Node implements Service {
     if (known.principal !== caller.principal || !isSecret(known, resume.secret)) {
       throw new ForelockError("session_unknown", "No session of this id and secret is known.");
     }
+    if (known.isClosing) throw new ForelockError("session_closed", `Session ${id} is being closed.`);
     this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {});
     if (resume.open !== undefined) this.#forgetAllBut(known, resume.open);
     return { session: known, secret: undefined };
@@ -536,6 +537,7 @@ export class Node implements Service {
 
   #asker(session: KnownSession | undefined): Asker {
     if (session === undefined) throw new ForelockError("session_unknown", "The operation needs a session.");
+    if (session.isClosing) throw new ForelockError("session_closed", `Session ${session.id} is being closed.`);
     return { session, keepMsDefault: this.limits.keepMs, keepMsMax: this.limits.keepMsMax };
   }
 

@@ -84,10 +84,10 @@ export class Operators {
   }
 
   closeSession(session: KnownSession, sequence: number, respond: Respond): void {
-    const { sink } = session;
+    session.isClosing = true;
     this.#endEverywhere(session).then(
       () => {
-        if (session.sink === sink) this.#node.directory.remove(session);
+        this.#node.directory.remove(session);
         respond({ sequence, body: { $case: "closeSession", value: {} } });
       },
       (error: ForelockError) => respond(errorReply(sequence, errorMessage(error))),

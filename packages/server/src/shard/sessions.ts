@@ -24,6 +24,8 @@ export interface KnownSession extends NodeSession, SessionIdentity {
   /** Where its notices go. */
   sink: NoticeSink | undefined;
   connections: number;
+  /** Its close has begun: whatever it still asks for is refused, so that nothing is carried out a second time under it. */
+  isClosing: boolean;
 }
 
 export function hashSecret(secret: Uint8Array): string {
@@ -76,6 +78,7 @@ export class SessionDirectory {
       lowest: 0,
       sink: undefined,
       connections: 0,
+      isClosing: false,
     };
     this.#sessions.set(session.id, session);
     return session;
@@ -108,6 +111,7 @@ export class SessionDirectory {
         lowest: 0,
         sink: undefined,
         connections: 0,
+        isClosing: false,
       });
     }
   }
