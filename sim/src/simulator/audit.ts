@@ -103,7 +103,10 @@ function auditWaits(state: PartitionState, countsOf: (name: string) => Counts): 
       for (const part of wait.parts) {
         countsOf(part.element.name).places[part.mode]?.push(wait);
         const intent = part.mode === 1 ? 4 : 3;
-        for (const above of ancestorsOf(part.element.name)) countsOf(above).places[intent]?.push(wait);
+        for (const above of ancestorsOf(part.element.name)) {
+          const places = countsOf(above).places[intent];
+          if (places?.includes(wait) === false) places.push(wait);
+        }
       }
     }
   }

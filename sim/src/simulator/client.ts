@@ -207,9 +207,9 @@ export class SimulatedClient {
     this.#checkLease();
     if (this.isEnded) return;
     this.#say(`is welcome as ${this.sessionId}`);
+    this.#reconcile(welcome);
     // Kept operations are among them for as long as they are kept: those of the past are old news.
     for (const notice of welcome.missed) if (this.#isOpen(notice)) this.noticed(notice);
-    this.#reconcile(welcome);
     if (this.#heartbeatWire === undefined) this.#connectHeartbeats();
     if (this.unanswered.size > 0) this.#send([...this.unanswered.values()]); // C2
   }

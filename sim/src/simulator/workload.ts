@@ -87,7 +87,7 @@ const waitChoice = (random: Random): number | undefined => {
 function keepChoice(random: Random, ratio: number): Keep | undefined {
   if (random() >= ratio) return undefined;
   const digits = Array.from({ length: 24 }, () => Math.floor(random() * 36).toString(36));
-  return { requestId: digits.join(""), keepMs: random() < 0.3 ? 0 : between(random, 500, 5_000) };
+  return { requestId: digits.join(""), keepMs: random() < 0.3 ? 0 : between(random, 25_000, 40_000) };
 }
 
 function elementChoice(random: Random): ElementRequest {
@@ -116,13 +116,20 @@ function acquire(world: World, client: SimulatedClient): void {
   ask_(world, client, body, keepChoice(random, 0.15), [element]);
 }
 
+const tagOf = (name: string): string => /^\{[^}]+\}/.exec(name)?.[0] ?? name;
+
 function acquireAll(world: World, client: SimulatedClient): void {
   const { random } = world;
   const byName = new Map<string, ElementRequest>();
-  for (let count = between(random, 2, 4); count > 0; count -= 1) {
+  const oneTag = random() < 0.4 ? choose(random, ["{t}", "{u}"]) : undefined;
+  for (let tries = between(random, 2, 8); tries > 0; tries -= 1) {
     const element = elementChoice(random);
-    byName.set(element.name, element);
+    const tag = tagOf(element.name);
+    // Over several tags one element each: of two under one tag the second can wait behind a request that the first keeps waiting.
+    if (oneTag === undefined) byName.set(tag, element);
+    else if (tag === oneTag) byName.set(element.name, element);
   }
+  if (byName.size === 0) return acquire(world, client);
   const elements = [...byName.values()];
   const body: Operation["body"] = {
     $case: "acquireAll",
@@ -293,6 +300,14 @@ function reenter(world: World, client: SimulatedClient): void {
     hold.isChanging = false;
     if (answer.$case === "acquire" && answer.value.state === OperationState.GRANTED) hold.entries += 1;
   });
+}
+
+/** An upgrade waits for the other shared grants of its own session too, which is nobody's fault but the client's. */
+export function cancelUpgrades(client: SimulatedClient): void {
+  for (const { sequence, body } of client.waiting.values()) {
+    if (body.$case !== "upgrade") continue;
+    client.request({ $case: "cancel", value: { reference: "", sequence } }, undefined, () => {});
+  }
 }
 
 function cancel(world: World, client: SimulatedClient): void {
