@@ -31,7 +31,8 @@ export async function startForelock({ folder, nodeFlags = [], flags = [] }: Fore
   mkdirSync(data, { recursive: true });
   const server = await startServer({
     command: process.execPath,
-    words: [...nodeFlags, PROGRAM, "serve", "--port", "0", "--data", data, ...flags],
+    // As the program's first line runs it; `process.execPath` passes that line over.
+    words: ["--max-semi-space-size=64", ...nodeFlags, PROGRAM, "serve", "--port", "0", "--data", data, ...flags],
     folder,
     isUp: (printed) => addressIn(printed) !== undefined,
     upMsMax: 300_000,
