@@ -2,7 +2,7 @@
 //   P1. A power cut shows what had reached the image: what the file system still kept in memory is gone.
 //   P2. Whatever was mounted is unmounted in the end.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 export interface Place {
@@ -58,19 +58,32 @@ export function imagePlace(folder: string): Place | string {
 }
 
 function fill(mount: string): () => void {
-  const { bavail, bsize } = statfsSync(mount);
   const filler = join(mount, FILLER);
-  run("fallocate", "-l", String(bavail * bsize - bsize), filler);
-  // What is left after the file's own blocks.
-  try {
-    run("dd", "if=/dev/zero", `of=${filler}.rest`, "bs=4096", "status=none");
-  } catch {
-    // It ends when nothing is left: that is what it is for.
+  // The server goes on taking space meanwhile, and blocks are needed to note blocks: so in falling steps, down to the last one.
+  for (const share of [0.9, 0.9, 0.9, 0.9]) {
+    const { bavail, bsize } = statfsSync(mount);
+    ignoreFailure(() =>
+      run("fallocate", "-o", String(sizeOf(filler)), "-l", String(Math.floor(bavail * share) * bsize), filler),
+    );
   }
+  ignoreFailure(() => run("dd", "if=/dev/zero", `of=${filler}.rest`, "bs=4096", "status=none")); // Ends when nothing is left.
   return () => {
     rmSync(filler, { force: true });
     rmSync(`${filler}.rest`, { force: true });
   };
+}
+
+function sizeOf(path: string): number {
+  return existsSync(path) ? statSync(path).size : 0;
+}
+
+/** For what is meant to meet the end of the disk. */
+function ignoreFailure(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // The disk is full: that is what it is for.
+  }
 }
 
 /** Commits of the file system's own are rare: what reaches the image is what the server asked for. */
