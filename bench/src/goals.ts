@@ -84,7 +84,7 @@ const GOALS: readonly Goal[] = [
   ),
   against(
     "cycles against the bare durable loop, driven the same way",
-    "bare-durable",
+    BARE_DURABLE,
     0.7,
     "connections",
     "200 connections",
