@@ -4,7 +4,7 @@ export type { BulkStore } from "./bulk/bulk-store.ts";
 export { DiskBulkStore } from "./bulk/disk.ts";
 export { SimulatedFiles } from "./bulk/simulated-files.ts";
 export type { Clock, RandomBytes, Timer } from "./clock.ts";
-export { type Mode, MODE_NAMES } from "./lock/mode.ts";
+export { MODE_NAMES, type Mode } from "./lock/mode.ts";
 export { ancestorsOf } from "./lock/name.ts";
 export type { EventLog, LogRecord } from "./log/event-log.ts";
 export { type FileCall, type FileFault, faultyFiles } from "./log/segment/faulty-files.ts";

@@ -18,7 +18,8 @@ const edge = (waiter: string, blocker: string, more: Partial<WaitEdge> = {}): Wa
   };
 };
 
-const victims = (edges: readonly WaitEdge[]): readonly string[] => findDeadlocks(edges).map(({ victim }) => victim.waiter);
+const victims = (edges: readonly WaitEdge[]): readonly string[] =>
+  findDeadlocks(edges).map(({ victim }) => victim.waiter);
 
 test("chains and trees of waiters are no deadlock", () => {
   expect(victims([edge("a", "b"), edge("b", "c"), edge("d", "b"), edge("d", "c")])).toEqual([]);
