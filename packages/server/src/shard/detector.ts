@@ -3,25 +3,43 @@
 //   X1. Edges are of the durable past; that is why a cycle must be there again one check later, with the same waits.
 
 import { type Deadlock, describeCycle, findDeadlocks, type WaitEdge } from "../lock/deadlock.ts";
-import { CONFLICTS, QUEUE_MODES } from "../lock/mode.ts";
-import { type Element, type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { isBefore } from "../lock/lane.ts";
+import { CONFLICTS, intentOf, type Mode, PERMIT } from "../lock/mode.ts";
+import {
+  type Element,
+  type Grant,
+  holdersOf,
+  isLive,
+  type PartitionState,
+  type Wait,
+  type WaitPart,
+} from "../partition/state.ts";
 import type { Shard } from "./shard.ts";
 
 export function actorOf(owner: Pick<Grant | Wait, "actor"> & { readonly session: { readonly id: string } }): string {
   return owner.actor === "" ? owner.session.id : `${owner.session.id}/${owner.actor}`;
 }
 
-/** Edges of one partition. Only actors that hold something can be waited for, so the rest is left out: most queues cost nothing. */
-export function waitEdges(state: PartitionState, holds: (actor: string) => number): readonly WaitEdge[] {
+/** What is known of actors, over all partitions. */
+interface Actors {
+  grantsOf(actor: string): number;
+  /** Holds something, or waits in several queues at once: its place in one keeps others waiting there. */
+  isInTheWay(actor: string): boolean;
+}
+
+/**
+ * Edges of one partition. Only actors that can be in the way of others are waited for, so the rest is left out: most queues cost
+ * nothing.
+ */
+export function waitEdges(state: PartitionState, actors: Actors): readonly WaitEdge[] {
   const edges: WaitEdge[] = [];
-  const seen = new Set<Element>();
   for (const wait of state.waits.values()) {
     const waiter = actorOf(wait);
-    const held = holds(waiter);
-    if (held === 0) continue;
+    if (!actors.isInTheWay(waiter)) continue;
+    const heldGrants = actors.grantsOf(waiter);
     for (const part of wait.parts) {
       for (const element of [part.element, ...part.element.ancestors]) {
-        for (const blocker of blockersAt(element, wait, holds)) {
+        for (const blocker of blockersAt(state, element, wait, part, actors)) {
           edges.push({
             waiter,
             blocker,
@@ -30,11 +48,10 @@ export function waitEdges(state: PartitionState, holds: (actor: string) => numbe
             wait: wait.id,
             waitedMs: state.clockMs - wait.sinceMs,
             priority: wait.priority,
-            heldGrants: held,
+            heldGrants,
             canRefuse: !wait.reserve,
           });
         }
-        seen.add(element);
       }
     }
   }
@@ -47,35 +64,55 @@ export function waitEdges(state: PartitionState, holds: (actor: string) => numbe
  */
 const LOOKED_MAX = 256;
 
-/** Actors that `wait` waits for at `element`: its holders, holders below it, and conflicting waiters before it that hold anything. */
-function blockersAt(element: Element, wait: Wait, holds: (actor: string) => number): ReadonlySet<string> {
+/** Actors that `wait` waits for at `element`, for the sake of `part`: holders, and live waiters before it, that conflict with it. */
+function blockersAt(
+  state: PartitionState,
+  element: Element,
+  wait: Wait,
+  part: WaitPart,
+  actors: Actors,
+): ReadonlySet<string> {
   const blockers = new Set<string>();
-  for (const grant of holdersOf(element)) if (grant !== wait.upgradeOf) blockers.add(actorOf(grant));
-  const mode = wait.parts.find((part) => part.element === element)?.mode;
-  for (const other of mode === undefined ? QUEUE_MODES : CONFLICTS[mode]) {
+  const mode = element === part.element ? part.mode : intentOf(part.mode);
+  const hasPermits = element.limit === part.limit && element.taken + part.take <= part.limit;
+  for (const grant of holdersOf(element)) {
+    if (grant === wait.upgradeOf || !CONFLICTS[mode].includes(grant.mode)) continue;
+    if (mode === PERMIT && grant.mode === PERMIT && hasPermits) continue;
+    blockers.add(actorOf(grant));
+  }
+  if (wait.upgradeOf !== undefined) return blockers; // An upgrade waits behind nobody.
+  for (const other of CONFLICTS[mode]) {
     let looked = 0;
     for (const before of element.lanes?.[other] ?? []) {
       looked += 1;
-      if (looked > LOOKED_MAX) break;
-      if (before === wait || before.id > wait.id) continue;
+      if (looked > LOOKED_MAX || before === wait || !isBefore(before, wait)) break;
       const actor = actorOf(before);
-      if (holds(actor) > 0) blockers.add(actor);
+      if (actors.isInTheWay(actor) && isLive(before.session, state.clockMs)) blockers.add(actor);
     }
   }
   return blockers;
 }
 
-/** By element, the actors that hold anything below it. One pass over the elements of trees. */
-function holdersBelow(state: PartitionState): ReadonlyMap<Element, ReadonlySet<string>> {
-  const actorsByElement = new Map<Element, Set<string>>();
+/** Whether it stands in more than one queue. */
+function hasSeveralPlaces(wait: Wait): boolean {
+  const [first, second] = wait.parts;
+  return second !== undefined || (first?.element.ancestors.length ?? 0) > 0;
+}
+
+/** By element and mode asked of it, the actors that hold what conflicts below it. One pass over the elements of trees. */
+function holdersBelow(state: PartitionState): (element: Element, mode: Mode) => ReadonlySet<string> {
+  const grantsByElement = new Map<Element, Grant[]>();
   for (const element of state.elements.values()) {
     for (const ancestor of element.ancestors) {
-      const actors = actorsByElement.get(ancestor) ?? new Set();
-      actorsByElement.set(ancestor, actors);
-      for (const grant of holdersOf(element)) actors.add(actorOf(grant));
+      const grants = grantsByElement.get(ancestor) ?? [];
+      grantsByElement.set(ancestor, grants);
+      grants.push(...holdersOf(element));
     }
   }
-  return actorsByElement;
+  return (element, mode) => {
+    const conflicting = grantsByElement.get(element)?.filter((grant) => CONFLICTS[mode].includes(intentOf(grant.mode)));
+    return new Set(conflicting?.map(actorOf));
+  };
 }
 
 export class DeadlockDetector {
@@ -96,8 +133,15 @@ export class DeadlockDetector {
     }
     const grantsByActor = this.#grantsOfWaiters(waiting);
     if (grantsByActor.size === 0) return;
-    const holds = (actor: string): number => grantsByActor.get(actor) ?? 0;
-    const edges = [...waiting.flatMap((shard) => waitEdges(shard.state, holds)), ...this.#edgesBelow(waiting, holds)];
+    const queued = new Set<string>();
+    for (const { state } of waiting) {
+      for (const wait of state.waits.values()) if (hasSeveralPlaces(wait)) queued.add(actorOf(wait));
+    }
+    const actors: Actors = {
+      grantsOf: (actor) => grantsByActor.get(actor) ?? 0,
+      isInTheWay: (actor) => grantsByActor.has(actor) || queued.has(actor),
+    };
+    const edges = [...waiting.flatMap(({ state }) => waitEdges(state, actors)), ...this.#edgesBelow(waiting, actors)];
     const suspects = new Set<string>();
     for (const deadlock of findDeadlocks(edges)) {
       const key = deadlock.cycle
@@ -111,17 +155,17 @@ export class DeadlockDetector {
   }
 
   /** A waiter for an element also waits for those who hold something below it. */
-  #edgesBelow(shards: readonly Shard[], holds: (actor: string) => number): readonly WaitEdge[] {
+  #edgesBelow(shards: readonly Shard[], actors: Actors): readonly WaitEdge[] {
     const edges: WaitEdge[] = [];
     for (const { state } of shards) {
-      let below: ReadonlyMap<Element, ReadonlySet<string>> | undefined;
+      let below: ReturnType<typeof holdersBelow> | undefined;
       for (const wait of state.waits.values()) {
-        const heldGrants = holds(actorOf(wait));
-        if (heldGrants === 0) continue;
-        for (const { element } of wait.parts) {
+        if (!actors.isInTheWay(actorOf(wait))) continue;
+        const heldGrants = actors.grantsOf(actorOf(wait));
+        for (const { element, mode } of wait.parts) {
           if (element.intentExclusive + element.intentShared === 0) continue;
           below ??= holdersBelow(state);
-          for (const blocker of below.get(element) ?? []) {
+          for (const blocker of below(element, mode)) {
             edges.push({
               waiter: actorOf(wait),
               blocker,
