@@ -331,13 +331,18 @@ export class SimulatedClient {
     }
     const open = new Set([...this.unanswered.keys(), ...this.waiting.keys()]);
     const changing = new Set([...this.holds.values()].filter((hold) => hold.isChanging).map((hold) => hold.name));
-    const ended = new Set(welcome.missed.map(({ body }) => (body?.$case === "operation" ? body.value.sequence : 0)));
+    const missed = welcome.missed.filter((notice) => this.#isOpen(notice));
+    const endedOf = ({ body }: Notice): readonly AcquireReply[] => (body?.$case === "operation" ? [body.value] : []);
+    const replies = missed.flatMap(endedOf);
+    const ended = new Set(replies.map((reply) => reply.sequence));
+    // The grants of a batch do not carry its sequence.
+    const granted = new Set(replies.flatMap((reply) => reply.grants.map(keyOf)));
     for (const grant of welcome.grants) {
       const isKnown = this.holds.has(keyOf(grant)) || open.has(grant.sequence) || changing.has(grant.name);
       const isReleasing = [...this.unanswered.values()].some(
         ({ body }) => body.$case === "release" && body.value.token === grant.token,
       );
-      if (!isKnown && !isReleasing && !ended.has(grant.sequence)) this.#giveBack(grant.name, grant.token);
+      if (!isKnown && !isReleasing && !granted.has(keyOf(grant))) this.#giveBack(grant.name, grant.token);
     }
     const waits = new Set(welcome.waits.map((wait) => wait.sequence));
     for (const request of [...this.waiting.values()]) {

@@ -30,12 +30,14 @@ export interface RunResult {
 }
 
 const PRINCIPALS = ["ana", "bo"] as const;
-const FULL_CHECK_STEPS = 25;
+const FULL_CHECK_STEPS = 50;
 const DISK_CALLS = ["write", "write", "sync"] as const;
 const PAUSE_MS_MAX = 12_000;
-const HEALED_MS = 30_000;
-const RECONNECT_ROUNDS = 50;
-const EMPTY_MS = 140_000;
+const HEALED_MS = 20_000;
+const RECONNECT_ROUNDS = 30;
+const LEAVE_MS = 20_000;
+/** Beyond ten times the longest ttl, which tombstones take, and beyond the longest keepMs. */
+const EMPTY_MS = 60_000;
 
 export async function simulate(profile: Profile, trace: Trace, situations: Situations): Promise<RunResult> {
   const simulation = new Simulation(profile, trace, situations);
@@ -255,7 +257,7 @@ class Simulation {
     this.#clients[slot] = new SimulatedClient({
       ...{ name, time: this.time, process, clock, random, trace: this.#trace, answers: this.#answers, saved },
       principal: PRINCIPALS[slot % 3 === 2 ? 1 : 0],
-      ttlMs: between(random, 2_000, 8_000),
+      ttlMs: between(random, 2_000, 5_000),
       connect: (client, purpose) => this.#connect(client, purpose),
     });
   }
@@ -429,7 +431,7 @@ class Simulation {
         client.request({ $case: "closeSession", value: {} }, undefined, () => client.end("closed"));
       else client.end("left");
     }
-    await this.#pass(EMPTY_MS / 2);
+    await this.#pass(LEAVE_MS);
     for (const client of this.#present()) client.end("left");
     await this.#pass(EMPTY_MS);
     this.#check();

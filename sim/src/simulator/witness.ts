@@ -87,6 +87,16 @@ export class Witness {
         if (wait.parts.some((part) => part.mode === 0)) this.#pass(state, names);
         return wait.reserve ? [] : names;
       }
+      case "session_silent": {
+        // Whoever falls silent may miss his phase.
+        for (const wait of state.sessionByNumber.get(event.session)?.waits ?? []) {
+          this.#passed.delete(`${state.partition}/${wait.id}`);
+        }
+        return [];
+      }
+      case "started":
+        this.#passed.clear();
+        return [];
       case "wait_ended": {
         const wait = state.waits.get(event.wait);
         const isEarly = event.code === "timeout" && wait !== undefined && state.clockMs < wait.deadlineMs;

@@ -87,7 +87,7 @@ const waitChoice = (random: Random): number | undefined => {
 function keepChoice(random: Random, ratio: number): Keep | undefined {
   if (random() >= ratio) return undefined;
   const digits = Array.from({ length: 24 }, () => Math.floor(random() * 36).toString(36));
-  return { requestId: digits.join(""), keepMs: random() < 0.3 ? 0 : between(random, 25_000, 40_000) };
+  return { requestId: digits.join(""), keepMs: random() < 0.3 ? 0 : between(random, 20_000, 30_000) };
 }
 
 function elementChoice(random: Random): ElementRequest {
