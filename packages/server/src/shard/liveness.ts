@@ -26,22 +26,32 @@ export class Liveness {
     }
   }
 
-  /** Call for every frame of a session. `durable` runs when the sign of life counts: at once, or when it is logged (V2). */
-  heard(session: KnownSession, nowMs: number, durable: () => void): void {
+  /**
+   * Call for every frame of a session. `durable` runs when the sign of life counts: at once, or when it and every one before it that
+   * must be logged are (V2). It never runs when the log fails.
+   */
+  heard(session: KnownSession, nowMs: number, durable?: () => void): void {
     session.heardAtMs = nowMs;
-    if (!session.isSilent) {
-      durable();
-      return;
-    }
+    if (session.isSilent) this.#logSign(session);
+    if (durable === undefined) return;
+    if (session.signsInFlight === 0) durable();
+    else session.unanswered.push(durable);
+  }
+
+  #logSign(session: KnownSession): void {
     session.isSilent = false;
-    let left = session.partitions.size;
-    if (left === 0) durable();
     for (const partition of session.partitions) {
-      const settle = (): void => {
-        left -= 1;
-        if (left === 0) durable();
+      session.signsInFlight += 1;
+      const logged = (): void => {
+        session.signsInFlight -= 1;
+        if (session.signsInFlight > 0) return;
+        for (const answer of session.unanswered.splice(0)) answer();
       };
-      this.#shards[partition]?.submit({ kind: "session_heard", sessionId: session.id }, () => settle, settle);
+      this.#shards[partition]?.submit(
+        { kind: "session_heard", sessionId: session.id },
+        () => logged,
+        () => {},
+      );
     }
   }
 

@@ -186,6 +186,32 @@ test("a heartbeat after logged silence is answered only when it is durable, and 
   expect(replies).toEqual([[world.node.partitionOf("a")]]);
 });
 
+test("a second heartbeat is not answered either while the sign of life of the first is on its way to the log", async () => {
+  const world = await World.open();
+  const ana = world.client();
+  await ana.acquire("a");
+  await world.clock.advance(4_000);
+  const answered: number[] = [];
+  for (const number of [1, 2])
+    world.node.heartbeat(ana.opened.session, number, 0, (reply) => answered.push(reply.number));
+  expect(answered).toEqual([]);
+  await settle();
+  expect(answered).toEqual([1, 2]);
+});
+
+test("no heartbeat is answered whose sign of life the log lost", async () => {
+  let isBroken = false;
+  const world = await World.open({ fault: () => (isBroken ? "lost" : undefined) });
+  const ana = world.client();
+  await ana.acquire("a");
+  await world.clock.advance(4_000);
+  isBroken = true;
+  const answered: number[] = [];
+  world.node.heartbeat(ana.opened.session, 1, 0, (reply) => answered.push(reply.number));
+  await settle();
+  expect(answered).toEqual([]);
+});
+
 test("everything is there after a restart: grants, waits, answers, tokens that rise", async () => {
   const world = await World.open();
   const ana = world.client();

@@ -202,7 +202,7 @@ export class Node implements Service {
       throw new ForelockError("session_unknown", "No session of this id and secret is known.");
     }
     if (known.isClosing) throw new ForelockError("session_closed", `Session ${id} is being closed.`);
-    this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {});
+    this.#liveness.heard(known, this.options.clock.monotonicMs());
     if (resume.open !== undefined) this.#forgetAllBut(known, resume.open);
     return { session: known, secret: undefined };
   }
@@ -236,7 +236,7 @@ export class Node implements Service {
 
   acknowledge(session: OpenedSession["session"], lowestUnanswered: number, settled: readonly number[]): void {
     const known = this.#known(session);
-    this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {});
+    this.#liveness.heard(known, this.options.clock.monotonicMs());
     if (lowestUnanswered > known.lowest) known.lowest = lowestUnanswered;
     if (settled.length === 0) return;
     for (const partition of known.partitions) {

@@ -18,6 +18,9 @@ export interface KnownSession extends NodeSession, SessionIdentity {
   heardAtMs: number;
   /** The log notes its silence, or it was not heard since the start: the first sign of life must be logged too. */
   isSilent: boolean;
+  /** Signs of life on their way to the log, and who is answered when they are there. Heartbeats are few: no limit of their own. */
+  signsInFlight: number;
+  readonly unanswered: (() => void)[];
   lagMs: number;
   /** Lowest sequence that the client still asks about; 0 until told. */
   lowest: number;
@@ -74,6 +77,8 @@ export class SessionDirectory {
       expired: new Set(),
       heardAtMs: nowMs,
       isSilent: false,
+      signsInFlight: 0,
+      unanswered: [],
       lagMs: 0,
       lowest: 0,
       sink: undefined,
@@ -107,6 +112,8 @@ export class SessionDirectory {
         expired: new Set(),
         heardAtMs,
         isSilent: true,
+        signsInFlight: 0,
+        unanswered: [],
         lagMs: 0,
         lowest: 0,
         sink: undefined,
