@@ -58,3 +58,11 @@ test("a goal that single repetitions judge otherwise is marked as unsure", () =>
     "PASS? 256 in flight: cycles against redlock, appendfsync always (aim: 4x): 2.5x (at least 2x, repetitions 1.5x to 3x)",
   );
 });
+
+test("a side that failed in some repetitions leaves the goal unsure", () => {
+  const ledger = ledgerOf({ forelock: 10, "redlock-always": 20 });
+  ledger.add({ scenario: "in-flight", target: "redlock-always", load: "256 in flight", metric: "cyclesPerSecond" }, 20);
+  expect(judge(ledger)[0]?.line).toBe(
+    "MISS? 256 in flight: cycles against redlock, appendfsync always (aim: 4x): 0.5x (at least 2x, a side failed in some repetitions)",
+  );
+});

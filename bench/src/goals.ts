@@ -1,6 +1,7 @@
 // goals.ts: what Forelock has to reach, judged only against numbers of the same run. Pure.
 //   G1. A goal whose numbers were not measured is not judged, and a side that is zero was not measured.
-//   G2. A goal that some repetitions reach and others miss is marked as unsure: the machine was too busy to tell.
+//   G2. A goal that some repetitions reach and others miss is marked as unsure, and so is one whose sides were not measured
+//       equally often: the machine was too busy to tell, or a side failed.
 
 import type { Ledger, Measure } from "./ledger.ts";
 import { ratio } from "./table.ts";
@@ -162,19 +163,30 @@ export function judge(ledger: Ledger): readonly Judgement[] {
   return GOALS.flatMap((goal) => {
     const reached = goal.reached(ledger);
     if (reached === undefined || !Number.isFinite(reached)) return []; // G1
-    return [judgementOf(goal, reached, goal.repetitions?.(ledger) ?? [])];
+    return [judgementOf(goal, reached, goal.repetitions?.(ledger))];
   });
 }
 
-function judgementOf({ goal, bound, atLeast, unit }: Goal, reached: number, repetitions: readonly number[]): Judgement {
+function judgementOf(
+  { goal, bound, atLeast, unit }: Goal,
+  reached: number,
+  repetitions: readonly number[] | undefined,
+): Judgement {
   const meets = (value: number): boolean => (atLeast ? value >= bound : value <= bound);
   const isMet = meets(reached);
-  const isSure = repetitions.every((value) => meets(value) === isMet); // G2
+  const isSure =
+    repetitions === undefined || (repetitions.length > 0 && repetitions.every((value) => meets(value) === isMet)); // G2
   const show = (value: number): string => (unit === "ratio" ? ratio(value) : Math.round(value).toLocaleString("en-US"));
-  const range = `, repetitions ${show(Math.min(...repetitions))} to ${show(Math.max(...repetitions))}`;
+  const range = rangeOf(repetitions, show);
   const verdict = `${isMet ? "PASS" : "MISS"}${isSure ? " " : "?"}`;
-  const line = `${verdict} ${goal}: ${show(reached)} (${atLeast ? "at least" : "at most"} ${show(bound)}${repetitions.length > 1 ? range : ""})`;
+  const line = `${verdict} ${goal}: ${show(reached)} (${atLeast ? "at least" : "at most"} ${show(bound)}${range})`;
   return { goal, reached, bound, isMet, isSure, line };
+}
+
+function rangeOf(repetitions: readonly number[] | undefined, show: (value: number) => string): string {
+  if (repetitions === undefined || repetitions.length === 1) return "";
+  if (repetitions.length === 0) return ", a side failed in some repetitions";
+  return `, repetitions ${show(Math.min(...repetitions))} to ${show(Math.max(...repetitions))}`;
 }
 
 function extremes(ledger: Ledger, wanted: Pick<Measure, "scenario" | "metric">): number | undefined {

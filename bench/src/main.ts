@@ -45,7 +45,9 @@ async function run(options: Options, scratch: Scratch): Promise<void> {
     say,
     async started(target) {
       const known = startedByName.get(target.name);
-      if (known !== undefined) return known;
+      const end = known?.server.ended();
+      if (known !== undefined && end === undefined) return known;
+      if (end !== undefined) say(`DIED  ${target.name} ${end}\nIt is started again, with nothing of what it held.`);
       const started = await target.start(scratch.folder(target.name));
       startedByName.set(target.name, started);
       return started;

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { connect as connectSocket, createServer } from "node:net";
 
 const PRINTED_BYTES_MAX = 64 * 1024;
+const LAST_WORDS = 1_000;
 const TICKS_PER_SECOND = 100; // USER_HZ of Linux, the unit of /proc/<pid>/stat.
 const running = new Set<ChildProcess>();
 
@@ -28,6 +29,8 @@ export interface StartOptions {
 export interface ServerProcess {
   readonly pid: number;
   printed(): string;
+  /** How it ended by itself, with the last it printed; undefined while it runs. */
+  ended(): string | undefined;
   /** Ends it: first kindly, then not. */
   stop(): Promise<void>;
   /** As a power cut would. */
@@ -85,6 +88,10 @@ export async function startServer(options: StartOptions): Promise<ServerProcess>
   return {
     pid: child.pid!, // It has come up.
     printed: () => printed,
+    ended: () =>
+      running.has(child)
+        ? undefined
+        : `ended with ${child.exitCode ?? child.signalCode}: ${printed.slice(-LAST_WORDS)}`,
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
     usage: () => usageOf(child.pid!),

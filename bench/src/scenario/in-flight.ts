@@ -22,18 +22,17 @@ export async function runLoads(bench: Bench, loads: readonly Load[]): Promise<vo
   const failed = new Set<string>();
   for (let repetition = 1; repetition <= bench.options.repetitions; repetition += 1) {
     for (const load of loads) {
-      for (const { name, start } of bench.targets.map((target) => ({
-        name: target.name,
-        start: () => bench.started(target),
-      }))) {
+      for (const target of bench.targets) {
+        const { name } = target;
         const key = `${name}, ${load.load}`;
         if (failed.has(key)) continue;
         try {
-          const perSecond = await measureCycles(bench, await start(), { ...load, target: name });
+          const perSecond = await measureCycles(bench, await bench.started(target), { ...load, target: name });
           bench.say(`${repetition}/${bench.options.repetitions}  ${load.load}  ${name}  ${count(perSecond)} cycles/s`);
         } catch (error) {
           failed.add(key);
           bench.say(`FAILED  ${key}: ${error instanceof Error ? error.message : String(error)}`);
+          await bench.started(target).catch((cause: unknown) => bench.say(String(cause))); // Tells how the server ended, if it did.
         }
       }
     }
