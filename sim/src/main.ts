@@ -1,40 +1,87 @@
-// main.ts: `npm run sim`: runs seeds of the simulation, and for one that fails says which, how to repeat it, and what came last.
-
+// main.ts: `npm run sim`: runs seeds of the simulation (simulator/). For one that fails: what broke, the smallest run that still shows
+// it, the command that repeats it, and the last lines of its trace.
+//   --seed N     the first seed (1)          --steps M   steps of each (300)
+//   --seeds K    how many (1)                --trace     print every line as it happens
+//   --coverage   print the table of situations, and fail below its floor
+//   --without F  leave out these kinds of fault, with commas between     --keep   go on after a failure
 import { parseArgs } from "node:util";
-import { drawProfile } from "./simulator/profile.ts";
-import { simulate } from "./simulator/simulation.ts";
-import { Situations } from "./simulator/situations.ts";
-import { Trace } from "./simulator/trace.ts";
+import { FAULTS, type Fault } from "./simulator/profile.ts";
+import { runSeed, type SeedRun } from "./simulator/seed.ts";
+import { shrink } from "./simulator/shrink.ts";
+import { HIT_RATIO_MIN, SITUATIONS, Situations } from "./simulator/situations.ts";
+
+const LAST_LINES = 40;
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     seeds: { type: "string", default: "1" },
-    steps: { type: "string", default: "400" },
+    steps: { type: "string", default: "300" },
+    without: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
     coverage: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
   },
 });
+
+const first = whole("seed");
+const seeds = whole("seeds");
+const steps = whole("steps");
+const without = new Set(values.without.split(",").filter(isFault));
 const situations = new Situations();
-const first = Number(values.seed);
-const steps = Number(values.steps);
-let failed = 0;
-for (let seed = first; seed < first + Number(values.seeds); seed += 1) {
-  const trace = new Trace(values.trace ? (line) => console.log(line) : undefined);
-  const result = await simulate(drawProfile(seed, steps, new Set()), trace, situations);
-  if (result.violation === undefined) {
-    if (values.seeds === "1")
-      console.log(
-        `seed ${seed}: hash ${trace.hash}, ${trace.count} lines, ${result.events} events, ${result.simulatedMs.toFixed(0)} ms`,
-      );
+const print = values.trace ? (line: string): void => console.log(line) : undefined;
+let [failed, simulatedMs, events] = [0, 0, 0];
+for (let seed = first; seed < first + seeds; seed += 1) {
+  const run = await runSeed({ seed, steps, without, situations, print });
+  simulatedMs += run.result.simulatedMs;
+  events += run.result.events;
+  if (run.result.violation === undefined) {
+    if (seeds === 1) console.log(`seed ${seed} hash ${run.trace.hash} (${run.trace.count} lines)`);
     continue;
   }
   failed += 1;
-  console.log(`seed ${seed} step ${result.step}: ${result.violation.message.slice(0, 1500)}`);
-  if (!values.trace && !values.keep) console.log(trace.last(30).join("\n"));
+  await explain(run);
   if (!values.keep) break;
 }
-if (values.coverage) for (const [key, count] of [...situations.counts].sort()) console.log(`${count}\t${key}`);
-console.log(`${values.seeds} seeds, ${failed} failed`);
-process.exitCode = failed > 0 ? 1 : 0;
+const hours = (simulatedMs / 3_600_000).toFixed(1);
+console.log(`${seeds} seeds, ${failed} failed; ${hours} simulated hours, ${events} events`);
+if (values.coverage) printCoverage();
+if (failed > 0) process.exitCode = 1;
+
+async function explain(run: SeedRun): Promise<void> {
+  const { violation, step } = run.result;
+  console.log(`seed ${run.order.seed} at step ${step}: ${violation?.message}`);
+  if (values.keep) return;
+  const smallest = values.trace ? run : await shrink(run);
+  if (print === undefined) console.log(smallest.trace.last(LAST_LINES).join("\n"));
+  const left = [...smallest.order.without].join();
+  const option = left === "" ? "" : ` --without ${left}`;
+  console.log(`Repeat it: npm run sim -- --seed ${run.order.seed} --steps ${smallest.order.steps}${option} --trace`);
+}
+
+function printCoverage(): void {
+  for (const [situation, count] of [...situations.counts].sort()) {
+    const mark = SITUATIONS.includes(situation) ? " " : "+";
+    console.log(`${mark}${String(count).padStart(8)}  ${situation}`);
+  }
+  for (const situation of situations.missing) console.log(`-       0  ${situation}`);
+  const { hitRatio } = situations;
+  console.log(
+    `${(hitRatio * 100).toFixed(1)} % of ${SITUATIONS.length} situations met; the floor is ${HIT_RATIO_MIN * 100} %`,
+  );
+  if (hitRatio < HIT_RATIO_MIN) process.exitCode = 1;
+}
+
+function whole(name: "seed" | "seeds" | "steps"): number {
+  const number = Number(values[name]);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new Error(`--${name} is ${values[name]}; it must be 1 or more`);
+  return number;
+}
+
+function isFault(text: string): text is Fault {
+  if (text === "") return false;
+  if (!(FAULTS as readonly string[]).includes(text))
+    throw new Error(`--without ${text}: there are ${FAULTS.join(", ")}`);
+  return true;
+}

@@ -57,12 +57,16 @@ export interface ClientOptions {
   readonly name: string;
   readonly principal: string;
   readonly ttlMs: number;
+  /** Twelve, as the real client's; with fewer the server notes silence between two. */
+  readonly beatsPerTtl: number;
   readonly time: SimulatedTime;
   readonly process: Process;
   readonly clock: Clock;
   readonly random: Random;
   readonly trace: Trace;
   readonly answers: Answers;
+  /** Told the kind of each request and of its answer. */
+  readonly met: (situation: string) => void;
   readonly saved: SavedSession | undefined;
   readonly connect: (client: SimulatedClient, purpose: Hello["purpose"]) => Wire;
 }
@@ -70,7 +74,6 @@ export interface ClientOptions {
 const MARGIN_MS_MIN = 500;
 const MARGIN_RATIO = 0.05;
 const REASK_RATIO = 0.05;
-const HEARTBEATS_PER_TTL = 4;
 /** Codes after which the same request is sent again. */
 const RETRIED = new Set(["unavailable", "log_stopped", "outcome_unknown", "overloaded", "bulk_stopped", "internal"]);
 const SESSION_ENDED = new Set(["session_expired", "session_closed", "session_unknown"]);
@@ -119,7 +122,8 @@ export class SimulatedClient {
 
   /** C1: what it would act on at this moment. */
   get beliefs(): readonly Hold[] {
-    if (this.isEnded || !this.options.process.isAlive || this.nowMs >= this.safeUntilMs) return [];
+    if (this.holds.size === 0 || this.isEnded || !this.options.process.isAlive || this.nowMs >= this.safeUntilMs)
+      return [];
     return [...this.holds.values()];
   }
 
@@ -230,6 +234,7 @@ export class SimulatedClient {
     const request = this.unanswered.get(reply.sequence);
     if (request === undefined || body === undefined) return; // Answered meanwhile: the retry crossed the answer.
     this.#say(`${reply.sequence} is answered ${textOf(body)}`);
+    this.options.met(`answer to ${request.body.$case}: ${kindOf(body)}`);
     if (body.$case === "error") {
       if (SESSION_ENDED.has(body.value.code) && request.body.$case !== "endSession") {
         this.unanswered.delete(reply.sequence);
@@ -388,7 +393,7 @@ export class SimulatedClient {
   }
 
   #keepLease(): void {
-    this.#later(this.ttlMs / HEARTBEATS_PER_TTL, () => {
+    this.#later(this.ttlMs / this.options.beatsPerTtl, () => {
       this.#checkLease();
       this.#sendBeat();
       this.#keepLease();
@@ -416,6 +421,13 @@ export class SimulatedClient {
 }
 
 export const keyOf = ({ name, token }: { readonly name: string; readonly token: bigint }): string => `${name} ${token}`;
+
+function kindOf(body: NonNullable<Reply["body"]>): string {
+  if (body.$case === "error") return body.value.code;
+  if (body.$case === "cancel") return body.value.cancelled ? "cancelled" : "too late";
+  if (body.$case === "acquire") return ["queued", "granted", "ended", "done"][body.value.state] ?? "unknown";
+  return "done";
+}
 
 function textOf(body: NonNullable<Reply["body"]>): string {
   if (body.$case === "error") return `error ${body.value.code}`;

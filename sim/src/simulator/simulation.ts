@@ -2,11 +2,19 @@
 //   I1. After every event: nobody believes in a grant that is not his by what is durable (forced ones aside: there the fence tells).
 //   I2. After every step: the tables agree with each other; at rest the live state equals the shadow, and nobody waits for nothing.
 //   I3. In the end, with the world healed: every waiter is granted or refused; with all clients gone and time passed: nothing is left.
-import { decodeSnapshot, encodeSnapshot, holdersOf, type PartitionState, stateHash } from "forelock/internal";
+import { Mode } from "@forelock/protocol";
+import {
+  decodeSnapshot,
+  type Element,
+  encodeSnapshot,
+  holdersOf,
+  type PartitionState,
+  stateHash,
+} from "forelock/internal";
 import { between, choose, forkRandom, type Random } from "../proxy/random.ts";
 import { Answers } from "./answers.ts";
 import { audit } from "./audit.ts";
-import { keyOf, type SavedSession, SimulatedClient } from "./client.ts";
+import { type Hold, keyOf, type SavedSession, SimulatedClient } from "./client.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { dump } from "./dump.ts";
 import { Ledger } from "./ledger.ts";
@@ -69,6 +77,7 @@ class Simulation {
   step = 0;
   readonly #profile: Profile;
   readonly #trace: Trace;
+  readonly #situations: Situations;
   readonly #witness: Witness;
   readonly #ledger: Ledger;
   readonly #server: SimulatedServer;
@@ -89,6 +98,7 @@ class Simulation {
   constructor(profile: Profile, trace: Trace, situations: Situations) {
     this.#profile = profile;
     this.#trace = trace;
+    this.#situations = situations;
     const { seed, partitions, limits } = profile;
     this.#steps = forkRandom(seed, "steps");
     this.#chances = forkRandom(seed, "faults");
@@ -256,8 +266,10 @@ class Simulation {
     const clock = this.time.clockOf(process, random() * 1e6, rate, () => this.time.nowMs);
     this.#clients[slot] = new SimulatedClient({
       ...{ name, time: this.time, process, clock, random, trace: this.#trace, answers: this.#answers, saved },
+      met: (situation) => this.#situations.meet(situation),
       principal: PRINCIPALS[slot % 3 === 2 ? 1 : 0],
       ttlMs: between(random, 2_000, 5_000),
+      beatsPerTtl: choose(random, [12, 12, 4]),
       connect: (client, purpose) => this.#connect(client, purpose),
     });
   }
@@ -318,11 +330,9 @@ class Simulation {
     if (this.#broken !== undefined) throw this.#broken;
     for (const client of this.#clients) {
       for (const hold of client?.beliefs ?? []) {
-        const key = keyOf(hold);
         const element = this.#ledger.shadows[hold.partition]?.elements.get(hold.name);
-        const grants = element === undefined ? [] : [...holdersOf(element)];
-        const grant = grants.find((each) => each.token === hold.token && !each.reserved);
-        if (grant !== undefined && (grant.mode === hold.mode || hold.mode !== 0)) continue;
+        if (element !== undefined && isHeld(element, hold)) continue;
+        const key = keyOf(hold);
         const end = this.#witness.endByToken.get(key);
         if (end === "forced" || end === "upgraded") continue;
         if (end === "released" && this.#world.released.has(key)) continue;
@@ -458,6 +468,13 @@ class Simulation {
       expectRule(isSame, "replay-differs", () => `partition ${replayed.partition} from an empty state`);
     }
   }
+}
+
+function isHeld(element: Element, hold: Hold): boolean {
+  for (const grant of holdersOf(element)) {
+    if (grant.token === hold.token && !grant.reserved) return grant.mode === hold.mode || hold.mode !== Mode.EXCLUSIVE;
+  }
+  return false;
 }
 
 const FAULT_CHOICES: readonly Fault[] = [

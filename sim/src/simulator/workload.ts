@@ -137,7 +137,8 @@ function acquireAll(world: World, client: SimulatedClient): void {
       elements,
       waitMs: waitChoice(random),
       onLoss: random() < 0.5 ? OnLoss.ROLLBACK : OnLoss.KEEP,
-      actor: "",
+      // An actor of its own: of two requests of one actor that wait for each other nobody is told.
+      actor: `all.${between(random, 0, 1e9)}`,
     },
   };
   ask_(world, client, body, keepChoice(random, 0.1), elements);

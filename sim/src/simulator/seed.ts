@@ -1,0 +1,25 @@
+// seed.ts: one seed run with what was ordered for it, and everything that is needed to run it again.
+import { drawProfile, type Fault } from "./profile.ts";
+import { type RunResult, simulate } from "./simulation.ts";
+import type { Situations } from "./situations.ts";
+import { Trace } from "./trace.ts";
+
+export interface SeedOrder {
+  readonly seed: number;
+  readonly steps: number;
+  readonly without: ReadonlySet<Fault>;
+  readonly situations: Situations;
+  readonly print: ((line: string) => void) | undefined;
+}
+
+export interface SeedRun {
+  readonly order: SeedOrder;
+  readonly result: RunResult;
+  readonly trace: Trace;
+}
+
+export async function runSeed(order: SeedOrder): Promise<SeedRun> {
+  const trace = new Trace(order.print);
+  const result = await simulate(drawProfile(order.seed, order.steps, order.without), trace, order.situations);
+  return { order, result, trace };
+}
