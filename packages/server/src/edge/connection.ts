@@ -7,7 +7,6 @@ import {
   ForelockError,
   type HeartbeatReply,
   type Notice,
-  type Operation,
   type Reply,
   type Welcome,
   type Error as WireError,
@@ -96,7 +95,7 @@ export class Connection implements Connected {
     }
     if (frame.hello !== undefined)
       this.fail(wireError({ code: "bad_frame", message: "hello: not in the first frame." })); // C1
-    else this.#converse(frame, bytes);
+    else this.#tryToConverse(frame, bytes);
     return this.#isReady;
   }
 
@@ -237,8 +236,17 @@ export class Connection implements Connected {
     this.#phase = "open";
     this.#outbox.welcome = welcome;
     this.#write(undefined);
-    this.#converse(frame, bytes);
+    this.#tryToConverse(frame, bytes);
     if (this.#isReady) this.#carrier.resume();
+  }
+
+  /** What a frame runs into (a session that has ended, a bug) costs its connection, never the node. */
+  #tryToConverse(frame: DecodedFrame, bytes: Uint8Array): void {
+    try {
+      this.#converse(frame, bytes);
+    } catch (error) {
+      this.#failWith(error);
+    }
   }
 
   #converse(frame: DecodedFrame, bytes: Uint8Array): void {
@@ -258,15 +266,7 @@ export class Connection implements Connected {
       this.#parts.service.acknowledge(this.#session, frame.lowestUnanswered, frame.settled);
     }
     if (frame.operationCount > frame.operations.length) this.#refuseAll(frame.operationCount, bytes);
-    else this.#operateAll(frame.operations, this.#requests);
-  }
-
-  #operateAll(operations: readonly Operation[], requests: Requests): void {
-    try {
-      for (const operation of operations) requests.operate(operation);
-    } catch (error) {
-      this.#failWith(error); // Nothing here throws unless it has a bug: that must cost one connection, not the node.
-    }
+    else for (const operation of frame.operations) this.#requests.operate(operation);
   }
 
   #refuseAll(count: number, bytes: Uint8Array): void {

@@ -235,7 +235,8 @@ export class Node implements Service {
   }
 
   acknowledge(session: OpenedSession["session"], lowestUnanswered: number, settled: readonly number[]): void {
-    const known = this.#known(session);
+    const known = this.directory.get(session.id);
+    if (known === undefined) return; // It has ended, and so has what there was to forget.
     this.#liveness.heard(known, this.options.clock.monotonicMs());
     if (lowestUnanswered > known.lowest) known.lowest = lowestUnanswered;
     if (settled.length === 0) return;
