@@ -74,7 +74,8 @@ async function report(
   const parts = [
     {
       name: "overload",
-      run: (scene: Scene) => overload({ port: scene.port ?? 0, clock, secondsEach: size.overloadSeconds }),
+      run: (scene: Scene) =>
+        overload({ port: scene.port ?? 0, clock, secondsEach: size.overloadSeconds, isJudged: size === WHOLE }),
     },
     { name: "fuzz", run: (scene: Scene) => fuzz({ scene, clock, seed, frames: size.frames }) },
     { name: "herd", run: (scene: Scene) => herd({ scene, clock, sessions: size.herd }) },

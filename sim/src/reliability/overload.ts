@@ -2,12 +2,14 @@
 import { type Clock, pause } from "../proxy/clock.ts";
 import { beatingSession } from "./beating-session.ts";
 import { acquireBody, BusySession, tokenOf } from "./busy-session.ts";
-import { type Figure, figure, judged } from "./figure.ts";
+import { type Figure, figure, judged, towards } from "./figure.ts";
 
 export interface OverloadOptions {
   readonly port: number;
   readonly clock: Clock;
   readonly secondsEach: number;
+  /** Whether the goodput is judged by its goal: seconds on a shared machine are too few for that. */
+  readonly isJudged: boolean;
 }
 
 const CONNECTIONS = 4;
@@ -26,7 +28,7 @@ interface Load {
   readonly failedReleases: number;
 }
 
-export async function overload({ port, clock, secondsEach }: OverloadOptions): Promise<readonly Figure[]> {
+export async function overload({ port, clock, secondsEach, isJudged }: OverloadOptions): Promise<readonly Figure[]> {
   const bystanders: (() => void)[] = [];
   let expired = 0;
   for (let index = 0; index < BYSTANDERS; index += 1) {
@@ -44,13 +46,9 @@ export async function overload({ port, clock, secondsEach }: OverloadOptions): P
   for (const factor of FACTORS) {
     const over = await load({ port, clock, seconds: secondsEach, inFlight: BUSY_IN_FLIGHT * factor });
     const ratio = over.cyclesPerSecond / busy.cyclesPerSecond;
-    figures.push(
-      judged(
-        figure("overload", `goodput at ${factor}x saturation`, ratio, "of that"),
-        `>= ${GOODPUT_MIN}`,
-        ratio >= GOODPUT_MIN,
-      ),
-    );
+    const goodput = figure("overload", `goodput at ${factor}x saturation`, ratio, "of that");
+    const goal = `>= ${GOODPUT_MIN}`;
+    figures.push(isJudged ? judged(goodput, goal, ratio >= GOODPUT_MIN) : towards(goodput, goal));
     figures.push(figure("overload", `refused at ${factor}x`, over.refused, "requests"));
     failedReleases += over.failedReleases;
   }

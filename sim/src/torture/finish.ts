@@ -13,7 +13,9 @@ import type { HistoryWriter } from "../history/write.ts";
 import { type Clock, pause } from "../proxy/clock.ts";
 import { readWire } from "./reader.ts";
 
-const ATTEMPTS_MAX = 20;
+const ATTEMPTS_MAX = 10;
+/** After so many the rest is tried once each: the run has failed, and must end. */
+const FAILURES_MAX = 3;
 const RETRY_MS = 250;
 const PAGE_RECORDS = 1_000;
 
@@ -54,7 +56,10 @@ export async function readAll(
   context: FinishContext,
 ): Promise<readonly string[]> {
   const failures: string[] = [];
-  for (const file of files) if (!(await readFile(file, context))) failures.push(file);
+  for (const file of files) {
+    const refused = await readFile(file, failures.length < FAILURES_MAX ? ATTEMPTS_MAX : 1, context);
+    if (refused !== undefined) failures.push(`${file}: ${refused}`);
+  }
   for (const element of elements) if (!(await readHolder(element, context))) failures.push(element);
   return failures;
 }
@@ -109,25 +114,32 @@ function firstIndex(file: FileHistory, group: readonly Append[]): number | undef
   return all.length === 0 ? undefined : Math.min(...all);
 }
 
-async function readFile(file: string, { port, clock, history }: FinishContext): Promise<boolean> {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+/** @returns why not; undefined when it was read whole */
+async function readFile(
+  file: string,
+  attempts: number,
+  { port, clock, history }: FinishContext,
+): Promise<string | undefined> {
+  let refused = "no answer";
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
     const call = history.call({ process: `reader/${file}`, op: "read", key: file, args: {} });
     const entries: string[] = [];
     for (;;) {
       const value = { file, index: entries.length, recordsMax: PAGE_RECORDS, version: 0 };
       const body = await readWire(port, { $case: "readRecords", value }, clock);
       const isAbsent = body?.$case === "error" && body.value.code === "no_such_file";
+      if (body?.$case === "error") refused = body.value.code;
       if (body?.$case !== "readRecords" && !isAbsent) break;
       const page = body?.$case === "readRecords" ? body.value : { records: [], count: 0 };
       entries.push(...page.records.map((bytes) => bytes.toString()));
       if (entries.length < page.count && page.records.length > 0) continue;
       call.ok({ entries, eof: true });
-      return true;
+      return undefined;
     }
     call.fail();
     await pause(clock, RETRY_MS);
   }
-  return false;
+  return refused;
 }
 
 async function readHolder(element: string, { port, clock, history }: FinishContext): Promise<boolean> {

@@ -8,6 +8,7 @@ import { TcpProxy } from "../proxy/proxy.ts";
 import { forkRandom } from "../proxy/random.ts";
 import { imagePlace, type Place, plainPlace } from "./disk/place.ts";
 import { DiskShim } from "./disk/shim.ts";
+import { FILES } from "./elements.ts";
 import { readWire } from "./reader.ts";
 import { ServerProcess } from "./server-process.ts";
 
@@ -106,7 +107,12 @@ export class Scene {
     const body = await readWire(this.#port, { $case: "getStatus", value: {} }, this.#options.clock);
     if (body?.$case === "error") return { kind: "stopped", why: body.value.code };
     if (body?.$case !== "getStatus") return { kind: "silent" };
-    return body.value.stopped === "" ? { kind: "works" } : { kind: "stopped", why: body.value.stopped };
+    if (body.value.stopped !== "") return { kind: "stopped", why: body.value.stopped };
+    // Contents rest in a store of their own, which can stop by itself.
+    const value = { file: FILES[0] ?? "", index: 0, recordsMax: 1, version: 0 };
+    const read = await readWire(this.#port, { $case: "readRecords", value }, this.#options.clock);
+    const why = read?.$case === "error" ? read.value.code : "";
+    return why === "bulk_stopped" || why === "bulk_damaged" ? { kind: "stopped", why } : { kind: "works" };
   }
 
   async close(): Promise<void> {
