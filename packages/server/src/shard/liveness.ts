@@ -71,6 +71,7 @@ export class Liveness {
       if (session.connections === 0) this.#directory.remove(session);
       return;
     }
+    session.isSilent = true; // A sign of life that comes before the end is decided must not be acknowledged ahead of it.
     for (const partition of session.partitions) {
       this.#shards[partition]?.submit(
         { kind: "end_session", sessionId: session.id, why: "expired", reason: "" }, // V3

@@ -95,7 +95,8 @@ export class SessionDirectory {
    */
   restore(state: PartitionState, nowMs: number): void {
     for (const session of state.sessions.values()) {
-      const heardAtMs = nowMs - Math.max(0, state.clockMs - Math.min(session.silentSinceMs, state.clockMs));
+      const silentMs = Math.max(0, state.clockMs - session.silentSinceMs);
+      const heardAtMs = nowMs - Math.min(silentMs, session.ttlMs - session.ttlMs / 3);
       const known = this.#sessions.get(session.id);
       if (known !== undefined) {
         known.partitions.add(state.partition);
