@@ -8,6 +8,7 @@ import {
   type Element,
   encodeSnapshot,
   holdersOf,
+  type PartitionEvent,
   type PartitionState,
   stateHash,
 } from "forelock/internal";
@@ -39,6 +40,8 @@ export interface RunResult {
 
 const PRINCIPALS = ["ana", "bo"] as const;
 const FULL_CHECK_STEPS = 50;
+/** From the end of a ttl until the session is gone: a check, and a turn. */
+const EXPIRY_MS_MAX = 200;
 const DISK_CALLS = ["write", "write", "sync"] as const;
 const PAUSE_MS_MAX = 12_000;
 const HEALED_MS = 20_000;
@@ -91,6 +94,7 @@ class Simulation {
   readonly #network: Random;
   readonly #world: World;
   readonly #lives: number[] = [];
+  readonly #heardMs = new Map<string, number>();
   #broken: unknown;
   #isHealed = false;
   #stoppedSinceMs: number | undefined;
@@ -103,8 +107,10 @@ class Simulation {
     this.#steps = forkRandom(seed, "steps");
     this.#chances = forkRandom(seed, "faults");
     this.#network = forkRandom(seed, "network");
-    const told = (state: PartitionState, event: { readonly kind: string }): void =>
+    const told = (state: PartitionState, event: PartitionEvent): void => {
       trace.add(this.time.nowMs, `p${state.partition} ${textOf(event)}`);
+      if (event.kind === "session_ended" && event.why === "expired") this.#judgeExpiry(state, event.session);
+    };
     this.#witness = new Witness(situations, limits.priorityStepMs, told);
     this.#ledger = new Ledger(partitions, (state, event) => this.#witness.see(state, event));
     const process = new Process("server 1");
@@ -282,7 +288,7 @@ class Simulation {
         client: client.options.process,
         caller: { principal: client.options.principal, may: () => true, remoteAddress: "simulated" },
         claims: this.#claims,
-        heard: () => {},
+        heard: (sessionId) => this.#heardMs.set(sessionId, this.time.nowMs),
       },
       {
         welcomed: (welcome) => (isHeartbeat ? client.heartbeatWelcomed() : client.welcomed(welcome)),
@@ -341,6 +347,24 @@ class Simulation {
     }
   }
 
+  /** After a start everybody has at least a third of his ttl to be heard. */
+  #judgeExpiry(state: PartitionState, number: number): void {
+    const ttlMs = state.sessionByNumber.get(number)?.ttlMs ?? 0;
+    const servedMs = this.time.nowMs - this.#server.startedAtMs;
+    expectRule(servedMs >= ttlMs / 3, "expired-early", () => `session ${number} had ${servedMs} of its ${ttlMs} ms`);
+  }
+
+  /** A session that was not heard for its ttl by one server is gone. */
+  #judgeLives(state: PartitionState): void {
+    const { startedAtMs, process } = this.#server;
+    for (const session of state.sessions.values()) {
+      const heardMs = this.#heardMs.get(session.id) ?? 0;
+      const unheardMs = this.time.nowMs - Math.max(heardMs, startedAtMs, process.pausedUntilMs);
+      const isOver = unheardMs > session.ttlMs + EXPIRY_MS_MAX;
+      expectRule(!isOver, "undead", () => `session ${session.id} lives on after ${unheardMs} of ${session.ttlMs} ms`);
+    }
+  }
+
   /** I2 */
   #check(): void {
     const { node, process } = this.#server;
@@ -349,6 +373,7 @@ class Simulation {
     const isFull = this.step % FULL_CHECK_STEPS === 0;
     for (const { state } of node.shards) {
       audit(state);
+      this.#judgeLives(state);
       const shadow = this.#ledger.shadows[state.partition];
       if (isDue || shadow === undefined || this.#ledger.isInFlight(state.partition)) continue;
       this.#checkAtRest(state, shadow, isFull);
