@@ -4,7 +4,7 @@
 //   M2. The batch is granted when every confirmation is durable; until then any failure gives all parts up.
 import { assert } from "@forelock/protocol";
 import { undoEffects } from "../file/apply.ts";
-import { confirmPart } from "../lock/apply.ts";
+import { confirmPart, endUpgrade } from "../lock/apply.ts";
 import { removeGrant, removeWait } from "../lock/table.ts";
 import type { BatchEvent } from "../partition/events.ts";
 import { addBatch } from "../partition/hash.ts";
@@ -72,9 +72,10 @@ export function applyBatch(state: PartitionState, event: BatchEvent, observer: O
       assert(part !== undefined, "only a known part is abandoned");
       state.parts.delete(event.part);
       if ("element" in part) {
+        endUpgrade(state, part, observer);
         undoEffects(state, part, observer);
         removeGrant(state, part, observer);
-      } else removeWait(state, part, observer);
+      } else removeWait(state, part, false, observer);
       return;
     }
   }

@@ -1,7 +1,7 @@
 // decide.ts (batch): steps of a lockAll over several partitions. The coordinator (shard/batches.ts) drives them and may repeat any.
 //   M3. Every step is idempotent: repeated after a crash it finds what the first one did.
 import { assert } from "@forelock/protocol";
-import { isFree } from "../lock/acquire.ts";
+import { fullQueue, isFree } from "../lock/acquire.ts";
 import type { BatchCommand, Decision, PartitionLimits } from "../partition/commands.ts";
 import type { EventRequest, PartitionEvent } from "../partition/events.ts";
 import { isLive, type PartitionState } from "../partition/state.ts";
@@ -55,11 +55,9 @@ function reserve(
       `${element.name} is in use with ${known.limit} permits; the request says permits = ${element.limit}.`,
     );
   }
-  if ((known?.waiting ?? 0) >= limits.waitersMax) {
-    return refuse(
-      "queue_full",
-      `${element.name} has ${known?.waiting ?? 0} waiters; it may have ${limits.waitersMax}.`,
-    );
+  const held = registered.session === undefined ? 0 : registered.session.grants + registered.session.waits.size;
+  if (held >= limits.locksMax) {
+    return refuse("locks_full", `The session holds and waits for ${held} elements; it may have ${limits.locksMax}.`);
   }
   const request: EventRequest = {
     session: registered.number,
@@ -81,9 +79,13 @@ function reserve(
   const { session } = registered;
   const opened = session === undefined ? registered.events : [];
   const isAlive = session === undefined || isLive(session, state.clockMs);
-  const event: PartitionEvent =
-    isAlive && isFree(state, [element], { arrivalMs, id: state.nextWait })
-      ? { kind: "granted", ...terms }
-      : { kind: "queued", ...terms, arrivalMs, waitMs: -1, priority: 0 };
-  return { events: [...opened, event], refusal: undefined };
+  if (isAlive && isFree(state, [element], { arrivalMs, id: state.nextWait })) {
+    return { events: [...opened, { kind: "granted", ...terms }], refusal: undefined };
+  }
+  const full = fullQueue(state, [element], limits);
+  if (full !== undefined) {
+    return refuse("queue_full", `${full.name} has ${full.waiting} waiters; it may have ${limits.waitersMax}.`);
+  }
+  const queued: PartitionEvent = { kind: "queued", ...terms, arrivalMs, waitMs: -1, priority: 0 };
+  return { events: [...opened, queued], refusal: undefined };
 }

@@ -12,7 +12,7 @@ import {
   type PartitionState,
 } from "../partition/state.ts";
 import { refuse } from "../session/decide.ts";
-import { type Arrival, fits, fitsBelow, isQueuedBehind } from "./grant.ts";
+import { type Arrival, fits, fitsBelow, isQueuedBehind, upgradeAt } from "./grant.ts";
 import { EXCLUSIVE, intentOf, MODE_NAMES, PERMIT, SHARED } from "./mode.ts";
 import { ancestorsOf } from "./name.ts";
 
@@ -95,6 +95,12 @@ function reenter(state: PartitionState, command: Acquire, request: EventRequest)
   if (grant === undefined || grant.session.number !== request.session) {
     return refuse("stale_token", `reenter = ${command.reenter} is not a current grant of ${name} in this session.`);
   }
+  if (upgradeAt(grant.element)?.upgradeOf === grant) {
+    return refuse(
+      "bad_argument",
+      "reenter: the grant waits to be upgraded, which will change its token; enter it then.",
+    );
+  }
   if (grant.mode !== command.parts[0]?.mode) {
     return refuse(
       "bad_argument",
@@ -125,7 +131,12 @@ export function refuseOverlap(parts: readonly CommandPart[]): Decision | undefin
   return undefined;
 }
 
-function fullQueue(state: PartitionState, parts: readonly CommandPart[], limits: PartitionLimits): Element | undefined {
+/** An element on the paths of `parts` that has as many waiters as it may. */
+export function fullQueue(
+  state: PartitionState,
+  parts: readonly CommandPart[],
+  limits: PartitionLimits,
+): Element | undefined {
   for (const part of parts) {
     for (const name of [part.name, ...ancestorsOf(part.name)]) {
       const element = state.elements.get(name);
@@ -146,7 +157,7 @@ export function decideUpgrade(state: PartitionState, command: Upgrade, request: 
   if (grant.entries > 1)
     return refuse("bad_argument", "token: the grant was re-entered; release the inner entries before an upgrade.");
   const { element } = grant;
-  const rival = element.lanes?.[EXCLUSIVE]?.first()?.upgradeOf;
+  const rival = upgradeAt(element)?.upgradeOf;
   if (rival !== undefined) {
     return refuse(
       "deadlock",

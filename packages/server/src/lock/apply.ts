@@ -1,6 +1,6 @@
 // apply.ts (lock): what each event of locks does to the tables. Decides nothing: see acquire.ts, release.ts, grant.ts.
 //   A1. Tokens come from the partition's counter, one for each element granted, in the order of the events: they only rise.
-import { assert } from "@forelock/protocol";
+import { assert, type ErrorCode } from "@forelock/protocol";
 import { commitEffects, undoEffects } from "../file/apply.ts";
 import type { EventPart, LockEvent } from "../partition/events.ts";
 import { addGrant } from "../partition/hash.ts";
@@ -17,6 +17,7 @@ import {
   tokenOf,
   type Wait,
 } from "../partition/state.ts";
+import { upgradeAt } from "./grant.ts";
 import { EXCLUSIVE, SHARED } from "./mode.ts";
 import { changeGrant, elementFor, insertGrant, insertWait, removeGrant, removeWait } from "./table.ts";
 
@@ -178,9 +179,9 @@ function grantWait(state: PartitionState, wait: Wait, observer: Observer): void 
   if (wait.upgradeOf === undefined) {
     // Held before it leaves the queue: an element that nothing needs for a moment would be dropped.
     for (const part of wait.parts) grants.push(hold(state, wait.session, wait.operation, part, wait));
-    removeWait(state, wait, observer);
+    removeWait(state, wait, true, observer);
   } else {
-    removeWait(state, wait, observer); // First: the row of the wait names the token that the upgrade replaces.
+    removeWait(state, wait, true, observer); // First: the row of the wait names the token that the upgrade replaces.
     grants.push(upgrade(state, wait.upgradeOf, observer));
   }
   if (wait.reserve) observer.ended(wait.operation);
@@ -190,16 +191,16 @@ function grantWait(state: PartitionState, wait: Wait, observer: Observer): void 
 function endWait(
   state: PartitionState,
   wait: Wait,
-  why: { readonly code: "cancelled" | "timeout" | "deadlock" | string; readonly message: string },
+  why: { readonly code: ErrorCode; readonly message: string },
   observer: Observer,
 ): void {
-  removeWait(state, wait, observer);
+  removeWait(state, wait, false, observer);
   if (wait.reserve) {
     state.parts.delete(wait.operation.requestId);
     observer.ended(wait.operation);
     return;
   }
-  finish(state, wait.operation, { kind: "refused", code: why.code as never, message: why.message }, observer);
+  finish(state, wait.operation, { kind: "refused", code: why.code, message: why.message }, observer);
 }
 
 function release(state: PartitionState, event: LockEvent & { readonly kind: "released" }, observer: Observer): void {
@@ -218,18 +219,11 @@ function release(state: PartitionState, event: LockEvent & { readonly kind: "rel
 }
 
 /** A grant that goes takes the wait for its upgrade along. */
-function endUpgrade(state: PartitionState, grant: Grant, observer: Observer): void {
-  if (grant.mode !== SHARED) return;
-  for (const wait of grant.session.waits) {
-    if (wait.upgradeOf !== grant) continue;
-    endWait(
-      state,
-      wait,
-      { code: "lock_lost", message: "The shared grant that was to be upgraded has ended." },
-      observer,
-    );
-    return;
-  }
+export function endUpgrade(state: PartitionState, grant: Grant, observer: Observer): void {
+  const wait = upgradeAt(grant.element);
+  if (wait?.upgradeOf !== grant) return;
+  const message = "The shared grant that was to be upgraded has ended.";
+  endWait(state, wait, { code: "lock_lost", message }, observer);
 }
 
 function dropPart(state: PartitionState, grant: Grant): void {

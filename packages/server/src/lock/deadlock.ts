@@ -1,6 +1,6 @@
 // deadlock.ts: cycles among waiters, and whom to refuse. Pure; the shell gathers the edges of all partitions (shard/detector.ts).
 // Who waits is an actor: a session, or a task that it named. Waiting for oneself is no cycle here: several tasks may share a session.
-//   K1. Every cycle of the given edges is found, or broken by a victim of another one found before it.
+//   K1. Every cycle of the given edges is found, or broken by a victim of another one found before it; at most DEADLOCKS_MAX at once.
 //   K2. The victim is the cheapest: fewest grants held by its actor, then lowest priority, then the youngest wait.
 
 /** One waiter waits for one actor that holds, or waits before it. */
@@ -24,6 +24,9 @@ export interface Deadlock {
   readonly victim: WaitEdge;
 }
 
+/** Cycles found in one go: each costs a pass over the edges. The others are found once these are broken. */
+const DEADLOCKS_MAX = 64;
+
 export function findDeadlocks(edges: readonly WaitEdge[]): readonly Deadlock[] {
   const edgesByWaiter = new Map<string, WaitEdge[]>();
   for (const edge of edges) {
@@ -35,7 +38,7 @@ export function findDeadlocks(edges: readonly WaitEdge[]): readonly Deadlock[] {
   const deadlocks: Deadlock[] = [];
   const refused = new Set<string>();
   for (;;) {
-    const cycle = findCycle(edgesByWaiter, refused);
+    const cycle = deadlocks.length < DEADLOCKS_MAX ? findCycle(edgesByWaiter, refused) : undefined;
     if (cycle === undefined) return deadlocks;
     const victim = cheapest(cycle);
     if (victim === undefined) {
@@ -98,7 +101,14 @@ function isCheaper(a: WaitEdge, b: WaitEdge): boolean {
   return waitKey(a) > waitKey(b);
 }
 
+/** The text is logged with the refusal, and a record has a limit; a cycle has none. */
+const EDGES_TOLD_MAX = 32;
+
 /** "a waits for b at orders/1, b waits for a at orders/2": the same text for the same cycle. */
 export function describeCycle(cycle: readonly WaitEdge[]): string {
-  return cycle.map((edge) => `${edge.waiter} waits for ${edge.blocker} at ${edge.element}`).join(", ");
+  const told = cycle.slice(0, EDGES_TOLD_MAX).map(({ waiter, blocker, element }) => {
+    return `${waiter} waits for ${blocker} at ${element}`;
+  });
+  if (cycle.length > EDGES_TOLD_MAX) told.push(`and ${cycle.length - EDGES_TOLD_MAX} more`);
+  return told.join(", ");
 }

@@ -78,12 +78,12 @@ export function isQueuedBehind(
   return false;
 }
 
-/** Whether a wait can be granted now, at every element of its path. `freeAt`: its read phase has come there (L3). */
-function isGrantable(state: PartitionState, wait: Wait, freeAt: Element | undefined): boolean {
+/** Whether a wait can be granted now, at every element of its path. */
+function isGrantable(state: PartitionState, wait: Wait): boolean {
   if (!isLive(wait.session, state.clockMs)) return false; // L4
   for (const part of wait.parts) {
     if (!fits(part.element, part, wait.upgradeOf)) return false;
-    if (part.element !== freeAt && wait.upgradeOf === undefined) {
+    if (wait.upgradeOf === undefined && !isItsPhase(wait, part.element)) {
       if (isQueuedBehind(state, part.element, part.mode, wait)) return false;
     }
     const intent = intentOf(part.mode);
@@ -95,8 +95,23 @@ function isGrantable(state: PartitionState, wait: Wait, freeAt: Element | undefi
   return true;
 }
 
+/** L3. Only for single requests: a batch could wait in a circle otherwise. */
+export function isItsPhase(wait: Wait, element: Element): boolean {
+  return wait.id < element.readersBefore && wait.parts.length === 1 && wait.parts[0]?.mode === SHARED;
+}
+
+/** Which queues of an element are worth a look. */
+export interface Look {
+  /** Also those who wait for something below it. */
+  readonly below: boolean;
+  /** Of those below, none up to this one can go: it was granted last, and a grant makes room for nobody earlier. */
+  readonly after: Wait | undefined;
+}
+
+export const EVERYWHERE: Look = { below: true, after: undefined };
+
 /** The waiter at `element` that is to be granted next, or undefined when none can be. */
-export function nextGrant(state: PartitionState, element: Element): Wait | undefined {
+export function nextGrant(state: PartitionState, element: Element, look: Look = EVERYWHERE): Wait | undefined {
   const { lanes } = element;
   if (lanes === undefined) return undefined;
   if (element.readersBefore > 0) {
@@ -107,29 +122,51 @@ export function nextGrant(state: PartitionState, element: Element): Wait | undef
   for (const mode of QUEUE_MODES) {
     const lane = lanes[mode];
     if (lane === undefined || lane.size === 0 || !hasRoom(element, mode)) continue;
-    for (const wait of lane) {
+    const isBelow = mode === INTENT_EXCLUSIVE || mode === INTENT_SHARED;
+    if (isBelow && !look.below) continue;
+    for (const wait of isBelow && look.after !== undefined ? lane.after(look.after) : lane) {
       if (next !== undefined && isBefore(next, wait)) break;
-      if (isGrantable(state, wait, undefined)) {
+      if (isGrantable(state, wait)) {
         next = wait;
         break;
       }
-      if (!isLive(wait.session, state.clockMs)) continue;
-      // Those behind it in an exclusive or permit lane conflict with it; in a plain shared lane they meet the same obstacle,
-      // unless it waits for other elements too.
-      const isPlain = element.ancestors.length === 0 && wait.parts.length === 1;
-      if (mode === EXCLUSIVE || mode === PERMIT || (mode === SHARED && isPlain)) break;
+      if (isLive(wait.session, state.clockMs) && isObstacle(state, element, mode, wait)) break;
     }
   }
   return next;
 }
 
-/** First shared waiter whose phase has come (L3). Only single requests: a batch could wait in a circle otherwise. */
+/** Whether what keeps `wait`, first of its lane, from being granted keeps those behind it too. */
+function isObstacle(state: PartitionState, element: Element, mode: QueueMode, wait: Wait): boolean {
+  switch (mode) {
+    case EXCLUSIVE:
+    case PERMIT:
+      return true; // They conflict with it, and do not overtake.
+    case SHARED:
+      return wait.parts.length === 1; // They want the same. One of several elements may wait for another of them.
+    case INTENT_EXCLUSIVE:
+    case INTENT_SHARED:
+      return isQueuedBehind(state, element, mode, wait); // So are they. Else it waits for something below, and they may not.
+  }
+}
+
+/** An upgrade that waits at `element`: there is one at most, and it comes before everyone. */
+export function upgradeAt(element: Element): Wait | undefined {
+  const first = element.lanes?.[EXCLUSIVE]?.first();
+  return first?.upgradeOf === undefined ? undefined : first;
+}
+
+/** First shared waiter whose phase has come (L3). */
 function nextReader(state: PartitionState, element: Element): Wait | undefined {
   const lane = element.lanes?.[SHARED];
   if (lane === undefined || !hasRoom(element, SHARED)) return undefined;
+  let left = element.phaseReaders; // Behind them there may be a great many whose phase has not come.
+  if (left === 0) return undefined;
   for (const wait of lane) {
     if (wait.id >= element.readersBefore) continue;
-    if (wait.parts.length === 1 && isGrantable(state, wait, element)) return wait;
+    if (isItsPhase(wait, element) && isGrantable(state, wait)) return wait;
+    left -= 1;
+    if (left === 0) return undefined;
   }
   return undefined;
 }

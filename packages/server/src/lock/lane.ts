@@ -48,6 +48,14 @@ export class Lane {
     }
   }
 
+  /** In order, those that came after `wait`. The lane must not change while this runs. */
+  *after(wait: Wait): IterableIterator<Wait> {
+    for (let index = this.#indexOf(wait); index < this.#items.length; index += 1) {
+      const later = this.#items[index];
+      if (later !== undefined && later !== wait && !later.gone) yield later;
+    }
+  }
+
   /** First in order whose session may be granted anything; those before it are passed over. */
   firstLive(isLive: (wait: Wait) => boolean): Wait | undefined {
     for (let index = this.#head; index < this.#items.length; index += 1) {
@@ -57,13 +65,21 @@ export class Lane {
     return undefined;
   }
 
-  /** How many stand before `wait`. O(log n) while nobody left from the middle, else O(n). */
+  /**
+   * How many stand before `wait`. O(log n) while nobody left from the middle; else counted from the nearer end, so that who has
+   * just come, or is nearly there, costs little.
+   */
   countBefore(wait: Wait): number {
-    const end = this.#indexOf(wait);
-    if (this.#gone === 0) return end - this.#head;
-    let before = 0;
-    for (let index = this.#head; index < end; index += 1) if (this.#items[index]?.gone === false) before += 1;
-    return before;
+    const index = this.#indexOf(wait);
+    if (this.#gone === 0) return index - this.#head;
+    if (index - this.#head <= this.#items.length - index) return this.#count(this.#head, index);
+    return this.size - this.#count(index, this.#items.length);
+  }
+
+  #count(from: number, to: number): number {
+    let present = 0;
+    for (let index = from; index < to; index += 1) if (this.#items[index]?.gone === false) present += 1;
+    return present;
   }
 
   /** The waiter at `position` (1 is the first), give or take those that left from the middle. */

@@ -42,14 +42,19 @@ export function decideDowngrade(
   return { events: [{ kind: "downgraded", request, name: command.name, token: command.token }], refusal: undefined };
 }
 
+/** Grants that one command ends: their events must fit one record. Who wants more ends the rest by token. */
+export const FORCED_MAX = 256;
+
 export function decideForce(
   state: PartitionState,
   command: OwnerCommand & { readonly kind: "force_release" },
 ): Decision {
   const element = state.elements.get(command.name);
   const grants = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
+  grants.sort((a, b) => (a.token < b.token ? -1 : 1)); // Holders have no order of their own after a restart.
   if (grants.length === 0) return refuse("not_held", `Nobody holds ${command.name}.`);
-  const chosen = command.token === 0n ? grants : grants.filter((grant) => grant.token === command.token);
+  const chosen =
+    command.token === 0n ? grants.slice(0, FORCED_MAX) : grants.filter((grant) => grant.token === command.token);
   if (chosen.length === 0)
     return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.name}.`);
   const force = (grant: Grant): PartitionEvent => ({

@@ -31,6 +31,7 @@ export function elementFor(state: PartitionState, name: string): Element {
     lanes: undefined,
     waiting: 0,
     readersBefore: 0,
+    phaseReaders: 0,
   };
   state.elements.set(name, element);
   return element;
@@ -104,7 +105,7 @@ export function removeGrant(state: PartitionState, grant: Grant, observer: Obser
     addElement(state, 1, element);
   }
   if (grant.mode === EXCLUSIVE) beginReadPhase(state, element);
-  freed(state, element, observer);
+  freed(state, element, grant.mode, observer);
 }
 
 /** Changes mode and token of a grant in place: upgrade, downgrade, confirmation of a reserved part. */
@@ -128,7 +129,7 @@ export function changeGrant(
   if (change.mode === EXCLUSIVE) setReadersBefore(state, element, 0);
   if (before === EXCLUSIVE && change.mode === SHARED) {
     beginReadPhase(state, element);
-    freed(state, element, observer);
+    freed(state, element, before, observer);
   }
 }
 
@@ -143,13 +144,28 @@ export function insertWait(state: PartitionState, wait: Wait): void {
   addWait(state, 1, wait);
 }
 
-export function removeWait(state: PartitionState, wait: Wait, observer: Observer): void {
+/** @param isGranted what it waited for is its own now, so that its leaving lets nobody else in */
+export function removeWait(state: PartitionState, wait: Wait, isGranted: boolean, observer: Observer): void {
   addWait(state, -1, wait);
   wait.gone = true;
   state.waits.delete(wait.id);
   wait.session.waits.delete(wait);
   forEachPlace(wait, displace);
-  for (const part of wait.parts) freed(state, part.element, observer);
+  for (const { element, mode } of wait.parts) {
+    // Permits go together with the next ones of their queue: those alone are let in by a grant.
+    if (!isGranted) freed(state, element, mode, observer);
+    else if (mode === PERMIT && element.waiting > 0) observer.freed(element, false);
+  }
+}
+
+/** As if the session's waits had left: it is not alive enough any more to hold up those behind it (L4 of grant.ts). */
+export function passOver(session: Session, observer: Observer): void {
+  for (const wait of session.waits) {
+    for (const { element, mode } of wait.parts) {
+      observer.freed(element, mode !== PERMIT);
+      for (const ancestor of element.ancestors) observer.freed(ancestor, false);
+    }
+  }
 }
 
 /** Each place once: parts that lie below one element share its intent. A lane counts a wait once. */
@@ -179,9 +195,10 @@ function place(element: Element, mode: QueueMode, wait: Wait): void {
   element.waiting += 1;
 }
 
-function displace(element: Element, mode: QueueMode): void {
+function displace(element: Element, mode: QueueMode, wait: Wait): void {
   element.lanes?.[mode]?.left();
   element.waiting -= 1;
+  if (mode === SHARED && wait.id < element.readersBefore) element.phaseReaders -= 1;
   if (element.waiting === 0) element.lanes = undefined;
 }
 
@@ -216,14 +233,23 @@ function dropHolder(element: Element, grant: Grant): void {
   } else if (element.holders === grant) element.holders = undefined;
 }
 
-/** Reserved grants have no token yet: the negative of a number that no other grant of the session and element has. */
-function holderKey(grant: Grant): FencingToken {
-  return grant.reserved ? -BigInt(hashText(grant.requestId) >>> 0) - 1n : grant.token;
+/** Reserved grants have no token yet: they are told apart by the key that their batch gave them. */
+function holderKey(grant: Grant): FencingToken | string {
+  return grant.reserved ? grant.requestId : grant.token;
 }
 
 /** Phase fairness: when an exclusive grant ends, the shared waiters of that moment go before the exclusive ones. */
 function beginReadPhase(state: PartitionState, element: Element): void {
-  if ((element.lanes?.[SHARED]?.size ?? 0) > 0) setReadersBefore(state, element, state.nextWait);
+  const readers = element.lanes?.[SHARED]?.size ?? 0;
+  if (readers === 0) return;
+  setReadersBefore(state, element, state.nextWait);
+  element.phaseReaders = readers;
+}
+
+/** A phase out of a snapshot, once the waits are there. */
+export function restoreReadPhase(state: PartitionState, element: Element, readersBefore: number): void {
+  setReadersBefore(state, element, readersBefore);
+  for (const wait of element.lanes?.[SHARED] ?? []) if (wait.id < readersBefore) element.phaseReaders += 1;
 }
 
 function setReadersBefore(state: PartitionState, element: Element, value: number): void {
@@ -231,14 +257,18 @@ function setReadersBefore(state: PartitionState, element: Element, value: number
   addElement(state, -1, element);
   element.readersBefore = value;
   addElement(state, 1, element);
+  element.phaseReaders = 0;
 }
 
-/** Tells the shell where to look for the next grants, and drops elements that nothing needs (T1). */
-function freed(state: PartitionState, element: Element, observer: Observer): void {
-  if (element.waiting > 0) observer.freed(element);
+/**
+ * Tells the shell where to look for the next grants, and drops elements that nothing needs (T1).
+ * @param mode of the grant or wait that went: permits hold up nobody below, and at ancestors it was an intent, which never does
+ */
+function freed(state: PartitionState, element: Element, mode: Mode, observer: Observer): void {
+  if (element.waiting > 0) observer.freed(element, mode !== PERMIT);
   dropIfIdle(state, element);
   for (const ancestor of element.ancestors) {
-    if (ancestor.waiting > 0) observer.freed(ancestor);
+    if (ancestor.waiting > 0) observer.freed(ancestor, false);
     dropIfIdle(state, ancestor);
   }
 }
@@ -248,6 +278,7 @@ function dropIfIdle(state: PartitionState, element: Element): void {
   if (element.intentExclusive > 0 || element.intentShared > 0) return;
   addElement(state, -1, element);
   element.readersBefore = 0;
+  element.phaseReaders = 0;
   element.limit = 0;
   if (state.elements.get(element.name) === element) state.elements.delete(element.name);
 }

@@ -5,8 +5,8 @@ import type { Element, FileRow, Grant, Operation } from "./state.ts";
 export type GrantEnd = "expired" | "forced" | "closed" | "released";
 
 export interface Observer {
-  /** Something on `element` ended: those who wait there may be next. */
-  freed(element: Element): void;
+  /** Something on `element` ended: those who wait for it may be next; with `below`, those who wait for something below it too. */
+  freed(element: Element, below: boolean): void;
   /** A waiting operation now has its outcome. */
   ended(operation: Operation): void;
   /** A grant ended without its release. `undone` counts effects. */

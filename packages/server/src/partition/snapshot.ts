@@ -2,20 +2,10 @@
 //   N1. decode(encode(state)) has the same state hash, and every command is decided alike on both.
 import { assert, type ErrorCode, isErrorCode } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
-import { elementFor, insertGrant, insertWait } from "../lock/table.ts";
+import { elementFor, insertGrant, insertWait, restoreReadPhase } from "../lock/table.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import {
-  addBatch,
-  addElement,
-  addFile,
-  addGrant,
-  addOperation,
-  addSession,
-  addTombstone,
-  hashText,
-  stateHash,
-} from "./hash.ts";
-import { partOperation } from "./operations.ts";
+import { addBatch, addFile, addGrant, addOperation, addSession, addTombstone, hashText, stateHash } from "./hash.ts";
+import { findOperation, partOperation } from "./operations.ts";
 import {
   type Batch,
   createState,
@@ -101,12 +91,11 @@ export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionS
   readAll(reader, () => readWait(reader, state));
   readAll(reader, () => {
     const element = elementFor(state, reader.text());
-    addElement(state, -1, element);
-    element.readersBefore = reader.number();
-    addElement(state, 1, element);
+    restoreReadPhase(state, element, reader.number());
   });
   readAll(reader, () => readBatch(reader, state));
   const hash = reader.text();
+  assert(reader.isDone, `the snapshot of partition ${partition} goes on after its end`);
   assert(
     stateHash(state) === hash,
     `the snapshot of partition ${partition} hashes to ${stateHash(state)}, not to ${hash}`,
@@ -339,11 +328,13 @@ function writeGrant(out: ByteWriter, state: PartitionState, grant: Grant): void 
     out.number(effect.length);
     out.number(effect.count);
     out.number(effect.checksum);
-    const { operation } = effect;
-    out.number(operation.session?.number ?? 0);
-    out.number(operation.sequence);
-    out.text(operation.requestId);
-    out.text(operation.principal);
+    // One that is forgotten is not named: its request id may since have been given to another.
+    const { session, principal } = effect.operation;
+    const isKnown = findOperation(state, session, principal, effect.operation) === effect.operation;
+    out.number(isKnown ? (session?.number ?? 0) : 0);
+    out.number(isKnown ? effect.operation.sequence : 0);
+    out.text(isKnown ? effect.operation.requestId : "");
+    out.text(principal);
   });
 }
 

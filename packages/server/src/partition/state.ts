@@ -76,8 +76,8 @@ export interface Element {
   readonly hash: number;
   /** Ancestors within the tag, nearest first; the shared empty array for most. */
   readonly ancestors: readonly Element[];
-  /** One grant inline, several in a map by token: most elements have one. */
-  holders: Grant | Map<FencingToken, Grant> | undefined;
+  /** One grant inline, several in a map by token (reserved ones by their part's key): most elements have one. */
+  holders: Grant | Map<FencingToken | string, Grant> | undefined;
   exclusive: number;
   shared: number;
   /** Permits taken, and the limit that the first grant fixed; 0 when idle. */
@@ -91,6 +91,8 @@ export interface Element {
   waiting: number;
   /** Shared waiters with a lower id go before exclusive ones: their phase has come. 0: nobody's. */
   readersBefore: number;
+  /** How many those are. Derived. */
+  phaseReaders: number;
 }
 
 export interface Grant {

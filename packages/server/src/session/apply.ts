@@ -98,10 +98,7 @@ function heard(state: PartitionState, session: Session, observer: Observer): voi
     session.silentSinceMs = Number.POSITIVE_INFINITY;
   });
   for (const wait of session.waits) {
-    for (const part of wait.parts) {
-      observer.freed(part.element);
-      for (const ancestor of part.element.ancestors) observer.freed(ancestor);
-    }
+    for (const part of wait.parts) observer.freed(part.element, false); // It stands in a queue there.
   }
 }
 
@@ -144,7 +141,7 @@ function endWait(state: PartitionState, wait: Wait, why: SessionEnd, observer: O
   const { operation } = wait;
   if (operation.requestId !== "" && state.parts.get(operation.requestId) === wait)
     state.parts.delete(operation.requestId);
-  removeWait(state, wait, observer);
+  removeWait(state, wait, false, observer);
   if (wait.reserve) observer.ended(operation);
   else finish(state, operation, sessionRefusal(why), observer);
 }

@@ -1,8 +1,9 @@
 // scene.ts: a partition for tests: named sessions, one command a line, and the story of what happened as text.
 // Every step checks what must always hold: the sum of row hashes is that of the tables, and a snapshot gives the same state.
 import { assert } from "@forelock/protocol";
-import { nextGrant } from "../../lock/grant.ts";
+import { Freed } from "../../lock/freed.ts";
 import { EXCLUSIVE, type Mode } from "../../lock/mode.ts";
+import { passOver } from "../../lock/table.ts";
 import { apply } from "../apply.ts";
 import { ByteWriter } from "../bytes.ts";
 import { decodeEvents, encodeEvent } from "../codec.ts";
@@ -13,7 +14,7 @@ import { stateHash } from "../hash.ts";
 import { type Observer, SILENT } from "../observer.ts";
 import { findOperation } from "../operations.ts";
 import { decodeSnapshot, encodeSnapshot } from "../snapshot.ts";
-import { createState, type Element, holdersOf, type Outcome, type PartitionState } from "../state.ts";
+import { createState, type Element, holdersOf, isLive, type Outcome, type PartitionState } from "../state.ts";
 
 export const LIMITS: PartitionLimits = {
   waitersMax: 100,
@@ -50,8 +51,16 @@ export class Scene {
   readonly cuts: string[] = [];
   #records: { elapsedMs: number; events: Uint8Array }[] = [];
   #sequences = new Map<string, number>();
-  #freed = new Set<Element>();
+  readonly #freed = new Freed();
   #elapsedMs = 0;
+  readonly #observer: Observer = {
+    ...SILENT,
+    freed: (element, below) => this.#freed.add(element, below),
+    lost: (grant, why, _reason, undone) => {
+      this.lines.push(`lost ${grant.session.id} ${grant.element.name} ${why}${undone > 0 ? ` undone=${undone}` : ""}`);
+    },
+    cut: (file) => this.cuts.push(`${file.name} to ${file.length}`),
+  };
 
   constructor(limits: Partial<PartitionLimits> = {}) {
     this.limits = { ...LIMITS, ...limits };
@@ -143,15 +152,17 @@ export class Scene {
 
   /** Decides, applies, then grants what became free: a turn of one command. */
   do(command: Command): Decision {
+    const before = stateHash(this.state);
     const decision = decide(this.state, command, this.limits);
+    assert(stateHash(this.state) === before, "decide changes nothing");
     const events: PartitionEvent[] = [];
     for (const event of decision.events) this.#apply(event, events);
-    for (const element of this.#freed) {
-      for (let wait = nextGrant(this.state, element); wait !== undefined; wait = nextGrant(this.state, element)) {
-        this.#apply({ kind: "wait_granted", wait: wait.id }, events);
-      }
-    }
-    this.#freed.clear();
+    this.#freed.grant({
+      state: this.state,
+      max: Number.POSITIVE_INFINITY,
+      grant: (wait) => this.#apply({ kind: "wait_granted", wait: wait.id }, events),
+      settled: () => {},
+    });
     const out = new ByteWriter(64);
     for (const event of events) encodeEvent(out, event);
     this.#records.push({ elapsedMs: this.#elapsedMs, events: out.take() });
@@ -160,10 +171,12 @@ export class Scene {
     return decision;
   }
 
-  /** Lets time pass, then ends what is due. */
+  /** Lets time pass, then ends what is due; whoever was silent for too long is passed over. */
   after(ms: number): void {
+    const alive = [...this.state.sessions.values()].filter((session) => isLive(session, this.state.clockMs));
     this.state.clockMs += ms;
     this.#elapsedMs += ms;
+    for (const session of alive) if (!isLive(session, this.state.clockMs)) passOver(session, this.#observer);
     this.do({ kind: "tick" });
   }
 
@@ -203,17 +216,7 @@ export class Scene {
   #apply(event: PartitionEvent, events: PartitionEvent[]): void {
     const line = this.#tell(event);
     if (line !== undefined) this.lines.push(line);
-    const observer: Observer = {
-      ...SILENT,
-      freed: (element) => this.#freed.add(element),
-      lost: (grant, why, _reason, undone) => {
-        this.lines.push(
-          `lost ${grant.session.id} ${grant.element.name} ${why}${undone > 0 ? ` undone=${undone}` : ""}`,
-        );
-      },
-      cut: (file) => this.cuts.push(`${file.name} to ${file.length}`),
-    };
-    apply(this.state, event, observer);
+    apply(this.state, event, this.#observer);
     events.push(event);
   }
 
