@@ -2,14 +2,19 @@
 //   V1. Silence of a tenth of the ttl is logged, so that a dead session's life is bounded however often owners change.
 //   V2. The first sign of life after logged silence is logged too, and acknowledged only when durable.
 //   V3. Silence of the whole ttl ends the session in each partition by itself.
+//   V4. Silence of a third of the ttl lets those behind it in a queue pass (L4 of lock/grant.ts): nothing else would look at them.
 import type { KnownSession, SessionDirectory } from "./sessions.ts";
 import type { Shard } from "./shard.ts";
 
 const SILENCE_TTL_RATIO = 0.1;
+/** The partition clock may be this much behind: looked at too soon, the session would still hold them up. */
+const PASSED_OVER_AFTER_MS = 100;
 
 export class Liveness {
   readonly #directory: SessionDirectory;
   readonly #shards: readonly Shard[];
+  /** By session, the last sign of life before the silence for which it was passed over. */
+  readonly #passedOverAtMs = new WeakMap<KnownSession, number>();
 
   constructor(directory: SessionDirectory, shards: readonly Shard[]) {
     this.#directory = directory;
@@ -23,6 +28,7 @@ export class Liveness {
       if (silentMs < session.ttlMs * SILENCE_TTL_RATIO) continue;
       if (silentMs >= session.ttlMs) this.#expire(session);
       else if (!session.isSilent) this.#noteSilence(session, silentMs);
+      else if (silentMs >= session.ttlMs / 3 + PASSED_OVER_AFTER_MS) this.#passOver(session);
     }
   }
 
@@ -53,6 +59,13 @@ export class Liveness {
         () => {},
       );
     }
+  }
+
+  /** V4 */
+  #passOver(session: KnownSession): void {
+    if (this.#passedOverAtMs.get(session) === session.heardAtMs) return;
+    this.#passedOverAtMs.set(session, session.heardAtMs);
+    for (const partition of session.partitions) this.#shards[partition]?.passOver(session.id);
   }
 
   #noteSilence(session: KnownSession, silentMs: number): void {

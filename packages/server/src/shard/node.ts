@@ -101,8 +101,6 @@ export class Node implements Service {
   #operations = 0;
   refusals = 0;
   #lost = 0;
-  /** Effects undone by the command that is being decided. */
-  undoneInCommand = 0;
 
   constructor(options: NodeOptions) {
     this.options = options;
@@ -483,7 +481,6 @@ export class Node implements Service {
       },
       grantLost(shard, grant, why, reason, undone) {
         node.#lost += 1;
-        node.undoneInCommand += undone;
         const sink = node.#sinkOf(grant.session.id);
         if (sink === undefined) return;
         const value = { name: grant.element.name, token: grant.token, why, reason, undone };

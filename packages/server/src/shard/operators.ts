@@ -10,13 +10,16 @@ import {
   StatusReply,
   unreachable,
 } from "@forelock/protocol";
+import { FORCED_MAX } from "../lock/release.ts";
+import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
 import { holdersOf, isLive, type PartitionState } from "../partition/state.ts";
-import { errorMessage, errorReply, refusalMessage } from "./answers.ts";
+import { errorMessage, errorReply } from "./answers.ts";
 import type { Node } from "./node.ts";
 import { firstByName, listFiles, listLocks, why } from "./reads.ts";
 import type { Caller } from "./service.ts";
 import type { KnownSession } from "./sessions.ts";
+import type { Shard } from "./shard.ts";
 
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000;
@@ -47,7 +50,7 @@ export class Operators {
     };
     switch (body.$case) {
       case "forceRelease":
-        return this.#force(caller, body.value, sequence, respond);
+        return answer(this.#force(caller, body.value));
       case "endSession":
         return answer(this.#endSession(caller, body.value.session, body.value.reason));
       case "why": {
@@ -150,46 +153,59 @@ export class Operators {
     };
   }
 
-  #force(
-    caller: Caller,
-    wanted: { name: string; token: bigint; reason: string },
-    sequence: number,
-    respond: Respond,
-  ): void {
-    const node = this.#node;
+  async #force(caller: Caller, wanted: { name: string; token: bigint; reason: string }): Promise<Reply["body"]> {
     const { name, token, reason } = wanted;
-    const shard = node.shardOf(name);
-    const held = { tokens: [] as bigint[] };
-    shard.read(
-      (state) => {
+    const by = caller.principal;
+    const shard = this.#node.shardOf(name);
+    const held = await this.#tokensOf(shard, name);
+    const first = await this.#forceStep(shard, { kind: "force_release", name, token, by, reason });
+    const rest = token === 0n ? held.slice(FORCED_MAX) : [];
+    for (let index = 0; index < rest.length; index += FORCED_MAX) {
+      const step = rest.slice(index, index + FORCED_MAX).map((each) => {
+        // One that has ended by itself meanwhile is refused: then it is not held any more, which was the wish.
+        return this.#forceStep(shard, { kind: "force_release", name, token: each, by, reason }).catch(() => ({
+          undone: 0,
+        }));
+      });
+      for (const { undone } of await Promise.all(step)) first.undone += undone;
+    }
+    const left = new Set(await this.#tokensOf(shard, name));
+    const released = held.filter((each) => (token === 0n || each === token) && !left.has(each));
+    this.#node.options.note("forced release", {
+      name,
+      tokens: released.map(String),
+      reason,
+      principal: by,
+      from: caller.remoteAddress,
+    });
+    return { $case: "forceRelease", value: { released, undone: first.undone } };
+  }
+
+  /** Rising. */
+  #tokensOf(shard: Shard, name: string): Promise<readonly bigint[]> {
+    return new Promise((resolve, reject) => {
+      shard.read((state) => {
         const element = state.elements.get(name);
-        for (const grant of element === undefined ? [] : holdersOf(element)) {
-          if (!grant.reserved && (token === 0n || grant.token === token)) held.tokens.push(grant.token);
-        }
-        node.undoneInCommand = 0;
-        return undefined;
-      },
-      () => {},
-    );
-    shard.submit(
-      { kind: "force_release", name, token, by: caller.principal, reason },
-      (_state, refusal) => {
-        if (refusal !== undefined) return () => respond(errorReply(sequence, refusalMessage(refusal)));
-        const undone = node.undoneInCommand;
-        return () => {
-          const tokens = held.tokens.map(String);
-          node.options.note("forced release", {
-            name,
-            tokens,
-            reason,
-            principal: caller.principal,
-            from: caller.remoteAddress,
-          });
-          respond({ sequence, body: { $case: "forceRelease", value: { released: held.tokens, undone } } });
-        };
-      },
-      (error) => respond(errorReply(sequence, errorMessage(error))),
-    );
+        const grants = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
+        const tokens = grants.map((grant) => grant.token).sort((a, b) => (a < b ? -1 : 1));
+        return () => resolve(tokens);
+      }, reject);
+    });
+  }
+
+  #forceStep(shard: Shard, command: Command): Promise<{ undone: number }> {
+    return new Promise((resolve, reject) => {
+      shard.submit(
+        command,
+        (_state, refusal) => {
+          const { undone } = shard;
+          if (refusal === undefined) return () => resolve({ undone });
+          const { code, message, ...more } = refusal;
+          return () => reject(new ForelockError(code, message, more));
+        },
+        reject,
+      );
+    });
   }
 
   async #endSession(caller: Caller, id: string, reason: string): Promise<Reply["body"]> {

@@ -79,6 +79,12 @@ export function acquireCommand(operation: Operation, wanted: AcquireRequest, ask
   };
 }
 
+/**
+ * One global order, so that batches cannot wait for each other in a circle: that of the names' bytes, but with `/` before all
+ * others, so that an element stands right before all that lie below it, with which it conflicts.
+ */
+const orderOf = (name: string): Buffer => Buffer.from(name.replaceAll("/", "\0"));
+
 /** All elements in one partition: one request. In several: a batch, at home in the partition of its first name. */
 export function acquireAllCommand(
   operation: Operation,
@@ -86,8 +92,7 @@ export function acquireAllCommand(
   asker: Asker,
   isOnePartition: boolean,
 ): SessionCommand {
-  // One global order, that of the names' bytes, so that batches cannot wait for each other in a circle.
-  const parts = wanted.elements.map(partOf).sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+  const parts = wanted.elements.map(partOf).sort((a, b) => Buffer.compare(orderOf(a.name), orderOf(b.name)));
   const rollback = wanted.onLoss === OnLoss.ROLLBACK;
   const waitMs = wanted.waitMs ?? NO_WAIT_LIMIT;
   const digest = combine(combine(parts.reduce(partDigest, 2), rollback ? 1 : 0), waitMs ^ hashText(wanted.actor));

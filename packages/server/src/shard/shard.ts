@@ -6,7 +6,8 @@
 //   H4. After a failed append the shard is stopped: callers are told that the outcome is unknown, and nothing is decided any more.
 import { ForelockError } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
-import { nextGrant } from "../lock/grant.ts";
+import { Freed } from "../lock/freed.ts";
+import { passOver } from "../lock/table.ts";
 import type { EventLog } from "../log/event-log.ts";
 import { apply } from "../partition/apply.ts";
 import { ByteWriter } from "../partition/bytes.ts";
@@ -99,6 +100,11 @@ class FunctionEntry implements Entry {
 
 /** Leaves room in a record for what one command can add: an append of 192 KiB, a batch of 256 names. */
 const RECORD_BYTES_SOFT = 640 * 1024;
+/** No grant is added beyond it: the largest entry of a turn on top of the soft limit stays below, and below RECORD_BYTES_MAX. */
+const RECORD_BYTES_FULL = 960 * 1024;
+const WAIT_GRANTED_BYTES_MAX = 9;
+/** Entries that were taken and are still in the inbox, because more came all the time: then they are let go. */
+const TAKEN_MAX = 1_024;
 const WRITER_BYTES = 4_096;
 
 export class Shard {
@@ -114,7 +120,7 @@ export class Shard {
   /** Bulk that goes to its store once the log has the record, whatever the durability: the store must never be ahead of the log. */
   #gatheredBulk: (() => void)[] = [];
   #bulkInFlight: (() => void)[] = [];
-  readonly #freed = new Set<Element>();
+  readonly #freed = new Freed();
   #isScheduled = false;
   #recordedClockMs: number;
   #recordedAtMs: number;
@@ -125,6 +131,8 @@ export class Shard {
   readonly #applyObserver: Observer;
   events = 0;
   records = 0;
+  /** Effects that the command decided last took back, with grants that it ended. */
+  undone = 0;
 
   constructor(options: ShardOptions) {
     this.#options = options;
@@ -135,9 +143,12 @@ export class Shard {
     this.#sequence = options.log.lastSequence(this.partition);
     const { observer } = options;
     this.#applyObserver = {
-      freed: (element) => this.#freed.add(element),
+      freed: (element, below) => this.#freed.add(element, below),
       ended: (operation) => observer.operationEnded(this, operation),
-      lost: (grant, why, reason, undone) => observer.grantLost(this, grant, why, reason, undone),
+      lost: (grant, why, reason, undone) => {
+        this.undone += undone;
+        observer.grantLost(this, grant, why, reason, undone);
+      },
       appended: (file, index, offset, bytes, checksum) => {
         this.#gatheredBulk.push(() => observer.appended(this.partition, file, index, offset, bytes, checksum));
       },
@@ -176,6 +187,18 @@ export class Shard {
   /** Looks at the state in the next turn; what `look` returns runs once everything it saw is durable. */
   read(look: (state: PartitionState) => (() => void) | undefined, failed: (error: ForelockError) => void): void {
     this.enter(new FunctionEntry(undefined, look, failed));
+  }
+
+  /** The session has been silent for so long that its waits hold up nobody any more. */
+  passOver(sessionId: string): void {
+    this.read(
+      (state) => {
+        const session = state.sessions.get(sessionId);
+        if (session !== undefined) passOver(session, this.#applyObserver);
+        return undefined;
+      },
+      () => {},
+    );
   }
 
   /** From inside `decided` and the observer: runs `send` when the record being gathered is durable. */
@@ -230,11 +253,14 @@ export class Shard {
     this.#advanceClock();
     while (this.#taken < this.#inbox.length && this.#writer.length < RECORD_BYTES_SOFT) {
       const entry = this.#inbox[this.#taken];
-      this.#taken += 1;
       if (entry !== undefined) this.#take(entry);
+      this.#taken += 1; // Not before: when it breaks an invariant, its caller is told too.
     }
     if (this.#taken === this.#inbox.length) {
       this.#inbox = [];
+      this.#taken = 0;
+    } else if (this.#taken > TAKEN_MAX) {
+      this.#inbox = this.#inbox.slice(this.#taken);
       this.#taken = 0;
     }
     this.#grantNext();
@@ -244,6 +270,7 @@ export class Shard {
 
   #take(entry: Entry): void {
     let refusal: Refusal | undefined;
+    this.undone = 0;
     if (entry.command !== undefined) {
       const decision = decide(this.state, entry.command, this.#options.limits);
       refusal = decision.refusal;
@@ -267,20 +294,17 @@ export class Shard {
     this.events += 1;
   }
 
-  /** Grants what became free, at most so many a turn: the rest follows in the next. */
+  /** Grants what became free, at most so many a turn and so many as the record has room for: the rest follows in the next. */
   #grantNext(): void {
-    let left = this.#options.grantsPerTurnMax;
-    for (const element of this.#freed) {
-      for (;;) {
-        const wait = nextGrant(this.state, element);
-        if (wait === undefined) break;
-        if (left === 0) return this.#schedule();
-        left -= 1;
-        this.#apply({ kind: "wait_granted", wait: wait.id });
-      }
-      this.#freed.delete(element);
-      this.#tellPositions(element);
-    }
+    const room = Math.floor((RECORD_BYTES_FULL - this.#writer.length) / WAIT_GRANTED_BYTES_MAX);
+    const max = Math.max(0, Math.min(this.#options.grantsPerTurnMax, room));
+    this.#freed.grant({
+      state: this.state,
+      max,
+      grant: (wait) => this.#apply({ kind: "wait_granted", wait: wait.id }),
+      settled: (element) => this.#tellPositions(element),
+    });
+    if (this.#freed.size > 0 && max > 0) this.#schedule(); // A full record leaves now or next, and then there is a turn.
   }
 
   /** Those whose position has halved since they were told: at most log2 of the queue's length, whatever its length. */
