@@ -50,6 +50,17 @@ test("what was appended under rollback is undone before the next grant, when the
   expect(scene.cuts).toEqual(["f to 4"]);
 });
 
+test("what was appended under rollback is undone when an operator forces the release, before the next grant", () => {
+  const scene = new Scene();
+  scene.acquire("ana", "f", { rollback: true });
+  scene.append("ana", "f", "gone");
+  scene.acquire("bo", "f");
+  scene.story();
+  scene.do({ kind: "force_release", name: "f", token: 0n, by: "op", reason: "stuck" });
+  expect(scene.story()).toEqual(["lost ana f forced undone=1", "granted bo f"]);
+  expect(scene.state.files.get("f")).toMatchObject({ length: 0, count: 0 });
+});
+
 test("the checksum after an undo is that of what is left", () => {
   const scene = new Scene();
   scene.acquire("ana", "f", { rollback: true });

@@ -92,6 +92,23 @@ test("within a tag, an element conflicts with those above and below it", () => {
   granted(scene.acquire("cy", "{t}/d", { mode: SHARED }));
 });
 
+test("whoever holds an element within a tag keeps everybody out of what is below it", () => {
+  const scene = new Scene();
+  scene.acquire("ana", "{t}/a");
+  expect(refusedWith(scene.acquire("bo", "{t}/a/b", { waitMs: 0 }))).toBe("busy");
+  expect(refusedWith(scene.acquire("bo", "{t}/a/b/c", { mode: SHARED, waitMs: 0 }))).toBe("busy");
+  expect(scene.acquire("bo", "{t}/a/b")).toBe("queued");
+  scene.release("ana", "{t}/a");
+  expect(scene.holders("{t}/a/b")).toEqual(["bo"]);
+});
+
+test("shared holders above let readers in below, and no writers", () => {
+  const scene = new Scene();
+  scene.acquire("ana", "{t}/a", { mode: SHARED });
+  granted(scene.acquire("bo", "{t}/a/b", { mode: SHARED }));
+  expect(refusedWith(scene.acquire("cy", "{t}/a/c", { waitMs: 0 }))).toBe("busy");
+});
+
 test("a waiter above blocks later requests below it, so that it is not starved", () => {
   const scene = new Scene();
   scene.acquire("ana", "{t}/a");
