@@ -242,6 +242,23 @@ test("when the log fails, callers learn that the outcome is unknown, and new wor
   expect(world.node.unavailable).toBe("log_stopped");
 });
 
+test("status tells why the log stopped, and that file contents cannot be written", async () => {
+  let isBroken = false;
+  const world = await World.open({ fault: () => (isBroken ? "lost" : undefined) });
+  const ana = world.client();
+  world.bulk.stop(new Error("disk full"));
+  await world.clock.advance(1_000);
+  expect(world.notes).toContain("file contents stopped");
+  const stopped = async (): Promise<string> => {
+    const { body } = await ana.submit({ $case: "getStatus", value: {} });
+    return body?.$case === "getStatus" ? body.value.stopped : "";
+  };
+  expect(await stopped()).toContain("bulk_stopped");
+  isBroken = true;
+  await ana.acquire("a");
+  expect(await stopped()).toContain("log_stopped");
+});
+
 test("a watcher sees what happens to the names it may read, in order, when it is durable", async () => {
   const world = await World.open();
   const ana = world.client();

@@ -98,6 +98,7 @@ export class Node implements Service {
   readonly #startedAtMs: number;
   #unavailable: string | undefined = "starting";
   #stopCause: Error | undefined;
+  #isBulkStopNoted = false;
   #operations = 0;
   refusals = 0;
   #lost = 0;
@@ -260,7 +261,7 @@ export class Node implements Service {
           if (!isWithdrawn) respond(reply);
         };
     try {
-      this.#refuseWhenUnavailable();
+      if (operation.body?.$case !== "getStatus") this.#refuseWhenUnavailable(); // Which tells what is wrong.
       this.#route(caller, session === undefined ? undefined : this.#known(session), operation, answer);
     } catch (cause) {
       const error =
@@ -588,6 +589,11 @@ export class Node implements Service {
   }
 
   #keepTime(): void {
+    const { bulk, note } = this.options;
+    if (bulk.stopped !== undefined && !this.#isBulkStopNoted) {
+      this.#isBulkStopNoted = true;
+      note("file contents stopped", { error: String(bulk.stopped), cause: String(bulk.stopped.cause ?? "") });
+    }
     for (const shard of this.shards) shard.keepTime();
     for (const known of this.directory) {
       for (const partition of known.partitions) {

@@ -126,7 +126,7 @@ export class Operators {
       sessions: node.directory.size,
       ...totals,
       durable: node.options.isDurable,
-      stopped: node.stopCause?.message ?? "",
+      stopped: node.stopCause?.message ?? node.options.bulk.stopped?.message ?? "",
       connections: [...node.directory].reduce((sum, session) => sum + session.connections, 0),
       stateHash: combineHashes(hashes),
       logBytes: node.options.log.bytesSinceSnapshot,
