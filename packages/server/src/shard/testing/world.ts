@@ -113,7 +113,9 @@ export class World {
       clock: this.clock,
       random: (bytes) => {
         this.#drawn += 1;
-        return new Uint8Array(bytes).fill(this.#drawn);
+        const drawn = Buffer.alloc(bytes, this.#drawn);
+        drawn.writeUInt32BE(this.#drawn); // A byte alone comes round too soon.
+        return drawn;
       },
       defer: (run) => setImmediate(run),
       limits: { ...NODE_LIMITS, ...this.#options.limits },
