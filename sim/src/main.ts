@@ -8,7 +8,8 @@ import { parseArgs } from "node:util";
 import { FAULTS, type Fault } from "./simulator/profile.ts";
 import { runSeed, type SeedRun } from "./simulator/seed.ts";
 import { shrink } from "./simulator/shrink.ts";
-import { HIT_RATIO_MIN, SITUATIONS, Situations } from "./simulator/situations.ts";
+import { SITUATIONS } from "./simulator/situation-table.ts";
+import { HIT_RATIO_MIN, Situations } from "./simulator/situations.ts";
 
 const LAST_LINES = 40;
 

@@ -144,6 +144,8 @@ function auditHolders(element: Element): void {
 
 function auditQueues(element: Element, counts: Counts): void {
   let places = 0;
+  const upgrades = [...(element.lanes?.[0] ?? [])].filter((wait) => wait.upgradeOf !== undefined);
+  rule(upgrades.length <= 1, () => `${element.name}: ${upgrades.length} upgrades wait for each other`);
   for (const [mode, expected] of counts.places.entries()) {
     const lane = element.lanes?.[mode];
     const inLane = lane === undefined ? [] : [...lane];

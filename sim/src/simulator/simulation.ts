@@ -42,6 +42,7 @@ const PRINCIPALS = ["ana", "bo"] as const;
 const FULL_CHECK_STEPS = 50;
 /** From the end of a ttl until the session is gone: a check, and a turn. */
 const EXPIRY_MS_MAX = 200;
+const CRASH_MS_MAX = 150;
 const DISK_CALLS = ["write", "write", "sync"] as const;
 const PAUSE_MS_MAX = 12_000;
 const HEALED_MS = 20_000;
@@ -110,6 +111,7 @@ class Simulation {
     const told = (state: PartitionState, event: PartitionEvent): void => {
       trace.add(this.time.nowMs, `p${state.partition} ${textOf(event)}`);
       if (event.kind === "session_ended" && event.why === "expired") this.#judgeExpiry(state, event.session);
+      if (event.kind === "session_heard") this.#judgeSign(state, event.session);
     };
     this.#witness = new Witness(situations, limits.priorityStepMs, told);
     this.#ledger = new Ledger(partitions, (state, event) => this.#witness.see(state, event));
@@ -221,7 +223,7 @@ class Simulation {
         return;
       case "crash":
       case "power":
-        this.#server.crash(kind === "power", Math.floor(amount * amount * 6_000));
+        this.#crashSoon(kind === "power", amount);
         return;
       case "pause":
         this.#server.pause(amount * amount * 9_000);
@@ -245,6 +247,13 @@ class Simulation {
     }
   }
 
+  /** At any moment, not only between two steps; often while the disk is behind. */
+  #crashSoon(powerCut: boolean, amount: number): void {
+    if (amount < 0.6) this.#disk.slowFor(CRASH_MS_MAX);
+    const inMs = this.#chances() * CRASH_MS_MAX;
+    this.time.after(this.#fate, inMs, () => this.#server.crash(powerCut, Math.floor(amount * amount * 6_000)));
+  }
+
   /** The process ends; another one follows, sometimes with the saved session. */
   #kill(client: SimulatedClient, amount: number): void {
     client.options.process.isAlive = false;
@@ -256,10 +265,10 @@ class Simulation {
 
   #rebear(slot: number, delayMs: number, saved: SavedSession | undefined): void {
     this.#clients[slot] = undefined;
-    this.time.after(this.#birth, delayMs, () => this.#born(slot, saved));
+    this.time.after(this.#fate, delayMs, () => this.#born(slot, saved));
   }
 
-  readonly #birth = new Process("births");
+  readonly #fate = new Process("fate");
 
   #born(slot: number, saved: SavedSession | undefined): void {
     const life = (this.#lives[slot] ?? 0) + 1;
@@ -352,6 +361,14 @@ class Simulation {
     const ttlMs = state.sessionByNumber.get(number)?.ttlMs ?? 0;
     const servedMs = this.time.nowMs - this.#server.startedAtMs;
     expectRule(servedMs >= ttlMs / 3, "expired-early", () => `session ${number} had ${servedMs} of its ${ttlMs} ms`);
+  }
+
+  /** Nobody is called alive after a start who did not say anything since. */
+  #judgeSign(state: PartitionState, number: number): void {
+    const session = state.sessionByNumber.get(number);
+    const heardMs = this.#heardMs.get(session?.id ?? "") ?? 0;
+    const isTrue = session?.unheard !== true || heardMs >= this.#server.startedAtMs;
+    expectRule(isTrue, "heard-from-nobody", () => `session ${session?.id} was last heard at ${heardMs}`);
   }
 
   /** A session that was not heard for its ttl by one server is gone. */

@@ -1,6 +1,10 @@
-// situations.ts: which situations a run has met: a kind of event, in a state of what it concerns. The table of all that matter is here,
-// so that what was never met shows. Not here: whether what happened was right (witness.ts).
+// situations.ts: which situations a run has met: a kind of event, in a state of what it concerns, or a request with its kind of answer.
+// Not here: those it must meet (situation-table.ts), and whether what happened was right (witness.ts).
 import { ancestorsOf, type PartitionEvent, type PartitionState } from "forelock/internal";
+import { SITUATIONS } from "./situation-table.ts";
+
+/** Of the table, what CI must meet. Below it the load has gone blind for something. */
+export const HIT_RATIO_MIN = 0.95;
 
 /** Counts by situation. One for all seeds of a call. */
 export class Situations {
@@ -10,7 +14,7 @@ export class Situations {
     this.counts.set(situation, (this.counts.get(situation) ?? 0) + 1);
   }
 
-  /** Of the table below. */
+  /** Of the table, those that no run has met. */
   get missing(): readonly string[] {
     return SITUATIONS.filter((situation) => !this.counts.has(situation));
   }
@@ -125,6 +129,3 @@ function grantOf(state: PartitionState, name: string, token: bigint) {
   const holders = state.elements.get(name)?.holders;
   return holders instanceof Map ? holders.get(token) : holders;
 }
-
-export const HIT_RATIO_MIN = 0.95;
-export const SITUATIONS: readonly string[] = [];

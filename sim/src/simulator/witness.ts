@@ -96,6 +96,11 @@ export class Witness {
       }
       case "started":
         this.#passed.clear();
+        expectRule(
+          event.epoch > state.epoch,
+          "epoch-not-raised",
+          () => `partition ${state.partition} starts under epoch ${event.epoch} after ${state.epoch}`,
+        );
         return [];
       case "wait_ended": {
         const wait = state.waits.get(event.wait);
@@ -177,6 +182,13 @@ export class Witness {
         ? `${session?.id}.${request.sequence}`
         : `${state.partition}/${session?.principal}/${request.requestId}`;
     expectRule(!this.appended.has(key), "append-doubled", () => `request ${key} appends to ${event.file} again`);
+    const element = state.elements.get(event.element);
+    const grant = [...(element === undefined ? [] : holdersOf(element))].find((held) => held.token === event.token);
+    expectRule(
+      grant?.session.principal === session?.principal,
+      "append-foreign",
+      () => `${session?.principal} appends to ${event.file} under a token of ${grant?.session.principal}`,
+    );
     this.appended.set(key, { file: event.file, index: state.files.get(event.file)?.count ?? 0 });
   }
 

@@ -228,9 +228,10 @@ function append(world: World, client: SimulatedClient): void {
   const hold = holdOf(world, client, guarded);
   const target = choose(random, FILES);
   const { file, element } = FILES.find((each) => each.element === hold?.name) ?? target;
-  // Now and then with a token that is not current, or of another element.
-  const any = holdOf(world, client, () => true)?.token;
-  const token = hold === undefined || random() < 0.05 ? any : hold.token;
+  // Now and then with a token that is not current, of another element, or of somebody else.
+  const foreign = [...choose(random, world.clients).holds.values()].find((each) => each.name === element)?.token;
+  const any = random() < 0.5 ? foreign : holdOf(world, client, () => true)?.token;
+  const token = hold === undefined || random() < 0.08 ? any : hold.token;
   if (token === undefined) return acquire(world, client);
   const text = `${client.options.name}.${client.sessionId.slice(0, 4)}.${between(random, 0, 999_999)};`;
   const bytes = Buffer.from(random() < 0.1 ? "" : text.repeat(between(random, 1, 3)));
