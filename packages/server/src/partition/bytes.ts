@@ -121,6 +121,17 @@ export class ByteReader {
     return value;
   }
 
+  flag(): boolean {
+    return this.bits(1) === 1;
+  }
+
+  /** A byte of flags, of which there are only those of `mask`. */
+  bits(mask: number): number {
+    const value = this.byte();
+    assert((value & ~mask) === 0, "a byte of flags has only known ones");
+    return value;
+  }
+
   number(): number {
     let value = this.byte();
     if (value < 128) return value;
@@ -138,6 +149,7 @@ export class ByteReader {
   float(): number {
     this.#need(8);
     const value = this.#buffer.readDoubleLE(this.#at);
+    assert(!Number.isNaN(value), "a time is a number");
     this.#at += 8;
     return value;
   }

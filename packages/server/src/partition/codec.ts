@@ -261,7 +261,7 @@ function decodeEvent(reader: ByteReader): PartitionEvent {
         request: readRequest(reader),
         name: reader.text(),
         token: reader.token(),
-        undo: reader.byte() === 1,
+        undo: reader.flag(),
       };
     case KIND.forced:
       return { kind: "forced", name: reader.text(), token: reader.token(), by: reader.text(), reason: reader.text() };
@@ -295,7 +295,7 @@ function decodeEvent(reader: ByteReader): PartitionEvent {
         request: readRequest(reader),
         parts: readParts(reader),
         waitMs: reader.float(),
-        rollback: reader.byte() === 1,
+        rollback: reader.flag(),
         actor: reader.text(),
       };
     case KIND.batch_confirming:
@@ -376,7 +376,7 @@ function writeFlags(out: ByteWriter, rollback: boolean, reserve: boolean): void 
 }
 
 function readFlags(reader: ByteReader): { readonly rollback: boolean; readonly reserve: boolean } {
-  const flags = reader.byte();
+  const flags = reader.bits(3);
   return { rollback: (flags & 1) !== 0, reserve: (flags & 2) !== 0 };
 }
 

@@ -167,7 +167,7 @@ function readSession(reader: ByteReader, state: PartitionState): void {
     principal: reader.text(),
     client: reader.text(),
     ttlMs: reader.number(),
-    unheard: reader.byte() === 1,
+    unheard: reader.flag(),
     silentSinceMs: reader.float(),
     lowest: reader.number(),
     done: new Map(),
@@ -273,7 +273,7 @@ function readOutcome(reader: ByteReader): Outcome | undefined {
       return { kind: "granted", grants };
     }
     case 2:
-      return { kind: "released", stillHeld: reader.byte() === 1, undone: reader.number() };
+      return { kind: "released", stillHeld: reader.flag(), undone: reader.number() };
     case 3:
       return { kind: "downgraded", token: reader.token() };
     case 4:
@@ -283,10 +283,10 @@ function readOutcome(reader: ByteReader): Outcome | undefined {
         version: reader.number(),
         index: reader.number(),
         offset: reader.number(),
-        undone: reader.byte() === 1,
+        undone: reader.flag(),
       };
     case 5:
-      return { kind: "cancelled", cancelled: reader.byte() === 1 };
+      return { kind: "cancelled", cancelled: reader.flag() };
     case 6:
       return { kind: "refused", code: knownCode(reader.text()), message: reader.text() };
     default:
@@ -349,7 +349,7 @@ function readGrant(
   const sequence = reader.number();
   const requestId = reader.text();
   const actor = reader.text();
-  const flags = reader.byte();
+  const flags = reader.bits(31);
   const mode = (flags & 3) as Mode; // Written from a Mode three lines up in writeGrant; the hash at the end tells otherwise.
   const take = reader.number();
   const limit = reader.number();
@@ -451,7 +451,7 @@ function readWait(reader: ByteReader, state: PartitionState): void {
   const sinceMs = reader.number();
   const deadlineMs = reader.float();
   const priority = reader.number();
-  const flags = reader.byte();
+  const flags = reader.bits(3);
   const actor = reader.text();
   const upgradeToken = reader.token();
   const reserve = (flags & 2) !== 0;
@@ -518,7 +518,7 @@ function readBatch(reader: ByteReader, state: PartitionState): void {
   const id = reader.number();
   const session = reader.number();
   const principal = reader.text();
-  const isOpen = reader.byte() === 1;
+  const isOpen = reader.flag();
   const sequence = reader.number();
   const requestId = reader.text();
   const parts: Batch["parts"][number][] = [];
@@ -527,13 +527,15 @@ function readBatch(reader: ByteReader, state: PartitionState): void {
   });
   const deadlineMs = reader.float();
   const sinceMs = reader.number();
-  const flags = reader.byte();
+  const flags = reader.bits(3);
   const actor = reader.text();
   const asker = state.sessionByNumber.get(session);
   assert(asker !== undefined || !isOpen, "an open batch names a session of the snapshot");
   // An ended one only waits for its parts to be given up: its answer stands with the operation, if that is still remembered.
   const operation =
-    isOpen && asker !== undefined ? waitingOperation(state, asker, sequence, requestId) : ended(principal);
+    isOpen && asker !== undefined
+      ? waitingOperation(state, asker, sequence, requestId)
+      : { ...ended(principal), sequence, requestId };
   const batch: Batch = {
     id,
     operation,

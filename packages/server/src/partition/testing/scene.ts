@@ -1,5 +1,6 @@
 // scene.ts: a partition for tests: named sessions, one command a line, and the story of what happened as text.
-// Every step checks what must always hold: the sum of row hashes is that of the tables, and a snapshot gives the same state.
+// Every step checks what must always hold: the sum of row hashes is that of the tables, the log and a snapshot give the same state,
+// and what comes of a snapshot decides alike.
 import { assert } from "@forelock/protocol";
 import { Freed } from "../../lock/freed.ts";
 import { EXCLUSIVE, type Mode } from "../../lock/mode.ts";
@@ -53,6 +54,8 @@ export class Scene {
   #sequences = new Map<string, number>();
   readonly #freed = new Freed();
   #elapsedMs = 0;
+  /** What the last snapshot gave back. */
+  #restored = createState(0);
   readonly #observer: Observer = {
     ...SILENT,
     freed: (element, below) => this.#freed.add(element, below),
@@ -155,6 +158,9 @@ export class Scene {
     const before = stateHash(this.state);
     const decision = decide(this.state, command, this.limits);
     assert(stateHash(this.state) === before, "decide changes nothing");
+    this.#restored.clockMs = this.state.clockMs;
+    const again = decide(this.#restored, command, this.limits);
+    assert(textOf(again) === textOf(decision), "what comes of a snapshot decides alike");
     const events: PartitionEvent[] = [];
     for (const event of decision.events) this.#apply(event, events);
     this.#freed.grant({
@@ -243,11 +249,17 @@ export class Scene {
   }
 
   #check(): void {
-    const again = decodeSnapshot(0, encodeSnapshot(this.state));
-    assert(stateHash(again) === stateHash(this.state), "a snapshot gives the same state");
+    this.#restored = decodeSnapshot(0, encodeSnapshot(this.state));
+    assert(stateHash(this.#restored) === stateHash(this.state), "a snapshot gives the same state");
     assert(stateHash(this.replayed()) === stateHash(this.state), "the log gives the same state");
     for (const element of this.state.elements.values()) checkElement(element);
   }
+}
+
+/** A decision, but for details that are for people only. */
+function textOf({ events, refusal }: Decision): string {
+  const plain = (_key: string, value: unknown): unknown => (typeof value === "bigint" ? String(value) : value);
+  return JSON.stringify({ events, code: refusal?.code, message: refusal?.message }, plain);
 }
 
 /** L1 at one element, counted from its grants. */
