@@ -1,6 +1,6 @@
 // main.ts: `npm run sim`: runs seeds of the simulation (simulator/). For one that fails: what broke, the smallest run that still shows
 // it, the command that repeats it, and the last lines of its trace.
-//   --seed N     the first seed (1)          --steps M   steps of each (300)
+//   --seed N     the first seed (1)          --steps M   steps of each (250)
 //   --seeds K    how many (1)                --trace     print every line as it happens
 //   --coverage   print the table of situations, and fail below its floor
 //   --without F  leave out these kinds of fault, with commas between     --keep   go on after a failure
@@ -17,7 +17,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     seeds: { type: "string", default: "1" },
-    steps: { type: "string", default: "300" },
+    steps: { type: "string", default: "250" },
     without: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
     coverage: { type: "boolean", default: false },
