@@ -108,10 +108,9 @@ export function operationReply(
 ): Reply {
   const { outcome } = operation;
   if (outcome === undefined || outcome.kind === "granted") {
-    return {
-      sequence,
-      body: { $case: "acquire", value: { ...acquireReply(state, operation, caller, partitionOf), sequence } },
-    };
+    const value = acquireReply(state, operation, caller, partitionOf);
+    value.sequence = sequence; // Of this request: a kept operation may have been asked for under another.
+    return { sequence, body: { $case: "acquire", value } };
   }
   return { sequence, body: outcomeBody(state, operation, outcome, partitionOf) };
 }
