@@ -116,6 +116,24 @@ test("watches and awaits are capped, and given back when a connection ends", asy
   await expect.poll(() => scene.edge.counters().watchers).toBe(0);
 });
 
+test("watches are capped on each connection too, and others may still watch", async () => {
+  await using scene = await edgeScene({ limits: { watchersPerConnectionMax: 1 } });
+  const [ana, bo] = [await scene.open(), await scene.open()];
+  const replies = await ana.replies(ana.send(bodyOf("watch", "a"), bodyOf("watch", "b")));
+  expect(replies).toMatchObject([{ $case: "watch" }, { value: { code: "watchers_full" } }]);
+  expect(await bo.ask(bodyOf("watch", "a"))).toMatchObject({ $case: "watch" });
+});
+
+test("a sequence that the log could not keep exactly is refused", async () => {
+  await using scene = await edgeScene();
+  const client = await scene.open();
+  const operations = [0, 2 ** 52].map((sequence) => ({ sequence, keep: undefined, body: acquireBody("a") }));
+  client.socket.write(clientFrame({ operations }));
+  const replies = await client.replies([0, 2 ** 52]);
+  expect(replies).toMatchObject([{ value: { code: "bad_argument" } }, { value: { code: "bad_argument" } }]);
+  expect(scene.service.submitted).toEqual([]);
+});
+
 test("connections are capped by principal, by address and in all, with an answer", async () => {
   await using byPrincipal = await edgeScene({ limits: { connectionsPerPrincipalMax: 1 } });
   await byPrincipal.open();

@@ -8,13 +8,15 @@ import type { Operation, Reply, Error as WireError } from "@forelock/protocol";
 import type { NodeSession, Service } from "../shard/service.ts";
 import { authorize, type EdgeCaller, type OperationBody, type OperationCase, ruleOf } from "./authorize.ts";
 import type { Switchboard } from "./switchboard.ts";
-import { bad, validate } from "./validate.ts";
+import { range, validate } from "./validate.ts";
 import type { Watches } from "./watches.ts";
 import { type Refusal, wireError } from "./wire-error.ts";
 
 /** Of `requestsPerConnectionMax` and `requestsMax`, again, for what frees something. */
 const FREEING_SHARE = 2;
 const RETRY_AFTER_MS = 100;
+/** The log keeps twice the sequence, and one bit more, in a number that is exact up to 2^53. */
+const SEQUENCE_MAX = 2 ** 52 - 1;
 const LIST_BYTES = 262_144;
 
 type Room = "plain" | "freeing" | "bulky" | "waiting" | "here";
@@ -100,8 +102,8 @@ export class Requests {
     const { sequence, body } = operation;
     const counters = this.#switchboard.counters;
     counters.operations_total++;
-    if (sequence === 0) {
-      this.#refuse(0, bad("sequence: 0; allowed 1 or more."));
+    if (sequence === 0 || sequence > SEQUENCE_MAX) {
+      this.#refuse(sequence, range("sequence", sequence, 1, SEQUENCE_MAX));
       return;
     }
     const refusal = validate(operation, this.#switchboard.limits) ?? this.#denied(body!); // Q1; `validate` refused an absent body.

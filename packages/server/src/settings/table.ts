@@ -127,7 +127,7 @@ export const SETTINGS = {
     min: 1_000,
     max: 10_000_000,
     help: "Ended sessions that one partition remembers, to tell expired from unknown.",
-    atLimit: "The oldest is forgotten; its client is told `session_unknown`.",
+    atLimit: "`sessions_full` for new sessions, until the oldest is forgotten: after ten times its ttl.",
   },
   // Locks.
   "lock.waitersMax": {
@@ -251,7 +251,7 @@ export const SETTINGS = {
     min: 1,
     max: 10_000,
     help: "Operations in one frame.",
-    atLimit: "`frame_too_large`",
+    atLimit: "`bad_argument`, for each operation of the frame.",
   },
   // Connections.
   "edge.connectionsMax": {
