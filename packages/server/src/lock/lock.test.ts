@@ -181,6 +181,14 @@ test("re-entry shares the token, and only the last release lets go", () => {
   expect(scene.holders("a")).toEqual(["bo"]);
 });
 
+test("a grant that waits to be upgraded is not entered again: its token is about to change", () => {
+  const scene = new Scene();
+  const token = granted(scene.acquire("ana", "a", { mode: SHARED }));
+  scene.acquire("bo", "a", { mode: SHARED });
+  expect(upgrade(scene, "ana")).toBe("queued");
+  expect(refusedWith(scene.acquire("ana", "a", { mode: SHARED, reenter: token }))).toBe("bad_argument");
+});
+
 const upgrade = (scene: Scene, name: string, waitMs = -1) =>
   scene.operate({
     kind: "upgrade",

@@ -99,6 +99,15 @@ test("the sessions of a partition have a limit", () => {
   expect(refusedWith(scene.acquire("cy", "c"))).toBe("sessions_full");
 });
 
+test("the expired sessions that are remembered have a limit: new ones wait until the oldest is forgotten", () => {
+  const scene = new Scene({ tombstonesMax: 1 });
+  scene.acquire("ana", "a");
+  scene.expire("ana");
+  expect(refusedWith(scene.acquire("bo", "a"))).toBe("sessions_full");
+  scene.after(300_000);
+  granted(scene.acquire("bo", "a"));
+});
+
 test("a session id with another secret is nobody's", () => {
   const scene = new Scene();
   scene.acquire("ana", "a");

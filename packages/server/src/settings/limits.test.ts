@@ -1,0 +1,81 @@
+// Every limit has a test that reaches it: this table says which, and the compiler asks for each. A test that is renamed is missed here.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { FIXED_LIMITS } from "./fixed-limits.ts";
+import { SETTINGS, type SettingKey } from "./table.ts";
+
+type LimitKey = {
+  [Key in SettingKey]: (typeof SETTINGS)[Key] extends { readonly atLimit: string } ? Key : never;
+}[SettingKey];
+
+/** Where the limit is reached: a file below packages/server/src, and words of the test or of its row. */
+type Reached = readonly [file: string, words: string];
+
+const EDGE = "edge/limits.test.ts";
+
+const BY_SETTING: Readonly<Record<LimitKey, Reached>> = {
+  "session.ttlMsMax": ["edge/tcp/carrier.test.ts", "hello.ttl_ms: 5; allowed 1000 to 300000."],
+  "session.countMax": ["session/session.test.ts", "the sessions of a partition have a limit"],
+  "session.locksMax": ["lock/lock.test.ts", "the queue and the session's locks have limits"],
+  "session.tombstonesMax": ["session/session.test.ts", "the expired sessions that are remembered have a limit"],
+  "lock.waitersMax": ["lock/lock.test.ts", "the queue and the session's locks have limits"],
+  "lock.waitMsMax": ["edge/validate.test.ts", "waitMs: 86400001; allowed 0 to 86400000."],
+  "lock.grantsPerTurnMax": ["shard/shard.test.ts", "granted at most so many a turn"],
+  "operation.keepMsMax": ["edge/validate.test.ts", "keepMs: 86_400_001"],
+  "operation.keptMax": ["partition/operations.test.ts", "remembered operations have limits"],
+  "operation.unansweredMax": ["partition/operations.test.ts", "remembered operations have limits"],
+  "file.bytesMax": ["file/file.test.ts", "size, number of files and number of effects have limits"],
+  "file.countMax": ["file/file.test.ts", "size, number of files and number of effects have limits"],
+  "frame.bytesMax": [EDGE, "a frame of exactly the limit is taken"],
+  "frame.operationsMax": [EDGE, "more than 1,000 operations in a frame are refused"],
+  "edge.connectionsMax": [EDGE, "connections are capped by principal, by address and in all"],
+  "edge.connectionsPerAddressMax": [EDGE, "connections are capped by principal, by address and in all"],
+  "edge.connectionsPerPrincipalMax": [EDGE, "connections are capped by principal, by address and in all"],
+  "edge.requestsMax": [EDGE, "past the requests in flight of the node"],
+  "edge.requestsPerConnectionMax": [EDGE, "past its requests in flight a connection is told overloaded"],
+  "edge.writeBufferBytesMax": [EDGE, "who does not read its answers is cut"],
+  "edge.helloMs": [EDGE, "bytes of no carrier, and none at all, are cut"],
+  "edge.frameMs": [EDGE, "a length that lies costs what was sent"],
+  "edge.stopMs": [EDGE, "a stop does not wait longer than its bound"],
+  "edge.watchersMax": [EDGE, "watches and awaits are capped, and given back"],
+  "edge.watchersPerConnectionMax": [EDGE, "watches are capped on each connection too"],
+};
+
+/** By `what` of the row. */
+const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
+  "Length of a name": ["edge/validate.test.ts", "513 bytes long; allowed 1 to 512"],
+  "Depth of a name with a tag": ["edge/validate.test.ts", "17 parts deep; allowed 1 to 16"],
+  "One append": ["edge/validate.test.ts", "bytes: 196609 bytes; allowed 0 to 196608."],
+  "Effects under one undoable grant": ["file/file.test.ts", "size, number of files and number of effects have limits"],
+  "Elements in one lockAll": ["edge/validate.test.ts", "elements: 0; allowed 1 to 256."],
+  "Permits of a semaphore": ["edge/validate.test.ts", "permits: 0; allowed 1 to 1000000."],
+  "Priority of a waiter": ["edge/validate.test.ts", "priority: 10; allowed 0 to 9."],
+  "Shortest ttl of a session": ["edge/tcp/carrier.test.ts", "hello.ttl_ms: 5; allowed 1000 to 300000."],
+  "One record of the log": ["shard/operators.test.ts", "more holders than one record has room for"],
+  "Files expanded from the setting `files`": ["settings/file-names.test.ts", "as many names as allowed are taken"],
+  "File contents kept open": ["bulk/disk.test.ts", "no more files are open than allowed"],
+  "Operations on file contents in flight": ["bulk/disk.test.ts", "at most two file operations are in flight"],
+};
+
+const textOf = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
+
+test("every setting that limits something names a test that reaches it", () => {
+  for (const [key, [file, words]] of Object.entries(BY_SETTING)) {
+    expect(
+      textOf(file).includes(words),
+      `${key}: ${file} has no test of "${words}". Write one, or name another here.`,
+    ).toBe(true);
+  }
+  const limits = Object.entries(SETTINGS).filter(([, setting]) => "atLimit" in setting);
+  expect(Object.keys(BY_SETTING).sort()).toEqual(limits.map(([key]) => key).sort());
+});
+
+test("every fixed limit names a test that reaches it", () => {
+  for (const { what } of FIXED_LIMITS) {
+    const [file, words] = BY_FIXED_LIMIT[what] ?? ["settings/limits.test.ts", `no row for ${what}`];
+    expect(
+      textOf(file).includes(words) && words !== `no row for ${what}`,
+      `${what}: name a test that reaches it here.`,
+    ).toBe(true);
+  }
+});
