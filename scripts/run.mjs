@@ -28,7 +28,7 @@ function isInstalled() {
   const wanted = JSON.parse(readFileSync(inRoot("package-lock.json"), "utf8")).packages;
   return Object.entries(wanted).every(([path, { version, optional, peer }]) => {
     const isNeeded = path.includes("node_modules/") && !optional && !peer; // Optional ones are for other systems.
-    return !isNeeded || found[path]?.version === version;
+    return !isNeeded || (found[path]?.version === version && existsSync(inRoot(path))); // The listing can outlive a folder.
   });
 }
 
