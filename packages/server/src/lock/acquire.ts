@@ -191,7 +191,7 @@ export function decideUpgrade(state: PartitionState, command: Upgrade, request: 
 
 const HOLDERS_SHOWN_MAX = 8;
 
-/** The first grants that stand in the way, at the elements themselves, above or below them: for people, never for decisions. */
+/** The first grants at the elements themselves or above them: for people, never for decisions. Those below are not looked for. */
 export function blockersOf(state: PartitionState, names: readonly string[]): readonly Grant[] {
   const blockers: Grant[] = [];
   for (const name of names) {

@@ -142,7 +142,7 @@ export class World {
 type Body = NonNullable<Operation["body"]>;
 
 export class Client {
-  readonly opened: OpenedSession;
+  opened: OpenedSession;
   readonly notices: Notice[] = [];
   readonly #world: World;
   readonly #caller: Caller;
@@ -155,12 +155,21 @@ export class Client {
     world.node.listen(opened.session, { notify: (notice) => this.notices.push(notice) });
   }
 
+  /** After a restart of the node: as the same session. */
+  resume(): void {
+    const sessionId = Buffer.from(this.opened.session.id, "base64url");
+    const secret = this.opened.secret ?? new Uint8Array(0);
+    const resume = { sessionId, secret, open: undefined, client: "test", ttlMs: undefined };
+    this.opened = { ...this.#world.node.resumeSession(this.#caller, resume), secret };
+    this.#world.node.listen(this.opened.session, { notify: (notice) => this.notices.push(notice) });
+  }
+
   get sequence(): number {
     return this.#sequence;
   }
 
   submit(body: Body, more: Partial<Operation> = {}): Promise<Reply> {
-    this.#sequence += 1;
+    if (more.sequence === undefined) this.#sequence += 1; // Else it is asked again.
     const operation = Operation.fromPartial({ sequence: this.#sequence, ...more } as never);
     operation.body = body;
     const { node } = this.#world;
