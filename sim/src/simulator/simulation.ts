@@ -43,6 +43,7 @@ const FULL_CHECK_STEPS = 50;
 /** From the end of a ttl until the session is gone: a check, and a turn. */
 const EXPIRY_MS_MAX = 200;
 const CRASH_MS_MAX = 150;
+const FOLDER_CALLS = ["rename", "remove", "open", "syncFolder"] as const;
 const DISK_CALLS = ["write", "write", "sync"] as const;
 const PAUSE_MS_MAX = 12_000;
 const HEALED_MS = 20_000;
@@ -236,6 +237,9 @@ class Simulation {
         this.#disk.arm(call, choose(random, ["EIO", "ENOSPC", "short"] as const), Math.floor(amount * 4));
         return;
       }
+      case "folder_error":
+        this.#disk.arm(choose(random, FOLDER_CALLS), "EIO", Math.floor(amount * 4));
+        return;
       case "snapshot":
         this.#server.takeSnapshot();
         return;
@@ -533,6 +537,7 @@ const FAULT_CHOICES: readonly Fault[] = [
     "snapshot",
   ] as const),
   "wall_clock",
+  "folder_error",
 ];
 
 function textOf(event: { readonly kind: string }): string {
