@@ -4,9 +4,8 @@
 //   --seeds K    how many (1)                --trace     print every line as it happens
 //   --coverage   print the table of situations, and fail below its floor
 //   --without F  leave out these kinds of fault, with commas between     --keep   go on after a failure
-//   --with F     take in kinds that are left out, as the service is known not to stand them
 import { parseArgs } from "node:util";
-import { FAULTS, type Fault, KNOWN_FAULTS } from "./simulator/profile.ts";
+import { FAULTS, type Fault } from "./simulator/profile.ts";
 import { runSeed, type SeedRun } from "./simulator/seed.ts";
 import { shrink } from "./simulator/shrink.ts";
 import { SITUATIONS } from "./simulator/situation-table.ts";
@@ -20,7 +19,6 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1" },
     steps: { type: "string", default: "250" },
     without: { type: "string", default: "" },
-    with: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
     coverage: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
@@ -30,9 +28,7 @@ const { values } = parseArgs({
 const first = whole("seed");
 const seeds = whole("seeds");
 const steps = whole("steps");
-const asked = new Set(values.with.split(",").filter(isFault));
-const known = KNOWN_FAULTS.filter((fault) => !asked.has(fault));
-const without = new Set([...values.without.split(",").filter(isFault), ...known]);
+const without = new Set(values.without.split(",").filter(isFault));
 const situations = new Situations();
 const print = values.trace ? (line: string): void => console.log(line) : undefined;
 let [failed, simulatedMs, events] = [0, 0, 0];
@@ -59,9 +55,8 @@ async function explain(run: SeedRun): Promise<void> {
   if (values.keep) return;
   const smallest = values.trace ? run : await shrink(run);
   if (print === undefined) console.log(smallest.trace.last(LAST_LINES).join("\n"));
-  const left = [...smallest.order.without].filter((fault) => !known.includes(fault)).join();
-  const more = asked.size === 0 ? "" : ` --with ${[...asked].join()}`;
-  const option = (left === "" ? "" : ` --without ${left}`) + more;
+  const left = [...smallest.order.without].join();
+  const option = left === "" ? "" : ` --without ${left}`;
   console.log(`Repeat it: npm run sim -- --seed ${run.order.seed} --steps ${smallest.order.steps}${option} --trace`);
 }
 
@@ -88,6 +83,6 @@ function whole(name: "seed" | "seeds" | "steps"): number {
 function isFault(text: string): text is Fault {
   if (text === "") return false;
   if (!(FAULTS as readonly string[]).includes(text))
-    throw new Error(`--without ${text}: there is ${FAULTS.join(", ")}`);
+    throw new Error(`--without ${text}: there are ${FAULTS.join(", ")}`);
   return true;
 }

@@ -18,8 +18,6 @@ export const FAULTS = [
   "wall_clock",
   "folder_error",
 ] as const;
-/** Left out unless asked for: after a rename, a removal or a sync of the log's folder that failed, the log cannot be opened again. */
-export const KNOWN_FAULTS: readonly Fault[] = ["folder_error"];
 export type Fault = (typeof FAULTS)[number];
 
 export interface Profile {

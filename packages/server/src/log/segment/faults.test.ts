@@ -35,6 +35,16 @@ async function life(log: EventLog, ledger: Ledger): Promise<void> {
   }
 }
 
+/** The same, by an owner whom a failed snapshot or truncation does not stop. */
+async function longLife(log: EventLog, ledger: Ledger): Promise<void> {
+  for (let round = 0; round < 4; round++) {
+    await appendAll(log, ledger, 2_500).catch(() => undefined);
+    await appendAll(log, ledger, 2_500).catch(() => undefined);
+    await log.saveSnapshots(snapshotsOf(log)).catch(() => undefined);
+    await log.truncate().catch(() => undefined);
+  }
+}
+
 /** Every acknowledged record is there or covered, whole and in order; the log takes appends again. */
 async function expectKept(files: MemoryFiles, ledger: Ledger): Promise<void> {
   const log = await openLog(files);
@@ -76,6 +86,29 @@ describe("when one file call fails", () => {
         );
         if (fault === "short") expect(failure, `call ${nth}`).toBeUndefined();
         if (log.stopped !== undefined) expect(await codeOf(log.append(record(9, 1)))).toBe("log_stopped");
+        await log.close().catch(() => undefined);
+      }
+      await expectKept(disk, new Map(ledger));
+      disk.crash(seeded(nth));
+      await expectKept(disk, ledger);
+    }
+  });
+
+  test.each(faults)("with %s, and the server goes on, nothing acknowledged is lost", async (fault) => {
+    let isReached = true;
+    for (let nth = 0; isReached; nth++) {
+      const disk = await newFiles();
+      const ledger: Ledger = new Map();
+      let calls = 0;
+      isReached = false;
+      const plan: FaultPlan = () => {
+        if (calls++ !== nth) return undefined;
+        isReached = true;
+        return fault;
+      };
+      const log = await openLog(faultyFiles(disk, plan)).catch(() => undefined);
+      if (log !== undefined) {
+        await longLife(log, ledger);
         await log.close().catch(() => undefined);
       }
       await expectKept(disk, new Map(ledger));

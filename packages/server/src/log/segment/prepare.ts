@@ -4,7 +4,7 @@
 //       segment is needed.
 //   P3. A crash at any moment leaves at most "next.tmp" and "spare.log", which the next start removes or uses.
 import { BLOCK_BYTES } from "./block.ts";
-import { type Files, type OpenFile, writeFully } from "./files.ts";
+import { type Files, isNotFound, type OpenFile, writeFully } from "./files.ts";
 import type { LogNotice } from "./notice.ts";
 import { encodeHeader, type SegmentName, segmentPath, withFile } from "./segment.ts";
 
@@ -70,12 +70,17 @@ export class Preparer {
     return segment;
   }
 
-  /** Gives up a segment file that nobody needs: kept for the next segment when it fits, else removed. Durable when it resolves. */
+  /**
+   * Gives up a segment file that nobody needs: kept for the next segment when it fits, else removed. Durable when it resolves;
+   * until then nobody knows, and it is called again.
+   */
   async recycle(segment: SegmentName, segmentBytes: number, isSpareFree: boolean): Promise<void> {
     const { files, folder } = this.#options;
-    if (isSpareFree && segmentBytes === this.#options.segmentBytes)
-      await files.rename(segment.path, `${folder}/${SPARE_NAME}`);
-    else await files.remove(segment.path);
+    const isKept = isSpareFree && segmentBytes === this.#options.segmentBytes;
+    const freed = isKept ? files.rename(segment.path, `${folder}/${SPARE_NAME}`) : files.remove(segment.path);
+    await freed.catch((error: unknown) => {
+      if (!isNotFound(error)) throw error; // Gone since an earlier call, whose sync failed.
+    });
     await files.syncFolder(folder); // One by one: a crash must not leave a gap between segments.
   }
 

@@ -112,6 +112,8 @@ export class SegmentEventLog implements EventLog {
   #lastEpoch: number;
   #lastCommit: number;
   #bytesSinceSnapshot: number;
+  /** Being freed, or freed without a proof: it goes before the one behind it, or a start would find a gap. */
+  #leaving: Segment | undefined;
   /** Snapshots and truncations run one after another. */
   #housekeeping: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -192,10 +194,10 @@ export class SegmentEventLog implements EventLog {
     return this.#exclusively(async () => {
       let isSpareFree = true;
       for (;;) {
-        const [oldest] = this.#segments;
-        if (oldest === undefined || !this.#isFree(oldest)) break;
-        this.#segments.shift(); // First: a read that begins now must not meet it.
-        await this.#preparer.recycle(oldest, oldest.bytes, isSpareFree);
+        this.#leaving ??= this.#nextFree();
+        if (this.#leaving === undefined) break;
+        await this.#preparer.recycle(this.#leaving, this.#leaving.bytes, isSpareFree);
+        this.#leaving = undefined;
         isSpareFree = false;
       }
       this.#preparer.start();
@@ -253,6 +255,12 @@ export class SegmentEventLog implements EventLog {
       tail.epoch = epoch;
     }
     if (epoch > this.#lastEpoch) this.#lastEpoch = epoch;
+  }
+
+  /** Takes it out of the list first: a read that begins now must not meet it. */
+  #nextFree(): Segment | undefined {
+    const [oldest] = this.#segments;
+    return oldest !== undefined && this.#isFree(oldest) ? this.#segments.shift() : undefined;
   }
 
   /** L2 */
