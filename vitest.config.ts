@@ -6,6 +6,7 @@ export default defineConfig({
   resolve: {
     // Tests run on the sources of every package, so that no test can pass on a stale build.
     alias: [
+      { find: "@forelock/forecast", replacement: source("packages/forecast/src/index.ts") },
       { find: "@forelock/protocol", replacement: source("packages/protocol/src/index.ts") },
       { find: "forelock/internal", replacement: source("packages/server/src/internal.ts") },
       { find: "@forelock/client", replacement: source("packages/client/src/index.ts") },
