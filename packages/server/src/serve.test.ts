@@ -79,7 +79,18 @@ const acquire = (sequence: number, name: string) => ({
       sequence,
       body: {
         $case: "acquire" as const,
-        value: { name, mode: 0, permits: 0, take: 0, priority: 0, onLoss: 0, actor: "", reenter: 0n },
+        value: {
+          name,
+          mode: 0,
+          permits: 0,
+          take: 0,
+          priority: 0,
+          onLoss: 0,
+          actor: "",
+          reenter: 0n,
+          preemptible: 0,
+          compensation: undefined,
+        },
       },
     },
   ],
@@ -97,7 +108,7 @@ test("a heartbeat that comes after its session has ended costs its connection, n
   await heart.ask({ hello: Hello.create({ ...id, purpose: Purpose.HEARTBEAT }) });
   await line.ask(acquire(1, "a") as never);
   await line.ask({ operations: [{ sequence: 2, body: { $case: "closeSession", value: {} } }] } as never);
-  const answer = await heart.ask({ heartbeat: { number: 1, lagMs: 0 } });
+  const answer = await heart.ask({ heartbeat: { number: 1, lagMs: 0, health: 0 } });
   expect(answer.closing?.code).toBe("session_expired");
   const other = new Line();
   expect((await other.ask({ hello: Hello.create({ version: 1 }) })).welcome).toBeDefined();

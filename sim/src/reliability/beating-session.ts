@@ -47,11 +47,12 @@ export async function beatingSession({
     ttlMs: 0,
     open: [],
     client: name,
+    application: "",
   };
   connection.send({ hello });
   const beat = async (): Promise<void> => {
     for (let number = 1; !stop.signal.aborted; number += 1) {
-      connection.send({ heartbeat: { number, lagMs: 0 } });
+      connection.send({ heartbeat: { number, lagMs: 0, health: 0 } });
       await pause(clock, ttlMs / BEATS_PER_TTL, stop.signal);
     }
   };

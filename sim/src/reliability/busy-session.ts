@@ -19,7 +19,14 @@ export interface BusySessionOptions {
   readonly client: string;
 }
 
-const NO_HELLO = { version: 1, purpose: Purpose.OPERATIONS, token: "", ttlMs: 0, open: [] as bigint[] };
+const NO_HELLO = {
+  version: 1,
+  purpose: Purpose.OPERATIONS,
+  token: "",
+  ttlMs: 0,
+  open: [] as bigint[],
+  application: "",
+};
 /** Frames take at most 1,000 operations. */
 const FRAME_OPERATIONS_MAX = 500;
 
@@ -126,7 +133,18 @@ function codeOf(body: Reply["body"]): string {
 }
 
 export function acquireBody(name: string, waitMs: number | undefined): Body {
-  const value = { name, mode: 0, permits: 0, take: 0, priority: 0, onLoss: 0, actor: "", reenter: 0n } as const;
+  const value = {
+    name,
+    mode: 0,
+    permits: 0,
+    take: 0,
+    priority: 0,
+    onLoss: 0,
+    actor: "",
+    reenter: 0n,
+    preemptible: 0,
+    compensation: undefined,
+  } as const;
   return { $case: "acquire", value: waitMs === undefined ? { ...value } : { ...value, waitMs } };
 }
 

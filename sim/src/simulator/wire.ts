@@ -105,7 +105,9 @@ export class Wire {
       if (this.#session === undefined || server.node === undefined) return;
       heard(this.#session.id);
       try {
-        server.node.heartbeat(this.#session, number, 0, (reply) => this.#toClient(() => this.#side.heartbeat(reply)));
+        server.node.heartbeat(this.#session, number, { lagMs: 0, health: 0 }, (reply) =>
+          this.#toClient(() => this.#side.heartbeat(reply)),
+        );
       } catch (cause) {
         this.#fail(cause);
       }

@@ -111,6 +111,8 @@ function acquire(world: World, client: SimulatedClient): void {
       onLoss: random() < 0.5 ? OnLoss.ROLLBACK : OnLoss.KEEP,
       actor: random() < 0.2 ? choose(random, ["one", "two"]) : "",
       reenter: 0n,
+      preemptible: 0,
+      compensation: undefined,
     },
   };
   ask_(world, client, body, keepChoice(random, 0.15), [element]);
@@ -295,6 +297,8 @@ function reenter(world: World, client: SimulatedClient): void {
       onLoss: OnLoss.KEEP,
       actor: "",
       reenter: hold.token,
+      preemptible: 0,
+      compensation: undefined,
     },
   };
   hold.isChanging = true;
@@ -374,7 +378,7 @@ function look(world: World, client: SimulatedClient): void {
   const page = { prefix: "", after: "", limit: 5 };
   const bodies: readonly NonNullable<Operation["body"]>[] = [
     { $case: "why", value: { name } },
-    { $case: "listLocks", value: { ...page, stuck: random() < 0.5, heldMsMin: 0 } },
+    { $case: "listLocks", value: { ...page, stuck: random() < 0.5, heldMsMin: 0, byPain: random() < 0.5 } },
     { $case: "listFiles", value: page },
     { $case: "listSessions", value: { after: "", limit: 5 } },
     { $case: "getStatus", value: {} },

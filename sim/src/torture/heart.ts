@@ -58,7 +58,7 @@ export class Heart {
     if (this.#connection === undefined || this.#stop.signal.aborted) return;
     this.#number += 1;
     this.#sentNs.set(this.#number, history.nowNs()); // H1
-    this.#connection.send({ heartbeat: { number: this.#number, lagMs: 0 } });
+    this.#connection.send({ heartbeat: { number: this.#number, lagMs: 0, health: 0 } });
   }
 
   async #open(): Promise<void> {
@@ -98,6 +98,7 @@ export class Heart {
         ttlMs: 0,
         open: [],
         client: "",
+        application: "",
       };
       connection.send({ hello });
     } catch {

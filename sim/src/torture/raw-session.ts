@@ -252,6 +252,7 @@ const NO_HELLO = {
   ttlMs: 0,
   open: [] as bigint[],
   client: "",
+  application: "",
 };
 
 /** The code in an answer, wherever it stands. */

@@ -21,7 +21,14 @@ export async function readWire(port: number, body: Body, clock: Clock): Promise<
       onClose: () => settle(undefined),
     });
     const noSession = { sessionId: Buffer.alloc(0), sessionSecret: Buffer.alloc(0), open: [], ttlMs: 0 };
-    const hello = { version: 1, purpose: Purpose.SESSIONLESS, token: "", client: "torture", ...noSession };
+    const hello = {
+      version: 1,
+      purpose: Purpose.SESSIONLESS,
+      token: "",
+      client: "torture",
+      application: "",
+      ...noSession,
+    };
     connection.send({ hello, operations: [{ sequence: 1, keep: undefined, body }] });
     const told = await answer;
     connection.cut();

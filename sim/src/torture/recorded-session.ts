@@ -266,7 +266,19 @@ export class RecordedSession {
 
 function requestOf({ element, waitMs, mode, permits = 0, take = 0, rollback = false }: Wish): AcquireRequest {
   const onLoss = rollback ? OnLoss.ROLLBACK : OnLoss.KEEP;
-  return { name: element, mode, permits, take, waitMs, priority: 0, onLoss, actor: "", reenter: 0n };
+  return {
+    name: element,
+    mode,
+    permits,
+    take,
+    waitMs,
+    priority: 0,
+    onLoss,
+    actor: "",
+    reenter: 0n,
+    preemptible: 0,
+    compensation: undefined,
+  };
 }
 
 function modeArgs({ mode, take = 1, permits = 1 }: Wish): Fields {

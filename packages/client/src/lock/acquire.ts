@@ -27,6 +27,8 @@ export function acquireBody(name: string, options: LockOptions = NO_OPTIONS): Re
       onLoss: onLoss === "rollback" ? OnLoss.ROLLBACK : OnLoss.KEEP,
       actor: actor ?? "",
       reenter: 0n,
+      preemptible: 0,
+      compensation: undefined,
     },
   };
 }

@@ -21,7 +21,7 @@ describe("an operation", () => {
     const session = [...scene.server.sessions.sessionById.values()][1]!;
     scene.server.notify(session, {
       $case: "moved",
-      value: { sequence: 1, reference: operation.reference, position: 7 },
+      value: { sequence: 1, reference: operation.reference, position: 7, eta: undefined, soon: false },
     });
     await eventually(() => moves.length > 0);
     expect(moves).toEqual([7]);

@@ -249,6 +249,9 @@ export class Session {
         if (grant !== undefined) this.grants.lose(grant, told);
         return;
       }
+      case "warning":
+      case "failure":
+        return;
       case "event":
         this.#events.event(body.value);
         return;

@@ -216,7 +216,7 @@ export class FakeSessions {
       case "listLocks": {
         const held = [...elementByName].filter(([, { holders }]) => holders.length > 0);
         const locks = held.map(([name, { holders, queue }]) => ({
-          ...{ name, waiting: queue.length, limit: 0, waitedMs: 0 },
+          ...{ name, waiting: queue.length, limit: 0, waitedMs: 0, painMs: 0 },
           holders: holders.map((holder) => ({ ...HOLDER, ...holder })),
         }));
         return { $case: "listLocks", value: { locks, more: false } };
@@ -225,12 +225,20 @@ export class FakeSessions {
         const element = elementByName.get(body.value.name);
         const waiters = (element?.queue ?? []).map((waiter, index) => ({
           ...{ reference: waiter.reference, session: waiter.session, principal: "", mode: waiter.request.mode },
-          ...{ waitedMs: 0, position: index + 1, priority: 0, silent: false, client: "" },
+          ...{
+            waitedMs: 0,
+            position: index + 1,
+            priority: 0,
+            silent: false,
+            client: "",
+            eta: undefined,
+            risk: undefined,
+          },
         }));
         const holders = (element?.holders ?? []).map((holder) => ({ ...HOLDER, ...holder }));
         const { name } = body.value;
         const value = { name, holders, waiters, waiting: waiters.length, partition: partitionOf(name), limit: 0 };
-        return { $case: "why", value: { ...value, sentence: "", related: [] } };
+        return { $case: "why", value: { ...value, sentence: "", related: [], next: [] } };
       }
       case "getOperation": {
         const all = [...this.sessionById.values()];
@@ -262,8 +270,8 @@ export class FakeSessions {
   }
 }
 
-const ACQUIRE = { priority: 0, onLoss: 0, actor: "", reenter: 0n } as const;
-const HOLDER = { principal: "", heldMs: 0, silent: false, client: "" };
+const ACQUIRE = { priority: 0, onLoss: 0, actor: "", reenter: 0n, preemptible: 0, compensation: undefined } as const;
+const HOLDER = { principal: "", heldMs: 0, silent: false, client: "", forecast: undefined, risk: undefined };
 
 function refusal(sequence: number, code: ErrorCode): Reply {
   return Reply.create({ sequence, body: { $case: "error", value: { code, message: "Refused by the fake." } } });

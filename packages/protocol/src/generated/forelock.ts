@@ -65,6 +65,49 @@ export function purposeToJSON(object: Purpose): string {
   }
 }
 
+export const Health = { OK: 0, DEGRADED: 1, FAILING: 2, UNRECOGNIZED: -1 } as const;
+
+export type Health = typeof Health[keyof typeof Health];
+
+export namespace Health {
+  export type OK = typeof Health.OK;
+  export type DEGRADED = typeof Health.DEGRADED;
+  export type FAILING = typeof Health.FAILING;
+  export type UNRECOGNIZED = typeof Health.UNRECOGNIZED;
+}
+
+export function healthFromJSON(object: any): Health {
+  switch (object) {
+    case 0:
+    case "HEALTH_OK":
+      return Health.OK;
+    case 1:
+    case "HEALTH_DEGRADED":
+      return Health.DEGRADED;
+    case 2:
+    case "HEALTH_FAILING":
+      return Health.FAILING;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return Health.UNRECOGNIZED;
+  }
+}
+
+export function healthToJSON(object: Health): string {
+  switch (object) {
+    case Health.OK:
+      return "HEALTH_OK";
+    case Health.DEGRADED:
+      return "HEALTH_DEGRADED";
+    case Health.FAILING:
+      return "HEALTH_FAILING";
+    case Health.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export const Mode = {
   EXCLUSIVE: 0,
   SHARED: 1,
@@ -152,6 +195,43 @@ export function onLossToJSON(object: OnLoss): string {
     case OnLoss.ROLLBACK:
       return "ON_LOSS_ROLLBACK";
     case OnLoss.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export const Preemptible = { BY_POLICY: 0, NEVER: 1, UNRECOGNIZED: -1 } as const;
+
+export type Preemptible = typeof Preemptible[keyof typeof Preemptible];
+
+export namespace Preemptible {
+  export type BY_POLICY = typeof Preemptible.BY_POLICY;
+  export type NEVER = typeof Preemptible.NEVER;
+  export type UNRECOGNIZED = typeof Preemptible.UNRECOGNIZED;
+}
+
+export function preemptibleFromJSON(object: any): Preemptible {
+  switch (object) {
+    case 0:
+    case "PREEMPTIBLE_BY_POLICY":
+      return Preemptible.BY_POLICY;
+    case 1:
+    case "PREEMPTIBLE_NEVER":
+      return Preemptible.NEVER;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return Preemptible.UNRECOGNIZED;
+  }
+}
+
+export function preemptibleToJSON(object: Preemptible): string {
+  switch (object) {
+    case Preemptible.BY_POLICY:
+      return "PREEMPTIBLE_BY_POLICY";
+    case Preemptible.NEVER:
+      return "PREEMPTIBLE_NEVER";
+    case Preemptible.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
   }
@@ -255,8 +335,10 @@ export interface Hello {
   ttlMs: number;
   /** Sequences still open on the client's side when it resumes: everything else is forgotten by the node. */
   open: bigint[];
-  /** For people: program and host, at most 128 bytes. */
+  /** For people: program and host, at most 128 bytes. Hold times are forecast by it. */
   client: string;
+  /** What kind of work it does, as it declares it, at most 64 bytes: joins forecasts of clients that have no history yet. */
+  application: string;
 }
 
 export interface Welcome {
@@ -334,6 +416,13 @@ export interface Operation {
     | { $case: "getStatus"; value: GetStatusRequest }
     | { $case: "watch"; value: WatchRequest }
     | { $case: "unwatch"; value: UnwatchRequest }
+    | { $case: "acknowledge"; value: AcknowledgeRequest }
+    | { $case: "warn"; value: WarnRequest }
+    | { $case: "setPolicy"; value: SetPolicyRequest }
+    | { $case: "listPolicies"; value: ListPoliciesRequest }
+    | { $case: "getProfile"; value: GetProfileRequest }
+    | { $case: "getPrediction"; value: GetPredictionRequest }
+    | { $case: "getHistory"; value: GetHistoryRequest }
     | undefined;
 }
 
@@ -365,6 +454,13 @@ export interface Reply {
     | { $case: "getStatus"; value: StatusReply }
     | { $case: "watch"; value: WatchReply }
     | { $case: "unwatch"; value: UnwatchReply }
+    | { $case: "acknowledge"; value: AcknowledgeReply }
+    | { $case: "warn"; value: WarnReply }
+    | { $case: "setPolicy"; value: SetPolicyReply }
+    | { $case: "listPolicies"; value: ListPoliciesReply }
+    | { $case: "getProfile"; value: GetProfileReply }
+    | { $case: "getPrediction"; value: GetPredictionReply }
+    | { $case: "getHistory"; value: GetHistoryReply }
     | undefined;
 }
 
@@ -392,6 +488,12 @@ export interface Notice {
     | //
     /** Something happened that a watch asked for. */
     { $case: "event"; value: Event }
+    | //
+    /** A grant or a waiting operation of this session is at risk of being pre-empted. Resent until acknowledged. */
+    { $case: "warning"; value: PreemptionWarning }
+    | //
+    /** A grant of this session was pre-empted: its token is stale. `lost` follows. */
+    { $case: "failure"; value: PreemptionFailure }
     | undefined;
 }
 
@@ -399,12 +501,24 @@ export interface Moved {
   sequence: number;
   reference: string;
   position: number;
+  /** Forecast of the rest of the wait; absent without one. */
+  eta:
+    | Eta
+    | undefined;
+  /** The grant is predicted to come within the next moments. */
+  soon: boolean;
+}
+
+/** Forecast of the rest of a wait, in milliseconds: half of such waits end by p50_ms, nine of ten by p90_ms. */
+export interface Eta {
+  p50Ms: number;
+  p90Ms: number;
 }
 
 export interface Lost {
   name: string;
   token: bigint;
-  /** `expired` or `forced`. */
+  /** `expired`, `forced` or `preempted`. */
   why: string;
   /** What an operator gave as the reason, when forced. */
   reason: string;
@@ -428,6 +542,8 @@ export interface HeartbeatRequest {
   number: number;
   /** How late the client's main loop was, in milliseconds. */
   lagMs: number;
+  /** How the client says it is. */
+  health: Health;
 }
 
 export interface HeartbeatReply {
@@ -462,6 +578,19 @@ export interface AcquireRequest {
   actor: string;
   /** Re-entry: the current token of the grant to enter again. The reply has the same token; each entry needs its release. */
   reenter: bigint;
+  /** NEVER: the grant is not pre-empted, where the policy of the element lets a request say so (`preemption_required` where not). */
+  preemptible: Preemptible;
+  /** Called when the grant is lost to expiry, force or pre-emption: see docs/prediction.md. Its URL must be in the allow-list. */
+  compensation: Compensation | undefined;
+}
+
+export interface Compensation {
+  /** POSTed with a JSON body that names the grant and an idempotency key, until answered 2xx or the retries end. */
+  url: string;
+  /** Handed back in the body as it is. At most 1,024 bytes. */
+  argument: string;
+  /** The element is not granted again before the call is answered or its retries end. */
+  blocks: boolean;
 }
 
 export interface AcquireAllRequest {
@@ -507,6 +636,8 @@ export interface AcquireReply {
   blockers: Holder[];
   error: Error | undefined;
   partition: number;
+  /** While queued: forecast of the rest of the wait; absent without one. */
+  eta: Eta | undefined;
 }
 
 export interface Grant {
@@ -527,6 +658,289 @@ export interface Holder {
   silent: boolean;
   /** The client's own name for itself. */
   client: string;
+  /** Forecast of the rest of the hold; absent without history. */
+  forecast:
+    | HoldForecast
+    | undefined;
+  /** Only of contended grants, and of those that were warned. */
+  risk: Risk | undefined;
+}
+
+/** The hold's total length given that it has lasted this long, in milliseconds. */
+export interface HoldForecast {
+  p50Ms: number;
+  p90Ms: number;
+  p99Ms: number;
+  /** Completed holds that speak: of this client on this element, where there are enough. */
+  observations: number;
+  /** Which history spoke mostly: `pair`, `client`, `element`, `all`, `prior`, or a model's name. */
+  source: string;
+}
+
+export interface Risk {
+  /** 0 to 1. */
+  score: number;
+  parts: RiskPart[];
+  /** A score at or above it is acted on. */
+  threshold: number;
+  /** `off`, `observe`, `warn`, `enforce`. */
+  policy: string;
+  /** `held`, `warned`, `acknowledged`, `extended`; of a wait: `waiting`, `warned`, `acknowledged`, `passed_over`. */
+  state: string;
+  /** Until the release is forced; -1 when it will not be. */
+  countdownMs: number;
+  /** In a sentence. */
+  reason: string;
+}
+
+export interface RiskPart {
+  /** `hold`, `harm`, `contention`, `load`, `suspicion`. */
+  name: string;
+  /** 0 to 1. */
+  value: number;
+  /** Its share of the score is weight x value over the sum of the weights. */
+  weight: number;
+}
+
+export interface PreemptionWarning {
+  /** Names this warning; the same in every copy of it. */
+  warning: string;
+  name: string;
+  /** Of the operation that asked for the grant. */
+  reference: string;
+  sequence: number;
+  /** 0 while the operation still waits. */
+  token: bigint;
+  risk:
+    | Risk
+    | undefined;
+  /** What is left of the countdown when this copy is sent. */
+  countdownMs: number;
+  /** The same as wall-clock milliseconds of the node, for people. */
+  releaseAtMs: number;
+  /** False under the policy `warn`: nothing is forced at its end. */
+  enforced: boolean;
+  reason: string;
+}
+
+export interface PreemptionFailure {
+  warning: string;
+  name: string;
+  reference: string;
+  sequence: number;
+  /** The token that is stale now. */
+  token: bigint;
+  /** Every grant from now on has a token above this one. */
+  fence: bigint;
+  /** Effects that were undone. */
+  undone: number;
+  reason: string;
+}
+
+export interface AcknowledgeRequest {
+  /** From PreemptionWarning. */
+  warning: string;
+  name: string;
+  /** Absent: the release comes before the countdown ends. Else an extension is asked for. */
+  extensionMs?:
+    | number
+    | undefined;
+  /** Of an extension: 1 to 256 bytes. */
+  reason: string;
+}
+
+export interface AcknowledgeReply {
+  /** `acknowledged`, `extended`, `refused` (the extension; the countdown goes on), or `over` (the grant had ended before). */
+  state: string;
+  /** What is left of the countdown; -1 when nothing is forced. */
+  countdownMs: number;
+  /** Why an extension was refused. */
+  reason: string;
+}
+
+export interface WarnRequest {
+  name: string;
+  /** 0: all holders. */
+  token: bigint;
+  /** 1 to 256 bytes; kept in the log. */
+  reason: string;
+  /** Absent: what the policy says. 100 to 3,600,000. */
+  countdownMs?: number | undefined;
+}
+
+export interface WarnReply {
+  warnings: string[];
+}
+
+export interface SetPolicyRequest {
+  /** "" is the policy of everything that has no longer prefix. */
+  prefix: string;
+  /** By name of the field; an empty value takes the field back to what the shorter prefix says. */
+  set: { [key: string]: string };
+  /** 1 to 256 bytes; kept in the log. */
+  reason: string;
+}
+
+export interface SetPolicyRequest_SetEntry {
+  key: string;
+  value: string;
+}
+
+export interface SetPolicyReply {
+  policy: PolicyInfo | undefined;
+}
+
+export interface ListPoliciesRequest {
+}
+
+export interface ListPoliciesReply {
+  policies: PolicyInfo[];
+  fields: PolicyField[];
+}
+
+export interface PolicyInfo {
+  prefix: string;
+  /** What is set at this prefix itself. */
+  set: { [key: string]: string };
+  /** What holds here. */
+  effective: { [key: string]: string };
+  /** Where the controller has moved the threshold to. */
+  threshold: number;
+  changedBy: string;
+  changedMs: number;
+  reason: string;
+}
+
+export interface PolicyInfo_SetEntry {
+  key: string;
+  value: string;
+}
+
+export interface PolicyInfo_EffectiveEntry {
+  key: string;
+  value: string;
+}
+
+export interface PolicyField {
+  name: string;
+  range: string;
+  standard: string;
+  description: string;
+}
+
+export interface GetProfileRequest {
+  name: string;
+}
+
+/** What has been seen of one element, and of the clients that hold it. */
+export interface GetProfileReply {
+  name: string;
+  hold: Distribution | undefined;
+  wait: Distribution | undefined;
+  arrivalsPerSecond: number;
+  /** Ratio of the requests that had to wait. */
+  contention: number;
+  clients: ClientProfile[];
+}
+
+export interface ClientProfile {
+  client: string;
+  holds: number;
+  forecast: HoldForecast | undefined;
+  preemptions: number;
+}
+
+/** Counts by bucket: `counts[i]` lie from `edges_ms[i]` up to `edges_ms[i + 1]`. */
+export interface Distribution {
+  edgesMs: number[];
+  counts: number[];
+  p50Ms: number;
+  p90Ms: number;
+  p99Ms: number;
+  observations: number;
+}
+
+export interface GetPredictionRequest {
+  /** Decisions, the newest first; 0: 100, at most 1,000. */
+  limit: number;
+}
+
+export interface GetPredictionReply {
+  calibrations: Calibration[];
+  decisions: Decision[];
+  totals: PredictionTotals | undefined;
+}
+
+/** How often the truth lay at or below a forecast quantile, over about the last thousand. */
+export interface Calibration {
+  /** `hold` or `eta`. */
+  of: string;
+  quantile: number;
+  coverage: number;
+  observations: number;
+}
+
+export interface PredictionTotals {
+  warnings: number;
+  released: number;
+  extended: number;
+  forced: number;
+  /** Warned holders that would have released within the countdown without being asked, as far as can be told. */
+  wrong: number;
+  ignored: number;
+  /** Under `observe`: what would have been done, and whether it would have been right. */
+  observed: number;
+  observedRight: number;
+  observedWrong: number;
+  /** Waiting that acting would have saved, all waiters together. */
+  observedSavedMs: number;
+}
+
+/** One thing that was done, or would have been, and what came of it. */
+export interface Decision {
+  /** Wall clock. */
+  atMs: number;
+  /** `warned`, `observed`, `forced`, `extended`, `threshold`, `policy`, `promoted`, `demoted`, `pending`, `passed_over`. */
+  kind: string;
+  name: string;
+  token: bigint;
+  client: string;
+  risk:
+    | Risk
+    | undefined;
+  /** `open`, `released`, `forced`, `right`, `wrong`, `ignored`. */
+  outcome: string;
+  /** In a sentence. */
+  reason: string;
+}
+
+export interface GetHistoryRequest {
+  /** An element, or empty for all. */
+  name: string;
+  /** How far to look back; 0: as far as the log remembers. */
+  sinceMs: number;
+  /** 0: 1,000, at most 10,000; the newest are kept. */
+  limit: number;
+}
+
+export interface GetHistoryReply {
+  /** Oldest first. */
+  entries: HistoryEntry[];
+  /** How far back the log reaches, in milliseconds of service. */
+  reachMs: number;
+  more: boolean;
+}
+
+export interface HistoryEntry {
+  /** Before now, in milliseconds of service: time without a server does not count. */
+  agoMs: number;
+  /** As Event.kind; also warned, acknowledged, extended, preempted. */
+  kind: string;
+  name: string;
+  session: string;
+  client: string;
+  token: bigint;
+  reason: string;
 }
 
 export interface ReleaseRequest {
@@ -673,6 +1087,8 @@ export interface WhyReply {
   sentence: string;
   /** Elements above or below it in the tree that block it. */
   related: string[];
+  /** What will happen next and when, in sentences. */
+  next: string[];
 }
 
 export interface Waiter {
@@ -685,6 +1101,8 @@ export interface Waiter {
   priority: number;
   silent: boolean;
   client: string;
+  eta: Eta | undefined;
+  risk: Risk | undefined;
 }
 
 export interface ListLocksRequest {
@@ -694,6 +1112,8 @@ export interface ListLocksRequest {
   /** Only elements with waiters whose holder is silent, or that are held longer than this. */
   stuck: boolean;
   heldMsMin: number;
+  /** Those with the most waiting first (waiters x time), then the rest by name; `after` is not used then. */
+  byPain: boolean;
 }
 
 export interface ListLocksReply {
@@ -708,6 +1128,8 @@ export interface LockInfo {
   limit: number;
   /** How long the first waiter has waited. */
   waitedMs: number;
+  /** Waiting done so far by those who wait now, all together, in milliseconds. */
+  painMs: number;
 }
 
 export interface ListSessionsRequest {
@@ -731,6 +1153,14 @@ export interface SessionInfo {
   partitions: number[];
   waiting: boolean;
   lagMs: number;
+  application: string;
+  health: Health;
+  /** Standard deviation of the time between heartbeats. */
+  jitterMs: number;
+  /** 0 to 1: how likely it is that the client is gone, by its silence so far. */
+  suspicion: number;
+  /** The highest of its contended grants. */
+  risk: Risk | undefined;
 }
 
 export interface GetStatusRequest {
@@ -774,7 +1204,7 @@ export interface UnwatchReply {
 export interface Event {
   /** Sequence of the Watch. */
   watch: number;
-  /** queued, granted, released, ended, expired, forced, appended, undone */
+  /** queued, granted, released, ended, expired, forced, appended, undone, warned, acknowledged, extended, preempted */
   kind: string;
   name: string;
   session: string;
@@ -1099,6 +1529,7 @@ function createBaseHello(): Hello {
     ttlMs: 0,
     open: [],
     client: "",
+    application: "",
   };
 }
 
@@ -1134,6 +1565,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.client !== "") {
       writer.uint32(66).string(message.client);
+    }
+    if (message.application !== "") {
+      writer.uint32(74).string(message.application);
     }
     return writer;
   },
@@ -1225,6 +1659,14 @@ export const Hello: MessageFns<Hello> = {
             message.client = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.application = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1261,6 +1703,7 @@ export const Hello: MessageFns<Hello> = {
         ? object.open.map((e: any) => BigInt(e))
         : [],
       client: isSet(object.client) ? globalThis.String(object.client) : "",
+      application: isSet(object.application) ? globalThis.String(object.application) : "",
     };
   },
 
@@ -1290,6 +1733,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.client !== "") {
       obj.client = message.client;
     }
+    if (message.application !== "") {
+      obj.application = message.application;
+    }
     return obj;
   },
 
@@ -1306,6 +1752,7 @@ export const Hello: MessageFns<Hello> = {
     message.ttlMs = object.ttlMs ?? 0;
     message.open = object.open?.map((e) => BigInt(e)) || [];
     message.client = object.client ?? "";
+    message.application = object.application ?? "";
     return message;
   },
 };
@@ -2159,6 +2606,27 @@ export const Operation: MessageFns<Operation> = {
       case "unwatch":
         UnwatchRequest.encode(message.body.value, writer.uint32(314).fork()).join();
         break;
+      case "acknowledge":
+        AcknowledgeRequest.encode(message.body.value, writer.uint32(322).fork()).join();
+        break;
+      case "warn":
+        WarnRequest.encode(message.body.value, writer.uint32(330).fork()).join();
+        break;
+      case "setPolicy":
+        SetPolicyRequest.encode(message.body.value, writer.uint32(338).fork()).join();
+        break;
+      case "listPolicies":
+        ListPoliciesRequest.encode(message.body.value, writer.uint32(346).fork()).join();
+        break;
+      case "getProfile":
+        GetProfileRequest.encode(message.body.value, writer.uint32(354).fork()).join();
+        break;
+      case "getPrediction":
+        GetPredictionRequest.encode(message.body.value, writer.uint32(362).fork()).join();
+        break;
+      case "getHistory":
+        GetHistoryRequest.encode(message.body.value, writer.uint32(370).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2352,6 +2820,62 @@ export const Operation: MessageFns<Operation> = {
             message.body = { $case: "unwatch", value: UnwatchRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.body = { $case: "acknowledge", value: AcknowledgeRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.body = { $case: "warn", value: WarnRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 42: {
+            if (tag !== 338) {
+              break;
+            }
+
+            message.body = { $case: "setPolicy", value: SetPolicyRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 43: {
+            if (tag !== 346) {
+              break;
+            }
+
+            message.body = { $case: "listPolicies", value: ListPoliciesRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 44: {
+            if (tag !== 354) {
+              break;
+            }
+
+            message.body = { $case: "getProfile", value: GetProfileRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 45: {
+            if (tag !== 362) {
+              break;
+            }
+
+            message.body = { $case: "getPrediction", value: GetPredictionRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 46: {
+            if (tag !== 370) {
+              break;
+            }
+
+            message.body = { $case: "getHistory", value: GetHistoryRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2430,6 +2954,30 @@ export const Operation: MessageFns<Operation> = {
         ? { $case: "watch", value: WatchRequest.fromJSON(object.watch) }
         : isSet(object.unwatch)
         ? { $case: "unwatch", value: UnwatchRequest.fromJSON(object.unwatch) }
+        : isSet(object.acknowledge)
+        ? { $case: "acknowledge", value: AcknowledgeRequest.fromJSON(object.acknowledge) }
+        : isSet(object.warn)
+        ? { $case: "warn", value: WarnRequest.fromJSON(object.warn) }
+        : isSet(object.setPolicy)
+        ? { $case: "setPolicy", value: SetPolicyRequest.fromJSON(object.setPolicy) }
+        : isSet(object.set_policy)
+        ? { $case: "setPolicy", value: SetPolicyRequest.fromJSON(object.set_policy) }
+        : isSet(object.listPolicies)
+        ? { $case: "listPolicies", value: ListPoliciesRequest.fromJSON(object.listPolicies) }
+        : isSet(object.list_policies)
+        ? { $case: "listPolicies", value: ListPoliciesRequest.fromJSON(object.list_policies) }
+        : isSet(object.getProfile)
+        ? { $case: "getProfile", value: GetProfileRequest.fromJSON(object.getProfile) }
+        : isSet(object.get_profile)
+        ? { $case: "getProfile", value: GetProfileRequest.fromJSON(object.get_profile) }
+        : isSet(object.getPrediction)
+        ? { $case: "getPrediction", value: GetPredictionRequest.fromJSON(object.getPrediction) }
+        : isSet(object.get_prediction)
+        ? { $case: "getPrediction", value: GetPredictionRequest.fromJSON(object.get_prediction) }
+        : isSet(object.getHistory)
+        ? { $case: "getHistory", value: GetHistoryRequest.fromJSON(object.getHistory) }
+        : isSet(object.get_history)
+        ? { $case: "getHistory", value: GetHistoryRequest.fromJSON(object.get_history) }
         : undefined,
     };
   },
@@ -2482,6 +3030,20 @@ export const Operation: MessageFns<Operation> = {
       obj.watch = WatchRequest.toJSON(message.body.value);
     } else if (message.body?.$case === "unwatch") {
       obj.unwatch = UnwatchRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "acknowledge") {
+      obj.acknowledge = AcknowledgeRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "warn") {
+      obj.warn = WarnRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "setPolicy") {
+      obj.setPolicy = SetPolicyRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "listPolicies") {
+      obj.listPolicies = ListPoliciesRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "getProfile") {
+      obj.getProfile = GetProfileRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "getPrediction") {
+      obj.getPrediction = GetPredictionRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "getHistory") {
+      obj.getHistory = GetHistoryRequest.toJSON(message.body.value);
     }
     return obj;
   },
@@ -2611,6 +3173,48 @@ export const Operation: MessageFns<Operation> = {
       case "unwatch": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "unwatch", value: UnwatchRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "acknowledge": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "acknowledge", value: AcknowledgeRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "warn": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "warn", value: WarnRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "setPolicy": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "setPolicy", value: SetPolicyRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listPolicies": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listPolicies", value: ListPoliciesRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getProfile": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getProfile", value: GetProfileRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getPrediction": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getPrediction", value: GetPredictionRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getHistory": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getHistory", value: GetHistoryRequest.fromPartial(object.body.value) };
         }
         break;
       }
@@ -2778,6 +3382,27 @@ export const Reply: MessageFns<Reply> = {
         break;
       case "unwatch":
         UnwatchReply.encode(message.body.value, writer.uint32(314).fork()).join();
+        break;
+      case "acknowledge":
+        AcknowledgeReply.encode(message.body.value, writer.uint32(322).fork()).join();
+        break;
+      case "warn":
+        WarnReply.encode(message.body.value, writer.uint32(330).fork()).join();
+        break;
+      case "setPolicy":
+        SetPolicyReply.encode(message.body.value, writer.uint32(338).fork()).join();
+        break;
+      case "listPolicies":
+        ListPoliciesReply.encode(message.body.value, writer.uint32(346).fork()).join();
+        break;
+      case "getProfile":
+        GetProfileReply.encode(message.body.value, writer.uint32(354).fork()).join();
+        break;
+      case "getPrediction":
+        GetPredictionReply.encode(message.body.value, writer.uint32(362).fork()).join();
+        break;
+      case "getHistory":
+        GetHistoryReply.encode(message.body.value, writer.uint32(370).fork()).join();
         break;
     }
     return writer;
@@ -2948,6 +3573,62 @@ export const Reply: MessageFns<Reply> = {
             message.body = { $case: "unwatch", value: UnwatchReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.body = { $case: "acknowledge", value: AcknowledgeReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.body = { $case: "warn", value: WarnReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 42: {
+            if (tag !== 338) {
+              break;
+            }
+
+            message.body = { $case: "setPolicy", value: SetPolicyReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 43: {
+            if (tag !== 346) {
+              break;
+            }
+
+            message.body = { $case: "listPolicies", value: ListPoliciesReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 44: {
+            if (tag !== 354) {
+              break;
+            }
+
+            message.body = { $case: "getProfile", value: GetProfileReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 45: {
+            if (tag !== 362) {
+              break;
+            }
+
+            message.body = { $case: "getPrediction", value: GetPredictionReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 46: {
+            if (tag !== 370) {
+              break;
+            }
+
+            message.body = { $case: "getHistory", value: GetHistoryReply.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3017,6 +3698,30 @@ export const Reply: MessageFns<Reply> = {
         ? { $case: "watch", value: WatchReply.fromJSON(object.watch) }
         : isSet(object.unwatch)
         ? { $case: "unwatch", value: UnwatchReply.fromJSON(object.unwatch) }
+        : isSet(object.acknowledge)
+        ? { $case: "acknowledge", value: AcknowledgeReply.fromJSON(object.acknowledge) }
+        : isSet(object.warn)
+        ? { $case: "warn", value: WarnReply.fromJSON(object.warn) }
+        : isSet(object.setPolicy)
+        ? { $case: "setPolicy", value: SetPolicyReply.fromJSON(object.setPolicy) }
+        : isSet(object.set_policy)
+        ? { $case: "setPolicy", value: SetPolicyReply.fromJSON(object.set_policy) }
+        : isSet(object.listPolicies)
+        ? { $case: "listPolicies", value: ListPoliciesReply.fromJSON(object.listPolicies) }
+        : isSet(object.list_policies)
+        ? { $case: "listPolicies", value: ListPoliciesReply.fromJSON(object.list_policies) }
+        : isSet(object.getProfile)
+        ? { $case: "getProfile", value: GetProfileReply.fromJSON(object.getProfile) }
+        : isSet(object.get_profile)
+        ? { $case: "getProfile", value: GetProfileReply.fromJSON(object.get_profile) }
+        : isSet(object.getPrediction)
+        ? { $case: "getPrediction", value: GetPredictionReply.fromJSON(object.getPrediction) }
+        : isSet(object.get_prediction)
+        ? { $case: "getPrediction", value: GetPredictionReply.fromJSON(object.get_prediction) }
+        : isSet(object.getHistory)
+        ? { $case: "getHistory", value: GetHistoryReply.fromJSON(object.getHistory) }
+        : isSet(object.get_history)
+        ? { $case: "getHistory", value: GetHistoryReply.fromJSON(object.get_history) }
         : undefined,
     };
   },
@@ -3062,6 +3767,20 @@ export const Reply: MessageFns<Reply> = {
       obj.watch = WatchReply.toJSON(message.body.value);
     } else if (message.body?.$case === "unwatch") {
       obj.unwatch = UnwatchReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "acknowledge") {
+      obj.acknowledge = AcknowledgeReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "warn") {
+      obj.warn = WarnReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "setPolicy") {
+      obj.setPolicy = SetPolicyReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "listPolicies") {
+      obj.listPolicies = ListPoliciesReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "getProfile") {
+      obj.getProfile = GetProfileReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "getPrediction") {
+      obj.getPrediction = GetPredictionReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "getHistory") {
+      obj.getHistory = GetHistoryReply.toJSON(message.body.value);
     }
     return obj;
   },
@@ -3178,6 +3897,48 @@ export const Reply: MessageFns<Reply> = {
       case "unwatch": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "unwatch", value: UnwatchReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "acknowledge": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "acknowledge", value: AcknowledgeReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "warn": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "warn", value: WarnReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "setPolicy": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "setPolicy", value: SetPolicyReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "listPolicies": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "listPolicies", value: ListPoliciesReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getProfile": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getProfile", value: GetProfileReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getPrediction": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getPrediction", value: GetPredictionReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getHistory": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getHistory", value: GetHistoryReply.fromPartial(object.body.value) };
         }
         break;
       }
@@ -3330,6 +4091,12 @@ export const Notice: MessageFns<Notice> = {
       case "event":
         Event.encode(message.body.value, writer.uint32(34).fork()).join();
         break;
+      case "warning":
+        PreemptionWarning.encode(message.body.value, writer.uint32(42).fork()).join();
+        break;
+      case "failure":
+        PreemptionFailure.encode(message.body.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3379,6 +4146,22 @@ export const Notice: MessageFns<Notice> = {
             message.body = { $case: "event", value: Event.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.body = { $case: "warning", value: PreemptionWarning.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.body = { $case: "failure", value: PreemptionFailure.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3401,6 +4184,10 @@ export const Notice: MessageFns<Notice> = {
         ? { $case: "lost", value: Lost.fromJSON(object.lost) }
         : isSet(object.event)
         ? { $case: "event", value: Event.fromJSON(object.event) }
+        : isSet(object.warning)
+        ? { $case: "warning", value: PreemptionWarning.fromJSON(object.warning) }
+        : isSet(object.failure)
+        ? { $case: "failure", value: PreemptionFailure.fromJSON(object.failure) }
         : undefined,
     };
   },
@@ -3415,6 +4202,10 @@ export const Notice: MessageFns<Notice> = {
       obj.lost = Lost.toJSON(message.body.value);
     } else if (message.body?.$case === "event") {
       obj.event = Event.toJSON(message.body.value);
+    } else if (message.body?.$case === "warning") {
+      obj.warning = PreemptionWarning.toJSON(message.body.value);
+    } else if (message.body?.$case === "failure") {
+      obj.failure = PreemptionFailure.toJSON(message.body.value);
     }
     return obj;
   },
@@ -3449,13 +4240,25 @@ export const Notice: MessageFns<Notice> = {
         }
         break;
       }
+      case "warning": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "warning", value: PreemptionWarning.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "failure": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "failure", value: PreemptionFailure.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
 
 function createBaseMoved(): Moved {
-  return { sequence: 0, reference: "", position: 0 };
+  return { sequence: 0, reference: "", position: 0, eta: undefined, soon: false };
 }
 
 export const Moved: MessageFns<Moved> = {
@@ -3471,6 +4274,12 @@ export const Moved: MessageFns<Moved> = {
     }
     if (message.position !== 0) {
       writer.uint32(24).uint32(message.position);
+    }
+    if (message.eta !== undefined) {
+      Eta.encode(message.eta, writer.uint32(34).fork()).join();
+    }
+    if (message.soon !== false) {
+      writer.uint32(40).bool(message.soon);
     }
     return writer;
   },
@@ -3512,6 +4321,22 @@ export const Moved: MessageFns<Moved> = {
             message.position = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.eta = Eta.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.soon = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3529,6 +4354,8 @@ export const Moved: MessageFns<Moved> = {
       sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
       reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
       position: isSet(object.position) ? globalThis.Number(object.position) : 0,
+      eta: isSet(object.eta) ? Eta.fromJSON(object.eta) : undefined,
+      soon: isSet(object.soon) ? globalThis.Boolean(object.soon) : false,
     };
   },
 
@@ -3543,6 +4370,12 @@ export const Moved: MessageFns<Moved> = {
     if (message.position !== 0) {
       obj.position = Math.round(message.position);
     }
+    if (message.eta !== undefined) {
+      obj.eta = Eta.toJSON(message.eta);
+    }
+    if (message.soon !== false) {
+      obj.soon = message.soon;
+    }
     return obj;
   },
 
@@ -3554,6 +4387,101 @@ export const Moved: MessageFns<Moved> = {
     message.sequence = object.sequence ?? 0;
     message.reference = object.reference ?? "";
     message.position = object.position ?? 0;
+    message.eta = (object.eta !== undefined && object.eta !== null) ? Eta.fromPartial(object.eta) : undefined;
+    message.soon = object.soon ?? false;
+    return message;
+  },
+};
+
+function createBaseEta(): Eta {
+  return { p50Ms: 0, p90Ms: 0 };
+}
+
+export const Eta: MessageFns<Eta> = {
+  encode(message: Eta, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.p50Ms !== 0) {
+      writer.uint32(9).double(message.p50Ms);
+    }
+    if (message.p90Ms !== 0) {
+      writer.uint32(17).double(message.p90Ms);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Eta {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEta();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.p50Ms = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.p90Ms = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Eta {
+    return {
+      p50Ms: isSet(object.p50Ms)
+        ? globalThis.Number(object.p50Ms)
+        : isSet(object.p50_ms)
+        ? globalThis.Number(object.p50_ms)
+        : 0,
+      p90Ms: isSet(object.p90Ms)
+        ? globalThis.Number(object.p90Ms)
+        : isSet(object.p90_ms)
+        ? globalThis.Number(object.p90_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: Eta): unknown {
+    const obj: any = {};
+    if (message.p50Ms !== 0) {
+      obj.p50Ms = floatToJson(message.p50Ms);
+    }
+    if (message.p90Ms !== 0) {
+      obj.p90Ms = floatToJson(message.p90Ms);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Eta>): Eta {
+    return Eta.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Eta>): Eta {
+    const message = createBaseEta();
+    message.p50Ms = object.p50Ms ?? 0;
+    message.p90Ms = object.p90Ms ?? 0;
     return message;
   },
 };
@@ -3873,7 +4801,7 @@ export const OpenSessionReply: MessageFns<OpenSessionReply> = {
 };
 
 function createBaseHeartbeatRequest(): HeartbeatRequest {
-  return { number: 0, lagMs: 0 };
+  return { number: 0, lagMs: 0, health: 0 };
 }
 
 export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
@@ -3886,6 +4814,9 @@ export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
     }
     if (message.lagMs !== 0) {
       writer.uint32(16).uint32(message.lagMs);
+    }
+    if (message.health !== 0) {
+      writer.uint32(24).int32(message.health);
     }
     return writer;
   },
@@ -3919,6 +4850,14 @@ export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
             message.lagMs = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.health = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3939,6 +4878,7 @@ export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
         : isSet(object.lag_ms)
         ? globalThis.Number(object.lag_ms)
         : 0,
+      health: isSet(object.health) ? healthFromJSON(object.health) : 0,
     };
   },
 
@@ -3950,6 +4890,9 @@ export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
     if (message.lagMs !== 0) {
       obj.lagMs = Math.round(message.lagMs);
     }
+    if (message.health !== 0) {
+      obj.health = healthToJSON(message.health);
+    }
     return obj;
   },
 
@@ -3960,6 +4903,7 @@ export const HeartbeatRequest: MessageFns<HeartbeatRequest> = {
     const message = createBaseHeartbeatRequest();
     message.number = object.number ?? 0;
     message.lagMs = object.lagMs ?? 0;
+    message.health = object.health ?? 0;
     return message;
   },
 };
@@ -4207,7 +5151,19 @@ export const CloseSessionReply: MessageFns<CloseSessionReply> = {
 };
 
 function createBaseAcquireRequest(): AcquireRequest {
-  return { name: "", mode: 0, permits: 0, take: 0, waitMs: undefined, priority: 0, onLoss: 0, actor: "", reenter: 0n };
+  return {
+    name: "",
+    mode: 0,
+    permits: 0,
+    take: 0,
+    waitMs: undefined,
+    priority: 0,
+    onLoss: 0,
+    actor: "",
+    reenter: 0n,
+    preemptible: 0,
+    compensation: undefined,
+  };
 }
 
 export const AcquireRequest: MessageFns<AcquireRequest> = {
@@ -4241,6 +5197,12 @@ export const AcquireRequest: MessageFns<AcquireRequest> = {
         throw new globalThis.Error("value provided for field message.reenter of type fixed64 too large");
       }
       writer.uint32(73).fixed64(message.reenter);
+    }
+    if (message.preemptible !== 0) {
+      writer.uint32(80).int32(message.preemptible);
+    }
+    if (message.compensation !== undefined) {
+      Compensation.encode(message.compensation, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -4330,6 +5292,22 @@ export const AcquireRequest: MessageFns<AcquireRequest> = {
             message.reenter = reader.fixed64() as bigint;
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.preemptible = reader.int32() as any;
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.compensation = Compensation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4361,6 +5339,8 @@ export const AcquireRequest: MessageFns<AcquireRequest> = {
         : 0,
       actor: isSet(object.actor) ? globalThis.String(object.actor) : "",
       reenter: isSet(object.reenter) ? BigInt(object.reenter) : 0n,
+      preemptible: isSet(object.preemptible) ? preemptibleFromJSON(object.preemptible) : 0,
+      compensation: isSet(object.compensation) ? Compensation.fromJSON(object.compensation) : undefined,
     };
   },
 
@@ -4393,6 +5373,12 @@ export const AcquireRequest: MessageFns<AcquireRequest> = {
     if (message.reenter !== 0n) {
       obj.reenter = message.reenter.toString();
     }
+    if (message.preemptible !== 0) {
+      obj.preemptible = preemptibleToJSON(message.preemptible);
+    }
+    if (message.compensation !== undefined) {
+      obj.compensation = Compensation.toJSON(message.compensation);
+    }
     return obj;
   },
 
@@ -4410,6 +5396,111 @@ export const AcquireRequest: MessageFns<AcquireRequest> = {
     message.onLoss = object.onLoss ?? 0;
     message.actor = object.actor ?? "";
     message.reenter = (object.reenter !== undefined && object.reenter !== null) ? BigInt(object.reenter) : 0n;
+    message.preemptible = object.preemptible ?? 0;
+    message.compensation = (object.compensation !== undefined && object.compensation !== null)
+      ? Compensation.fromPartial(object.compensation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCompensation(): Compensation {
+  return { url: "", argument: "", blocks: false };
+}
+
+export const Compensation: MessageFns<Compensation> = {
+  encode(message: Compensation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.url !== "") {
+      writer.uint32(10).string(message.url);
+    }
+    if (message.argument !== "") {
+      writer.uint32(18).string(message.argument);
+    }
+    if (message.blocks !== false) {
+      writer.uint32(24).bool(message.blocks);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Compensation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCompensation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.argument = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.blocks = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Compensation {
+    return {
+      url: isSet(object.url) ? globalThis.String(object.url) : "",
+      argument: isSet(object.argument) ? globalThis.String(object.argument) : "",
+      blocks: isSet(object.blocks) ? globalThis.Boolean(object.blocks) : false,
+    };
+  },
+
+  toJSON(message: Compensation): unknown {
+    const obj: any = {};
+    if (message.url !== "") {
+      obj.url = message.url;
+    }
+    if (message.argument !== "") {
+      obj.argument = message.argument;
+    }
+    if (message.blocks !== false) {
+      obj.blocks = message.blocks;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Compensation>): Compensation {
+    return Compensation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Compensation>): Compensation {
+    const message = createBaseCompensation();
+    message.url = object.url ?? "";
+    message.argument = object.argument ?? "";
+    message.blocks = object.blocks ?? false;
     return message;
   },
 };
@@ -4934,6 +6025,7 @@ function createBaseAcquireReply(): AcquireReply {
     blockers: [],
     error: undefined,
     partition: 0,
+    eta: undefined,
   };
 }
 
@@ -4965,6 +6057,9 @@ export const AcquireReply: MessageFns<AcquireReply> = {
     }
     if (message.partition !== 0) {
       writer.uint32(64).uint32(message.partition);
+    }
+    if (message.eta !== undefined) {
+      Eta.encode(message.eta, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -5046,6 +6141,14 @@ export const AcquireReply: MessageFns<AcquireReply> = {
             message.partition = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.eta = Eta.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5068,6 +6171,7 @@ export const AcquireReply: MessageFns<AcquireReply> = {
       blockers: globalThis.Array.isArray(object?.blockers) ? object.blockers.map((e: any) => Holder.fromJSON(e)) : [],
       error: isSet(object.error) ? Error.fromJSON(object.error) : undefined,
       partition: isSet(object.partition) ? globalThis.Number(object.partition) : 0,
+      eta: isSet(object.eta) ? Eta.fromJSON(object.eta) : undefined,
     };
   },
 
@@ -5097,6 +6201,9 @@ export const AcquireReply: MessageFns<AcquireReply> = {
     if (message.partition !== 0) {
       obj.partition = Math.round(message.partition);
     }
+    if (message.eta !== undefined) {
+      obj.eta = Eta.toJSON(message.eta);
+    }
     return obj;
   },
 
@@ -5113,6 +6220,7 @@ export const AcquireReply: MessageFns<AcquireReply> = {
     message.blockers = object.blockers?.map((e) => Holder.fromPartial(e)) || [];
     message.error = (object.error !== undefined && object.error !== null) ? Error.fromPartial(object.error) : undefined;
     message.partition = object.partition ?? 0;
+    message.eta = (object.eta !== undefined && object.eta !== null) ? Eta.fromPartial(object.eta) : undefined;
     return message;
   },
 };
@@ -5222,7 +6330,18 @@ export const Grant: MessageFns<Grant> = {
 };
 
 function createBaseHolder(): Holder {
-  return { session: "", principal: "", token: 0n, mode: 0, heldMs: 0, take: 0, silent: false, client: "" };
+  return {
+    session: "",
+    principal: "",
+    token: 0n,
+    mode: 0,
+    heldMs: 0,
+    take: 0,
+    silent: false,
+    client: "",
+    forecast: undefined,
+    risk: undefined,
+  };
 }
 
 export const Holder: MessageFns<Holder> = {
@@ -5256,6 +6375,12 @@ export const Holder: MessageFns<Holder> = {
     }
     if (message.client !== "") {
       writer.uint32(66).string(message.client);
+    }
+    if (message.forecast !== undefined) {
+      HoldForecast.encode(message.forecast, writer.uint32(74).fork()).join();
+    }
+    if (message.risk !== undefined) {
+      Risk.encode(message.risk, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -5337,6 +6462,22 @@ export const Holder: MessageFns<Holder> = {
             message.client = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.forecast = HoldForecast.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.risk = Risk.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5363,6 +6504,8 @@ export const Holder: MessageFns<Holder> = {
       take: isSet(object.take) ? globalThis.Number(object.take) : 0,
       silent: isSet(object.silent) ? globalThis.Boolean(object.silent) : false,
       client: isSet(object.client) ? globalThis.String(object.client) : "",
+      forecast: isSet(object.forecast) ? HoldForecast.fromJSON(object.forecast) : undefined,
+      risk: isSet(object.risk) ? Risk.fromJSON(object.risk) : undefined,
     };
   },
 
@@ -5392,6 +6535,12 @@ export const Holder: MessageFns<Holder> = {
     if (message.client !== "") {
       obj.client = message.client;
     }
+    if (message.forecast !== undefined) {
+      obj.forecast = HoldForecast.toJSON(message.forecast);
+    }
+    if (message.risk !== undefined) {
+      obj.risk = Risk.toJSON(message.risk);
+    }
     return obj;
   },
 
@@ -5408,6 +6557,3913 @@ export const Holder: MessageFns<Holder> = {
     message.take = object.take ?? 0;
     message.silent = object.silent ?? false;
     message.client = object.client ?? "";
+    message.forecast = (object.forecast !== undefined && object.forecast !== null)
+      ? HoldForecast.fromPartial(object.forecast)
+      : undefined;
+    message.risk = (object.risk !== undefined && object.risk !== null) ? Risk.fromPartial(object.risk) : undefined;
+    return message;
+  },
+};
+
+function createBaseHoldForecast(): HoldForecast {
+  return { p50Ms: 0, p90Ms: 0, p99Ms: 0, observations: 0, source: "" };
+}
+
+export const HoldForecast: MessageFns<HoldForecast> = {
+  encode(message: HoldForecast, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.p50Ms !== 0) {
+      writer.uint32(9).double(message.p50Ms);
+    }
+    if (message.p90Ms !== 0) {
+      writer.uint32(17).double(message.p90Ms);
+    }
+    if (message.p99Ms !== 0) {
+      writer.uint32(25).double(message.p99Ms);
+    }
+    if (message.observations !== 0) {
+      writer.uint32(32).uint32(message.observations);
+    }
+    if (message.source !== "") {
+      writer.uint32(42).string(message.source);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldForecast {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldForecast();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.p50Ms = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.p90Ms = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.p99Ms = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.observations = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldForecast {
+    return {
+      p50Ms: isSet(object.p50Ms)
+        ? globalThis.Number(object.p50Ms)
+        : isSet(object.p50_ms)
+        ? globalThis.Number(object.p50_ms)
+        : 0,
+      p90Ms: isSet(object.p90Ms)
+        ? globalThis.Number(object.p90Ms)
+        : isSet(object.p90_ms)
+        ? globalThis.Number(object.p90_ms)
+        : 0,
+      p99Ms: isSet(object.p99Ms)
+        ? globalThis.Number(object.p99Ms)
+        : isSet(object.p99_ms)
+        ? globalThis.Number(object.p99_ms)
+        : 0,
+      observations: isSet(object.observations) ? globalThis.Number(object.observations) : 0,
+      source: isSet(object.source) ? globalThis.String(object.source) : "",
+    };
+  },
+
+  toJSON(message: HoldForecast): unknown {
+    const obj: any = {};
+    if (message.p50Ms !== 0) {
+      obj.p50Ms = floatToJson(message.p50Ms);
+    }
+    if (message.p90Ms !== 0) {
+      obj.p90Ms = floatToJson(message.p90Ms);
+    }
+    if (message.p99Ms !== 0) {
+      obj.p99Ms = floatToJson(message.p99Ms);
+    }
+    if (message.observations !== 0) {
+      obj.observations = Math.round(message.observations);
+    }
+    if (message.source !== "") {
+      obj.source = message.source;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldForecast>): HoldForecast {
+    return HoldForecast.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldForecast>): HoldForecast {
+    const message = createBaseHoldForecast();
+    message.p50Ms = object.p50Ms ?? 0;
+    message.p90Ms = object.p90Ms ?? 0;
+    message.p99Ms = object.p99Ms ?? 0;
+    message.observations = object.observations ?? 0;
+    message.source = object.source ?? "";
+    return message;
+  },
+};
+
+function createBaseRisk(): Risk {
+  return { score: 0, parts: [], threshold: 0, policy: "", state: "", countdownMs: 0, reason: "" };
+}
+
+export const Risk: MessageFns<Risk> = {
+  encode(message: Risk, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.score !== 0) {
+      writer.uint32(9).double(message.score);
+    }
+    for (const v of message.parts) {
+      RiskPart.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.threshold !== 0) {
+      writer.uint32(25).double(message.threshold);
+    }
+    if (message.policy !== "") {
+      writer.uint32(34).string(message.policy);
+    }
+    if (message.state !== "") {
+      writer.uint32(42).string(message.state);
+    }
+    if (message.countdownMs !== 0) {
+      if (BigInt.asIntN(64, BigInt(message.countdownMs)) !== BigInt(message.countdownMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.countdownMs) of type sint64 too large");
+      }
+      writer.uint32(48).sint64(BigInt(message.countdownMs));
+    }
+    if (message.reason !== "") {
+      writer.uint32(58).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Risk {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRisk();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.score = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.parts.push(RiskPart.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.policy = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.countdownMs = longToNumber(reader.sint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Risk {
+    return {
+      score: isSet(object.score) ? globalThis.Number(object.score) : 0,
+      parts: globalThis.Array.isArray(object?.parts) ? object.parts.map((e: any) => RiskPart.fromJSON(e)) : [],
+      threshold: isSet(object.threshold) ? globalThis.Number(object.threshold) : 0,
+      policy: isSet(object.policy) ? globalThis.String(object.policy) : "",
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      countdownMs: isSet(object.countdownMs)
+        ? globalThis.Number(object.countdownMs)
+        : isSet(object.countdown_ms)
+        ? globalThis.Number(object.countdown_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Risk): unknown {
+    const obj: any = {};
+    if (message.score !== 0) {
+      obj.score = floatToJson(message.score);
+    }
+    if (message.parts?.length) {
+      obj.parts = message.parts.map((e) => RiskPart.toJSON(e));
+    }
+    if (message.threshold !== 0) {
+      obj.threshold = floatToJson(message.threshold);
+    }
+    if (message.policy !== "") {
+      obj.policy = message.policy;
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.countdownMs !== 0) {
+      obj.countdownMs = globalThis.Number(message.countdownMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Risk>): Risk {
+    return Risk.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Risk>): Risk {
+    const message = createBaseRisk();
+    message.score = object.score ?? 0;
+    message.parts = object.parts?.map((e) => RiskPart.fromPartial(e)) || [];
+    message.threshold = object.threshold ?? 0;
+    message.policy = object.policy ?? "";
+    message.state = object.state ?? "";
+    message.countdownMs = object.countdownMs ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRiskPart(): RiskPart {
+  return { name: "", value: 0, weight: 0 };
+}
+
+export const RiskPart: MessageFns<RiskPart> = {
+  encode(message: RiskPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== 0) {
+      writer.uint32(17).double(message.value);
+    }
+    if (message.weight !== 0) {
+      writer.uint32(25).double(message.weight);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RiskPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRiskPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.weight = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RiskPart {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+      weight: isSet(object.weight) ? globalThis.Number(object.weight) : 0,
+    };
+  },
+
+  toJSON(message: RiskPart): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    if (message.weight !== 0) {
+      obj.weight = floatToJson(message.weight);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RiskPart>): RiskPart {
+    return RiskPart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RiskPart>): RiskPart {
+    const message = createBaseRiskPart();
+    message.name = object.name ?? "";
+    message.value = object.value ?? 0;
+    message.weight = object.weight ?? 0;
+    return message;
+  },
+};
+
+function createBasePreemptionWarning(): PreemptionWarning {
+  return {
+    warning: "",
+    name: "",
+    reference: "",
+    sequence: 0,
+    token: 0n,
+    risk: undefined,
+    countdownMs: 0,
+    releaseAtMs: 0,
+    enforced: false,
+    reason: "",
+  };
+}
+
+export const PreemptionWarning: MessageFns<PreemptionWarning> = {
+  encode(message: PreemptionWarning, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.warning !== "") {
+      writer.uint32(10).string(message.warning);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.reference !== "") {
+      writer.uint32(26).string(message.reference);
+    }
+    if (message.sequence !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.sequence)) !== BigInt(message.sequence)) {
+        throw new globalThis.Error("value provided for field BigInt(message.sequence) of type uint64 too large");
+      }
+      writer.uint32(32).uint64(BigInt(message.sequence));
+    }
+    if (message.token !== 0n) {
+      if (BigInt.asUintN(64, message.token) !== message.token) {
+        throw new globalThis.Error("value provided for field message.token of type fixed64 too large");
+      }
+      writer.uint32(41).fixed64(message.token);
+    }
+    if (message.risk !== undefined) {
+      Risk.encode(message.risk, writer.uint32(50).fork()).join();
+    }
+    if (message.countdownMs !== 0) {
+      writer.uint32(56).uint32(message.countdownMs);
+    }
+    if (message.releaseAtMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.releaseAtMs)) !== BigInt(message.releaseAtMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.releaseAtMs) of type uint64 too large");
+      }
+      writer.uint32(64).uint64(BigInt(message.releaseAtMs));
+    }
+    if (message.enforced !== false) {
+      writer.uint32(72).bool(message.enforced);
+    }
+    if (message.reason !== "") {
+      writer.uint32(82).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreemptionWarning {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreemptionWarning();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.warning = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.token = reader.fixed64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.risk = Risk.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.countdownMs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.releaseAtMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.enforced = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreemptionWarning {
+    return {
+      warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+      token: isSet(object.token) ? BigInt(object.token) : 0n,
+      risk: isSet(object.risk) ? Risk.fromJSON(object.risk) : undefined,
+      countdownMs: isSet(object.countdownMs)
+        ? globalThis.Number(object.countdownMs)
+        : isSet(object.countdown_ms)
+        ? globalThis.Number(object.countdown_ms)
+        : 0,
+      releaseAtMs: isSet(object.releaseAtMs)
+        ? globalThis.Number(object.releaseAtMs)
+        : isSet(object.release_at_ms)
+        ? globalThis.Number(object.release_at_ms)
+        : 0,
+      enforced: isSet(object.enforced) ? globalThis.Boolean(object.enforced) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: PreemptionWarning): unknown {
+    const obj: any = {};
+    if (message.warning !== "") {
+      obj.warning = message.warning;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.sequence !== 0) {
+      obj.sequence = globalThis.Number(message.sequence);
+    }
+    if (message.token !== 0n) {
+      obj.token = message.token.toString();
+    }
+    if (message.risk !== undefined) {
+      obj.risk = Risk.toJSON(message.risk);
+    }
+    if (message.countdownMs !== 0) {
+      obj.countdownMs = Math.round(message.countdownMs);
+    }
+    if (message.releaseAtMs !== 0) {
+      obj.releaseAtMs = globalThis.Number(message.releaseAtMs);
+    }
+    if (message.enforced !== false) {
+      obj.enforced = message.enforced;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreemptionWarning>): PreemptionWarning {
+    return PreemptionWarning.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreemptionWarning>): PreemptionWarning {
+    const message = createBasePreemptionWarning();
+    message.warning = object.warning ?? "";
+    message.name = object.name ?? "";
+    message.reference = object.reference ?? "";
+    message.sequence = object.sequence ?? 0;
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.risk = (object.risk !== undefined && object.risk !== null) ? Risk.fromPartial(object.risk) : undefined;
+    message.countdownMs = object.countdownMs ?? 0;
+    message.releaseAtMs = object.releaseAtMs ?? 0;
+    message.enforced = object.enforced ?? false;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBasePreemptionFailure(): PreemptionFailure {
+  return { warning: "", name: "", reference: "", sequence: 0, token: 0n, fence: 0n, undone: 0, reason: "" };
+}
+
+export const PreemptionFailure: MessageFns<PreemptionFailure> = {
+  encode(message: PreemptionFailure, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.warning !== "") {
+      writer.uint32(10).string(message.warning);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.reference !== "") {
+      writer.uint32(26).string(message.reference);
+    }
+    if (message.sequence !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.sequence)) !== BigInt(message.sequence)) {
+        throw new globalThis.Error("value provided for field BigInt(message.sequence) of type uint64 too large");
+      }
+      writer.uint32(32).uint64(BigInt(message.sequence));
+    }
+    if (message.token !== 0n) {
+      if (BigInt.asUintN(64, message.token) !== message.token) {
+        throw new globalThis.Error("value provided for field message.token of type fixed64 too large");
+      }
+      writer.uint32(41).fixed64(message.token);
+    }
+    if (message.fence !== 0n) {
+      if (BigInt.asUintN(64, message.fence) !== message.fence) {
+        throw new globalThis.Error("value provided for field message.fence of type fixed64 too large");
+      }
+      writer.uint32(49).fixed64(message.fence);
+    }
+    if (message.undone !== 0) {
+      writer.uint32(56).uint32(message.undone);
+    }
+    if (message.reason !== "") {
+      writer.uint32(66).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreemptionFailure {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreemptionFailure();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.warning = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.token = reader.fixed64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.fence = reader.fixed64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.undone = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreemptionFailure {
+    return {
+      warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+      token: isSet(object.token) ? BigInt(object.token) : 0n,
+      fence: isSet(object.fence) ? BigInt(object.fence) : 0n,
+      undone: isSet(object.undone) ? globalThis.Number(object.undone) : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: PreemptionFailure): unknown {
+    const obj: any = {};
+    if (message.warning !== "") {
+      obj.warning = message.warning;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.sequence !== 0) {
+      obj.sequence = globalThis.Number(message.sequence);
+    }
+    if (message.token !== 0n) {
+      obj.token = message.token.toString();
+    }
+    if (message.fence !== 0n) {
+      obj.fence = message.fence.toString();
+    }
+    if (message.undone !== 0) {
+      obj.undone = Math.round(message.undone);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreemptionFailure>): PreemptionFailure {
+    return PreemptionFailure.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreemptionFailure>): PreemptionFailure {
+    const message = createBasePreemptionFailure();
+    message.warning = object.warning ?? "";
+    message.name = object.name ?? "";
+    message.reference = object.reference ?? "";
+    message.sequence = object.sequence ?? 0;
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.fence = (object.fence !== undefined && object.fence !== null) ? BigInt(object.fence) : 0n;
+    message.undone = object.undone ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseAcknowledgeRequest(): AcknowledgeRequest {
+  return { warning: "", name: "", extensionMs: undefined, reason: "" };
+}
+
+export const AcknowledgeRequest: MessageFns<AcknowledgeRequest> = {
+  encode(message: AcknowledgeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.warning !== "") {
+      writer.uint32(10).string(message.warning);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.extensionMs !== undefined) {
+      writer.uint32(24).uint32(message.extensionMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AcknowledgeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAcknowledgeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.warning = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.extensionMs = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AcknowledgeRequest {
+    return {
+      warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      extensionMs: isSet(object.extensionMs)
+        ? globalThis.Number(object.extensionMs)
+        : isSet(object.extension_ms)
+        ? globalThis.Number(object.extension_ms)
+        : undefined,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: AcknowledgeRequest): unknown {
+    const obj: any = {};
+    if (message.warning !== "") {
+      obj.warning = message.warning;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.extensionMs !== undefined) {
+      obj.extensionMs = Math.round(message.extensionMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AcknowledgeRequest>): AcknowledgeRequest {
+    return AcknowledgeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcknowledgeRequest>): AcknowledgeRequest {
+    const message = createBaseAcknowledgeRequest();
+    message.warning = object.warning ?? "";
+    message.name = object.name ?? "";
+    message.extensionMs = object.extensionMs ?? undefined;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseAcknowledgeReply(): AcknowledgeReply {
+  return { state: "", countdownMs: 0, reason: "" };
+}
+
+export const AcknowledgeReply: MessageFns<AcknowledgeReply> = {
+  encode(message: AcknowledgeReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== "") {
+      writer.uint32(10).string(message.state);
+    }
+    if (message.countdownMs !== 0) {
+      if (BigInt.asIntN(64, BigInt(message.countdownMs)) !== BigInt(message.countdownMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.countdownMs) of type sint64 too large");
+      }
+      writer.uint32(16).sint64(BigInt(message.countdownMs));
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AcknowledgeReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAcknowledgeReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.countdownMs = longToNumber(reader.sint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AcknowledgeReply {
+    return {
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      countdownMs: isSet(object.countdownMs)
+        ? globalThis.Number(object.countdownMs)
+        : isSet(object.countdown_ms)
+        ? globalThis.Number(object.countdown_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: AcknowledgeReply): unknown {
+    const obj: any = {};
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.countdownMs !== 0) {
+      obj.countdownMs = globalThis.Number(message.countdownMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AcknowledgeReply>): AcknowledgeReply {
+    return AcknowledgeReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcknowledgeReply>): AcknowledgeReply {
+    const message = createBaseAcknowledgeReply();
+    message.state = object.state ?? "";
+    message.countdownMs = object.countdownMs ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseWarnRequest(): WarnRequest {
+  return { name: "", token: 0n, reason: "", countdownMs: undefined };
+}
+
+export const WarnRequest: MessageFns<WarnRequest> = {
+  encode(message: WarnRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.token !== 0n) {
+      if (BigInt.asUintN(64, message.token) !== message.token) {
+        throw new globalThis.Error("value provided for field message.token of type fixed64 too large");
+      }
+      writer.uint32(17).fixed64(message.token);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.countdownMs !== undefined) {
+      writer.uint32(32).uint32(message.countdownMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WarnRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWarnRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.token = reader.fixed64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.countdownMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WarnRequest {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      token: isSet(object.token) ? BigInt(object.token) : 0n,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      countdownMs: isSet(object.countdownMs)
+        ? globalThis.Number(object.countdownMs)
+        : isSet(object.countdown_ms)
+        ? globalThis.Number(object.countdown_ms)
+        : undefined,
+    };
+  },
+
+  toJSON(message: WarnRequest): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.token !== 0n) {
+      obj.token = message.token.toString();
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.countdownMs !== undefined) {
+      obj.countdownMs = Math.round(message.countdownMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WarnRequest>): WarnRequest {
+    return WarnRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WarnRequest>): WarnRequest {
+    const message = createBaseWarnRequest();
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.reason = object.reason ?? "";
+    message.countdownMs = object.countdownMs ?? undefined;
+    return message;
+  },
+};
+
+function createBaseWarnReply(): WarnReply {
+  return { warnings: [] };
+}
+
+export const WarnReply: MessageFns<WarnReply> = {
+  encode(message: WarnReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.warnings) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WarnReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWarnReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WarnReply {
+    return {
+      warnings: globalThis.Array.isArray(object?.warnings) ? object.warnings.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: WarnReply): unknown {
+    const obj: any = {};
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WarnReply>): WarnReply {
+    return WarnReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WarnReply>): WarnReply {
+    const message = createBaseWarnReply();
+    message.warnings = object.warnings?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSetPolicyRequest(): SetPolicyRequest {
+  return { prefix: "", set: {}, reason: "" };
+}
+
+export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
+  encode(message: SetPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    globalThis.Object.entries(message.set).forEach(([key, value]: [string, string]) => {
+      SetPolicyRequest_SetEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = SetPolicyRequest_SetEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.set[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetPolicyRequest {
+    return {
+      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
+      set: isObject(object.set)
+        ? (globalThis.Object.entries(object.set) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: SetPolicyRequest): unknown {
+    const obj: any = {};
+    if (message.prefix !== "") {
+      obj.prefix = message.prefix;
+    }
+    if (message.set) {
+      const entries = globalThis.Object.entries(message.set) as [string, string][];
+      if (entries.length > 0) {
+        obj.set = {};
+        entries.forEach(([k, v]) => {
+          obj.set[k] = v;
+        });
+      }
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetPolicyRequest>): SetPolicyRequest {
+    return SetPolicyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetPolicyRequest>): SetPolicyRequest {
+    const message = createBaseSetPolicyRequest();
+    message.prefix = object.prefix ?? "";
+    message.set = (globalThis.Object.entries(object.set ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseSetPolicyRequest_SetEntry(): SetPolicyRequest_SetEntry {
+  return { key: "", value: "" };
+}
+
+export const SetPolicyRequest_SetEntry: MessageFns<SetPolicyRequest_SetEntry> = {
+  encode(message: SetPolicyRequest_SetEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetPolicyRequest_SetEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetPolicyRequest_SetEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetPolicyRequest_SetEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: SetPolicyRequest_SetEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetPolicyRequest_SetEntry>): SetPolicyRequest_SetEntry {
+    return SetPolicyRequest_SetEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetPolicyRequest_SetEntry>): SetPolicyRequest_SetEntry {
+    const message = createBaseSetPolicyRequest_SetEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseSetPolicyReply(): SetPolicyReply {
+  return { policy: undefined };
+}
+
+export const SetPolicyReply: MessageFns<SetPolicyReply> = {
+  encode(message: SetPolicyReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      PolicyInfo.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetPolicyReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetPolicyReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = PolicyInfo.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetPolicyReply {
+    return { policy: isSet(object.policy) ? PolicyInfo.fromJSON(object.policy) : undefined };
+  },
+
+  toJSON(message: SetPolicyReply): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = PolicyInfo.toJSON(message.policy);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetPolicyReply>): SetPolicyReply {
+    return SetPolicyReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetPolicyReply>): SetPolicyReply {
+    const message = createBaseSetPolicyReply();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? PolicyInfo.fromPartial(object.policy)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListPoliciesRequest(): ListPoliciesRequest {
+  return {};
+}
+
+export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
+  encode(_: ListPoliciesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPoliciesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPoliciesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListPoliciesRequest {
+    return {};
+  },
+
+  toJSON(_: ListPoliciesRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListPoliciesRequest>): ListPoliciesRequest {
+    return ListPoliciesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListPoliciesRequest>): ListPoliciesRequest {
+    const message = createBaseListPoliciesRequest();
+    return message;
+  },
+};
+
+function createBaseListPoliciesReply(): ListPoliciesReply {
+  return { policies: [], fields: [] };
+}
+
+export const ListPoliciesReply: MessageFns<ListPoliciesReply> = {
+  encode(message: ListPoliciesReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.policies) {
+      PolicyInfo.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.fields) {
+      PolicyField.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPoliciesReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPoliciesReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policies.push(PolicyInfo.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.fields.push(PolicyField.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListPoliciesReply {
+    return {
+      policies: globalThis.Array.isArray(object?.policies)
+        ? object.policies.map((e: any) => PolicyInfo.fromJSON(e))
+        : [],
+      fields: globalThis.Array.isArray(object?.fields) ? object.fields.map((e: any) => PolicyField.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ListPoliciesReply): unknown {
+    const obj: any = {};
+    if (message.policies?.length) {
+      obj.policies = message.policies.map((e) => PolicyInfo.toJSON(e));
+    }
+    if (message.fields?.length) {
+      obj.fields = message.fields.map((e) => PolicyField.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListPoliciesReply>): ListPoliciesReply {
+    return ListPoliciesReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPoliciesReply>): ListPoliciesReply {
+    const message = createBaseListPoliciesReply();
+    message.policies = object.policies?.map((e) => PolicyInfo.fromPartial(e)) || [];
+    message.fields = object.fields?.map((e) => PolicyField.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePolicyInfo(): PolicyInfo {
+  return { prefix: "", set: {}, effective: {}, threshold: 0, changedBy: "", changedMs: 0, reason: "" };
+}
+
+export const PolicyInfo: MessageFns<PolicyInfo> = {
+  encode(message: PolicyInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    globalThis.Object.entries(message.set).forEach(([key, value]: [string, string]) => {
+      PolicyInfo_SetEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    globalThis.Object.entries(message.effective).forEach(([key, value]: [string, string]) => {
+      PolicyInfo_EffectiveEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
+    if (message.threshold !== 0) {
+      writer.uint32(33).double(message.threshold);
+    }
+    if (message.changedBy !== "") {
+      writer.uint32(42).string(message.changedBy);
+    }
+    if (message.changedMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.changedMs)) !== BigInt(message.changedMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.changedMs) of type uint64 too large");
+      }
+      writer.uint32(48).uint64(BigInt(message.changedMs));
+    }
+    if (message.reason !== "") {
+      writer.uint32(58).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyInfo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyInfo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = PolicyInfo_SetEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.set[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            const entry3 = PolicyInfo_EffectiveEntry.decode(reader, reader.uint32());
+            if (entry3.value !== undefined) {
+              message.effective[entry3.key] = entry3.value;
+            }
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.changedBy = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.changedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicyInfo {
+    return {
+      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
+      set: isObject(object.set)
+        ? (globalThis.Object.entries(object.set) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      effective: isObject(object.effective)
+        ? (globalThis.Object.entries(object.effective) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      threshold: isSet(object.threshold) ? globalThis.Number(object.threshold) : 0,
+      changedBy: isSet(object.changedBy)
+        ? globalThis.String(object.changedBy)
+        : isSet(object.changed_by)
+        ? globalThis.String(object.changed_by)
+        : "",
+      changedMs: isSet(object.changedMs)
+        ? globalThis.Number(object.changedMs)
+        : isSet(object.changed_ms)
+        ? globalThis.Number(object.changed_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: PolicyInfo): unknown {
+    const obj: any = {};
+    if (message.prefix !== "") {
+      obj.prefix = message.prefix;
+    }
+    if (message.set) {
+      const entries = globalThis.Object.entries(message.set) as [string, string][];
+      if (entries.length > 0) {
+        obj.set = {};
+        entries.forEach(([k, v]) => {
+          obj.set[k] = v;
+        });
+      }
+    }
+    if (message.effective) {
+      const entries = globalThis.Object.entries(message.effective) as [string, string][];
+      if (entries.length > 0) {
+        obj.effective = {};
+        entries.forEach(([k, v]) => {
+          obj.effective[k] = v;
+        });
+      }
+    }
+    if (message.threshold !== 0) {
+      obj.threshold = floatToJson(message.threshold);
+    }
+    if (message.changedBy !== "") {
+      obj.changedBy = message.changedBy;
+    }
+    if (message.changedMs !== 0) {
+      obj.changedMs = globalThis.Number(message.changedMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PolicyInfo>): PolicyInfo {
+    return PolicyInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyInfo>): PolicyInfo {
+    const message = createBasePolicyInfo();
+    message.prefix = object.prefix ?? "";
+    message.set = (globalThis.Object.entries(object.set ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.effective = (globalThis.Object.entries(object.effective ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.threshold = object.threshold ?? 0;
+    message.changedBy = object.changedBy ?? "";
+    message.changedMs = object.changedMs ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBasePolicyInfo_SetEntry(): PolicyInfo_SetEntry {
+  return { key: "", value: "" };
+}
+
+export const PolicyInfo_SetEntry: MessageFns<PolicyInfo_SetEntry> = {
+  encode(message: PolicyInfo_SetEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyInfo_SetEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyInfo_SetEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicyInfo_SetEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PolicyInfo_SetEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PolicyInfo_SetEntry>): PolicyInfo_SetEntry {
+    return PolicyInfo_SetEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyInfo_SetEntry>): PolicyInfo_SetEntry {
+    const message = createBasePolicyInfo_SetEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePolicyInfo_EffectiveEntry(): PolicyInfo_EffectiveEntry {
+  return { key: "", value: "" };
+}
+
+export const PolicyInfo_EffectiveEntry: MessageFns<PolicyInfo_EffectiveEntry> = {
+  encode(message: PolicyInfo_EffectiveEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyInfo_EffectiveEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyInfo_EffectiveEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicyInfo_EffectiveEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PolicyInfo_EffectiveEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PolicyInfo_EffectiveEntry>): PolicyInfo_EffectiveEntry {
+    return PolicyInfo_EffectiveEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyInfo_EffectiveEntry>): PolicyInfo_EffectiveEntry {
+    const message = createBasePolicyInfo_EffectiveEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePolicyField(): PolicyField {
+  return { name: "", range: "", standard: "", description: "" };
+}
+
+export const PolicyField: MessageFns<PolicyField> = {
+  encode(message: PolicyField, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.range !== "") {
+      writer.uint32(18).string(message.range);
+    }
+    if (message.standard !== "") {
+      writer.uint32(26).string(message.standard);
+    }
+    if (message.description !== "") {
+      writer.uint32(34).string(message.description);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyField {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyField();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.range = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.standard = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicyField {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      range: isSet(object.range) ? globalThis.String(object.range) : "",
+      standard: isSet(object.standard) ? globalThis.String(object.standard) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+    };
+  },
+
+  toJSON(message: PolicyField): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.range !== "") {
+      obj.range = message.range;
+    }
+    if (message.standard !== "") {
+      obj.standard = message.standard;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PolicyField>): PolicyField {
+    return PolicyField.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyField>): PolicyField {
+    const message = createBasePolicyField();
+    message.name = object.name ?? "";
+    message.range = object.range ?? "";
+    message.standard = object.standard ?? "";
+    message.description = object.description ?? "";
+    return message;
+  },
+};
+
+function createBaseGetProfileRequest(): GetProfileRequest {
+  return { name: "" };
+}
+
+export const GetProfileRequest: MessageFns<GetProfileRequest> = {
+  encode(message: GetProfileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetProfileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetProfileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetProfileRequest {
+    return { name: isSet(object.name) ? globalThis.String(object.name) : "" };
+  },
+
+  toJSON(message: GetProfileRequest): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetProfileRequest>): GetProfileRequest {
+    return GetProfileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetProfileRequest>): GetProfileRequest {
+    const message = createBaseGetProfileRequest();
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseGetProfileReply(): GetProfileReply {
+  return { name: "", hold: undefined, wait: undefined, arrivalsPerSecond: 0, contention: 0, clients: [] };
+}
+
+export const GetProfileReply: MessageFns<GetProfileReply> = {
+  encode(message: GetProfileReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.hold !== undefined) {
+      Distribution.encode(message.hold, writer.uint32(18).fork()).join();
+    }
+    if (message.wait !== undefined) {
+      Distribution.encode(message.wait, writer.uint32(26).fork()).join();
+    }
+    if (message.arrivalsPerSecond !== 0) {
+      writer.uint32(33).double(message.arrivalsPerSecond);
+    }
+    if (message.contention !== 0) {
+      writer.uint32(41).double(message.contention);
+    }
+    for (const v of message.clients) {
+      ClientProfile.encode(v!, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetProfileReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetProfileReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hold = Distribution.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.wait = Distribution.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.arrivalsPerSecond = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.contention = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.clients.push(ClientProfile.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetProfileReply {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      hold: isSet(object.hold) ? Distribution.fromJSON(object.hold) : undefined,
+      wait: isSet(object.wait) ? Distribution.fromJSON(object.wait) : undefined,
+      arrivalsPerSecond: isSet(object.arrivalsPerSecond)
+        ? globalThis.Number(object.arrivalsPerSecond)
+        : isSet(object.arrivals_per_second)
+        ? globalThis.Number(object.arrivals_per_second)
+        : 0,
+      contention: isSet(object.contention) ? globalThis.Number(object.contention) : 0,
+      clients: globalThis.Array.isArray(object?.clients)
+        ? object.clients.map((e: any) => ClientProfile.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: GetProfileReply): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.hold !== undefined) {
+      obj.hold = Distribution.toJSON(message.hold);
+    }
+    if (message.wait !== undefined) {
+      obj.wait = Distribution.toJSON(message.wait);
+    }
+    if (message.arrivalsPerSecond !== 0) {
+      obj.arrivalsPerSecond = floatToJson(message.arrivalsPerSecond);
+    }
+    if (message.contention !== 0) {
+      obj.contention = floatToJson(message.contention);
+    }
+    if (message.clients?.length) {
+      obj.clients = message.clients.map((e) => ClientProfile.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetProfileReply>): GetProfileReply {
+    return GetProfileReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetProfileReply>): GetProfileReply {
+    const message = createBaseGetProfileReply();
+    message.name = object.name ?? "";
+    message.hold = (object.hold !== undefined && object.hold !== null)
+      ? Distribution.fromPartial(object.hold)
+      : undefined;
+    message.wait = (object.wait !== undefined && object.wait !== null)
+      ? Distribution.fromPartial(object.wait)
+      : undefined;
+    message.arrivalsPerSecond = object.arrivalsPerSecond ?? 0;
+    message.contention = object.contention ?? 0;
+    message.clients = object.clients?.map((e) => ClientProfile.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseClientProfile(): ClientProfile {
+  return { client: "", holds: 0, forecast: undefined, preemptions: 0 };
+}
+
+export const ClientProfile: MessageFns<ClientProfile> = {
+  encode(message: ClientProfile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.client !== "") {
+      writer.uint32(10).string(message.client);
+    }
+    if (message.holds !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.holds)) !== BigInt(message.holds)) {
+        throw new globalThis.Error("value provided for field BigInt(message.holds) of type uint64 too large");
+      }
+      writer.uint32(16).uint64(BigInt(message.holds));
+    }
+    if (message.forecast !== undefined) {
+      HoldForecast.encode(message.forecast, writer.uint32(26).fork()).join();
+    }
+    if (message.preemptions !== 0) {
+      writer.uint32(32).uint32(message.preemptions);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClientProfile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClientProfile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.client = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.holds = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.forecast = HoldForecast.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.preemptions = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClientProfile {
+    return {
+      client: isSet(object.client) ? globalThis.String(object.client) : "",
+      holds: isSet(object.holds) ? globalThis.Number(object.holds) : 0,
+      forecast: isSet(object.forecast) ? HoldForecast.fromJSON(object.forecast) : undefined,
+      preemptions: isSet(object.preemptions) ? globalThis.Number(object.preemptions) : 0,
+    };
+  },
+
+  toJSON(message: ClientProfile): unknown {
+    const obj: any = {};
+    if (message.client !== "") {
+      obj.client = message.client;
+    }
+    if (message.holds !== 0) {
+      obj.holds = globalThis.Number(message.holds);
+    }
+    if (message.forecast !== undefined) {
+      obj.forecast = HoldForecast.toJSON(message.forecast);
+    }
+    if (message.preemptions !== 0) {
+      obj.preemptions = Math.round(message.preemptions);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClientProfile>): ClientProfile {
+    return ClientProfile.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClientProfile>): ClientProfile {
+    const message = createBaseClientProfile();
+    message.client = object.client ?? "";
+    message.holds = object.holds ?? 0;
+    message.forecast = (object.forecast !== undefined && object.forecast !== null)
+      ? HoldForecast.fromPartial(object.forecast)
+      : undefined;
+    message.preemptions = object.preemptions ?? 0;
+    return message;
+  },
+};
+
+function createBaseDistribution(): Distribution {
+  return { edgesMs: [], counts: [], p50Ms: 0, p90Ms: 0, p99Ms: 0, observations: 0 };
+}
+
+export const Distribution: MessageFns<Distribution> = {
+  encode(message: Distribution, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.edgesMs.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.edgesMs) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    if (message.counts.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.counts) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    if (message.p50Ms !== 0) {
+      writer.uint32(25).double(message.p50Ms);
+    }
+    if (message.p90Ms !== 0) {
+      writer.uint32(33).double(message.p90Ms);
+    }
+    if (message.p99Ms !== 0) {
+      writer.uint32(41).double(message.p99Ms);
+    }
+    if (message.observations !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.observations)) !== BigInt(message.observations)) {
+        throw new globalThis.Error("value provided for field BigInt(message.observations) of type uint64 too large");
+      }
+      writer.uint32(48).uint64(BigInt(message.observations));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Distribution {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDistribution();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 9) {
+              message.edgesMs.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.edgesMs.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag === 17) {
+              message.counts.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.counts.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.p50Ms = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.p90Ms = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.p99Ms = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.observations = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Distribution {
+    return {
+      edgesMs: globalThis.Array.isArray(object?.edgesMs)
+        ? object.edgesMs.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.edges_ms)
+        ? object.edges_ms.map((e: any) => globalThis.Number(e))
+        : [],
+      counts: globalThis.Array.isArray(object?.counts) ? object.counts.map((e: any) => globalThis.Number(e)) : [],
+      p50Ms: isSet(object.p50Ms)
+        ? globalThis.Number(object.p50Ms)
+        : isSet(object.p50_ms)
+        ? globalThis.Number(object.p50_ms)
+        : 0,
+      p90Ms: isSet(object.p90Ms)
+        ? globalThis.Number(object.p90Ms)
+        : isSet(object.p90_ms)
+        ? globalThis.Number(object.p90_ms)
+        : 0,
+      p99Ms: isSet(object.p99Ms)
+        ? globalThis.Number(object.p99Ms)
+        : isSet(object.p99_ms)
+        ? globalThis.Number(object.p99_ms)
+        : 0,
+      observations: isSet(object.observations) ? globalThis.Number(object.observations) : 0,
+    };
+  },
+
+  toJSON(message: Distribution): unknown {
+    const obj: any = {};
+    if (message.edgesMs?.length) {
+      obj.edgesMs = message.edgesMs.map((e) => floatToJson(e));
+    }
+    if (message.counts?.length) {
+      obj.counts = message.counts.map((e) => floatToJson(e));
+    }
+    if (message.p50Ms !== 0) {
+      obj.p50Ms = floatToJson(message.p50Ms);
+    }
+    if (message.p90Ms !== 0) {
+      obj.p90Ms = floatToJson(message.p90Ms);
+    }
+    if (message.p99Ms !== 0) {
+      obj.p99Ms = floatToJson(message.p99Ms);
+    }
+    if (message.observations !== 0) {
+      obj.observations = globalThis.Number(message.observations);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Distribution>): Distribution {
+    return Distribution.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Distribution>): Distribution {
+    const message = createBaseDistribution();
+    message.edgesMs = object.edgesMs?.map((e) => e) || [];
+    message.counts = object.counts?.map((e) => e) || [];
+    message.p50Ms = object.p50Ms ?? 0;
+    message.p90Ms = object.p90Ms ?? 0;
+    message.p99Ms = object.p99Ms ?? 0;
+    message.observations = object.observations ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetPredictionRequest(): GetPredictionRequest {
+  return { limit: 0 };
+}
+
+export const GetPredictionRequest: MessageFns<GetPredictionRequest> = {
+  encode(message: GetPredictionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== 0) {
+      writer.uint32(8).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPredictionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPredictionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetPredictionRequest {
+    return { limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0 };
+  },
+
+  toJSON(message: GetPredictionRequest): unknown {
+    const obj: any = {};
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetPredictionRequest>): GetPredictionRequest {
+    return GetPredictionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetPredictionRequest>): GetPredictionRequest {
+    const message = createBaseGetPredictionRequest();
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetPredictionReply(): GetPredictionReply {
+  return { calibrations: [], decisions: [], totals: undefined };
+}
+
+export const GetPredictionReply: MessageFns<GetPredictionReply> = {
+  encode(message: GetPredictionReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.calibrations) {
+      Calibration.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.decisions) {
+      Decision.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.totals !== undefined) {
+      PredictionTotals.encode(message.totals, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPredictionReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPredictionReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.calibrations.push(Calibration.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.decisions.push(Decision.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.totals = PredictionTotals.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetPredictionReply {
+    return {
+      calibrations: globalThis.Array.isArray(object?.calibrations)
+        ? object.calibrations.map((e: any) => Calibration.fromJSON(e))
+        : [],
+      decisions: globalThis.Array.isArray(object?.decisions)
+        ? object.decisions.map((e: any) => Decision.fromJSON(e))
+        : [],
+      totals: isSet(object.totals) ? PredictionTotals.fromJSON(object.totals) : undefined,
+    };
+  },
+
+  toJSON(message: GetPredictionReply): unknown {
+    const obj: any = {};
+    if (message.calibrations?.length) {
+      obj.calibrations = message.calibrations.map((e) => Calibration.toJSON(e));
+    }
+    if (message.decisions?.length) {
+      obj.decisions = message.decisions.map((e) => Decision.toJSON(e));
+    }
+    if (message.totals !== undefined) {
+      obj.totals = PredictionTotals.toJSON(message.totals);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetPredictionReply>): GetPredictionReply {
+    return GetPredictionReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetPredictionReply>): GetPredictionReply {
+    const message = createBaseGetPredictionReply();
+    message.calibrations = object.calibrations?.map((e) => Calibration.fromPartial(e)) || [];
+    message.decisions = object.decisions?.map((e) => Decision.fromPartial(e)) || [];
+    message.totals = (object.totals !== undefined && object.totals !== null)
+      ? PredictionTotals.fromPartial(object.totals)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCalibration(): Calibration {
+  return { of: "", quantile: 0, coverage: 0, observations: 0 };
+}
+
+export const Calibration: MessageFns<Calibration> = {
+  encode(message: Calibration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.of !== "") {
+      writer.uint32(10).string(message.of);
+    }
+    if (message.quantile !== 0) {
+      writer.uint32(17).double(message.quantile);
+    }
+    if (message.coverage !== 0) {
+      writer.uint32(25).double(message.coverage);
+    }
+    if (message.observations !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.observations)) !== BigInt(message.observations)) {
+        throw new globalThis.Error("value provided for field BigInt(message.observations) of type uint64 too large");
+      }
+      writer.uint32(32).uint64(BigInt(message.observations));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Calibration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCalibration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.of = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.quantile = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.coverage = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.observations = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Calibration {
+    return {
+      of: isSet(object.of) ? globalThis.String(object.of) : "",
+      quantile: isSet(object.quantile) ? globalThis.Number(object.quantile) : 0,
+      coverage: isSet(object.coverage) ? globalThis.Number(object.coverage) : 0,
+      observations: isSet(object.observations) ? globalThis.Number(object.observations) : 0,
+    };
+  },
+
+  toJSON(message: Calibration): unknown {
+    const obj: any = {};
+    if (message.of !== "") {
+      obj.of = message.of;
+    }
+    if (message.quantile !== 0) {
+      obj.quantile = floatToJson(message.quantile);
+    }
+    if (message.coverage !== 0) {
+      obj.coverage = floatToJson(message.coverage);
+    }
+    if (message.observations !== 0) {
+      obj.observations = globalThis.Number(message.observations);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Calibration>): Calibration {
+    return Calibration.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Calibration>): Calibration {
+    const message = createBaseCalibration();
+    message.of = object.of ?? "";
+    message.quantile = object.quantile ?? 0;
+    message.coverage = object.coverage ?? 0;
+    message.observations = object.observations ?? 0;
+    return message;
+  },
+};
+
+function createBasePredictionTotals(): PredictionTotals {
+  return {
+    warnings: 0,
+    released: 0,
+    extended: 0,
+    forced: 0,
+    wrong: 0,
+    ignored: 0,
+    observed: 0,
+    observedRight: 0,
+    observedWrong: 0,
+    observedSavedMs: 0,
+  };
+}
+
+export const PredictionTotals: MessageFns<PredictionTotals> = {
+  encode(message: PredictionTotals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.warnings !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.warnings)) !== BigInt(message.warnings)) {
+        throw new globalThis.Error("value provided for field BigInt(message.warnings) of type uint64 too large");
+      }
+      writer.uint32(8).uint64(BigInt(message.warnings));
+    }
+    if (message.released !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.released)) !== BigInt(message.released)) {
+        throw new globalThis.Error("value provided for field BigInt(message.released) of type uint64 too large");
+      }
+      writer.uint32(16).uint64(BigInt(message.released));
+    }
+    if (message.extended !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.extended)) !== BigInt(message.extended)) {
+        throw new globalThis.Error("value provided for field BigInt(message.extended) of type uint64 too large");
+      }
+      writer.uint32(24).uint64(BigInt(message.extended));
+    }
+    if (message.forced !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.forced)) !== BigInt(message.forced)) {
+        throw new globalThis.Error("value provided for field BigInt(message.forced) of type uint64 too large");
+      }
+      writer.uint32(32).uint64(BigInt(message.forced));
+    }
+    if (message.wrong !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.wrong)) !== BigInt(message.wrong)) {
+        throw new globalThis.Error("value provided for field BigInt(message.wrong) of type uint64 too large");
+      }
+      writer.uint32(40).uint64(BigInt(message.wrong));
+    }
+    if (message.ignored !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.ignored)) !== BigInt(message.ignored)) {
+        throw new globalThis.Error("value provided for field BigInt(message.ignored) of type uint64 too large");
+      }
+      writer.uint32(48).uint64(BigInt(message.ignored));
+    }
+    if (message.observed !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.observed)) !== BigInt(message.observed)) {
+        throw new globalThis.Error("value provided for field BigInt(message.observed) of type uint64 too large");
+      }
+      writer.uint32(56).uint64(BigInt(message.observed));
+    }
+    if (message.observedRight !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.observedRight)) !== BigInt(message.observedRight)) {
+        throw new globalThis.Error("value provided for field BigInt(message.observedRight) of type uint64 too large");
+      }
+      writer.uint32(64).uint64(BigInt(message.observedRight));
+    }
+    if (message.observedWrong !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.observedWrong)) !== BigInt(message.observedWrong)) {
+        throw new globalThis.Error("value provided for field BigInt(message.observedWrong) of type uint64 too large");
+      }
+      writer.uint32(72).uint64(BigInt(message.observedWrong));
+    }
+    if (message.observedSavedMs !== 0) {
+      writer.uint32(81).double(message.observedSavedMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PredictionTotals {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePredictionTotals();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.warnings = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.released = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.extended = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.forced = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.wrong = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ignored = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.observed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.observedRight = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.observedWrong = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.observedSavedMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PredictionTotals {
+    return {
+      warnings: isSet(object.warnings) ? globalThis.Number(object.warnings) : 0,
+      released: isSet(object.released) ? globalThis.Number(object.released) : 0,
+      extended: isSet(object.extended) ? globalThis.Number(object.extended) : 0,
+      forced: isSet(object.forced) ? globalThis.Number(object.forced) : 0,
+      wrong: isSet(object.wrong) ? globalThis.Number(object.wrong) : 0,
+      ignored: isSet(object.ignored) ? globalThis.Number(object.ignored) : 0,
+      observed: isSet(object.observed) ? globalThis.Number(object.observed) : 0,
+      observedRight: isSet(object.observedRight)
+        ? globalThis.Number(object.observedRight)
+        : isSet(object.observed_right)
+        ? globalThis.Number(object.observed_right)
+        : 0,
+      observedWrong: isSet(object.observedWrong)
+        ? globalThis.Number(object.observedWrong)
+        : isSet(object.observed_wrong)
+        ? globalThis.Number(object.observed_wrong)
+        : 0,
+      observedSavedMs: isSet(object.observedSavedMs)
+        ? globalThis.Number(object.observedSavedMs)
+        : isSet(object.observed_saved_ms)
+        ? globalThis.Number(object.observed_saved_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: PredictionTotals): unknown {
+    const obj: any = {};
+    if (message.warnings !== 0) {
+      obj.warnings = globalThis.Number(message.warnings);
+    }
+    if (message.released !== 0) {
+      obj.released = globalThis.Number(message.released);
+    }
+    if (message.extended !== 0) {
+      obj.extended = globalThis.Number(message.extended);
+    }
+    if (message.forced !== 0) {
+      obj.forced = globalThis.Number(message.forced);
+    }
+    if (message.wrong !== 0) {
+      obj.wrong = globalThis.Number(message.wrong);
+    }
+    if (message.ignored !== 0) {
+      obj.ignored = globalThis.Number(message.ignored);
+    }
+    if (message.observed !== 0) {
+      obj.observed = globalThis.Number(message.observed);
+    }
+    if (message.observedRight !== 0) {
+      obj.observedRight = globalThis.Number(message.observedRight);
+    }
+    if (message.observedWrong !== 0) {
+      obj.observedWrong = globalThis.Number(message.observedWrong);
+    }
+    if (message.observedSavedMs !== 0) {
+      obj.observedSavedMs = floatToJson(message.observedSavedMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PredictionTotals>): PredictionTotals {
+    return PredictionTotals.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PredictionTotals>): PredictionTotals {
+    const message = createBasePredictionTotals();
+    message.warnings = object.warnings ?? 0;
+    message.released = object.released ?? 0;
+    message.extended = object.extended ?? 0;
+    message.forced = object.forced ?? 0;
+    message.wrong = object.wrong ?? 0;
+    message.ignored = object.ignored ?? 0;
+    message.observed = object.observed ?? 0;
+    message.observedRight = object.observedRight ?? 0;
+    message.observedWrong = object.observedWrong ?? 0;
+    message.observedSavedMs = object.observedSavedMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseDecision(): Decision {
+  return { atMs: 0, kind: "", name: "", token: 0n, client: "", risk: undefined, outcome: "", reason: "" };
+}
+
+export const Decision: MessageFns<Decision> = {
+  encode(message: Decision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.atMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.atMs)) !== BigInt(message.atMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.atMs) of type uint64 too large");
+      }
+      writer.uint32(8).uint64(BigInt(message.atMs));
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.token !== 0n) {
+      if (BigInt.asUintN(64, message.token) !== message.token) {
+        throw new globalThis.Error("value provided for field message.token of type fixed64 too large");
+      }
+      writer.uint32(33).fixed64(message.token);
+    }
+    if (message.client !== "") {
+      writer.uint32(42).string(message.client);
+    }
+    if (message.risk !== undefined) {
+      Risk.encode(message.risk, writer.uint32(50).fork()).join();
+    }
+    if (message.outcome !== "") {
+      writer.uint32(58).string(message.outcome);
+    }
+    if (message.reason !== "") {
+      writer.uint32(66).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Decision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.token = reader.fixed64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.client = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.risk = Risk.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.outcome = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Decision {
+    return {
+      atMs: isSet(object.atMs)
+        ? globalThis.Number(object.atMs)
+        : isSet(object.at_ms)
+        ? globalThis.Number(object.at_ms)
+        : 0,
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      token: isSet(object.token) ? BigInt(object.token) : 0n,
+      client: isSet(object.client) ? globalThis.String(object.client) : "",
+      risk: isSet(object.risk) ? Risk.fromJSON(object.risk) : undefined,
+      outcome: isSet(object.outcome) ? globalThis.String(object.outcome) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Decision): unknown {
+    const obj: any = {};
+    if (message.atMs !== 0) {
+      obj.atMs = globalThis.Number(message.atMs);
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.token !== 0n) {
+      obj.token = message.token.toString();
+    }
+    if (message.client !== "") {
+      obj.client = message.client;
+    }
+    if (message.risk !== undefined) {
+      obj.risk = Risk.toJSON(message.risk);
+    }
+    if (message.outcome !== "") {
+      obj.outcome = message.outcome;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Decision>): Decision {
+    return Decision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Decision>): Decision {
+    const message = createBaseDecision();
+    message.atMs = object.atMs ?? 0;
+    message.kind = object.kind ?? "";
+    message.name = object.name ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.client = object.client ?? "";
+    message.risk = (object.risk !== undefined && object.risk !== null) ? Risk.fromPartial(object.risk) : undefined;
+    message.outcome = object.outcome ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseGetHistoryRequest(): GetHistoryRequest {
+  return { name: "", sinceMs: 0, limit: 0 };
+}
+
+export const GetHistoryRequest: MessageFns<GetHistoryRequest> = {
+  encode(message: GetHistoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.sinceMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.sinceMs)) !== BigInt(message.sinceMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.sinceMs) of type uint64 too large");
+      }
+      writer.uint32(16).uint64(BigInt(message.sinceMs));
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHistoryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHistoryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetHistoryRequest {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      sinceMs: isSet(object.sinceMs)
+        ? globalThis.Number(object.sinceMs)
+        : isSet(object.since_ms)
+        ? globalThis.Number(object.since_ms)
+        : 0,
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+    };
+  },
+
+  toJSON(message: GetHistoryRequest): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.sinceMs !== 0) {
+      obj.sinceMs = globalThis.Number(message.sinceMs);
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetHistoryRequest>): GetHistoryRequest {
+    return GetHistoryRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetHistoryRequest>): GetHistoryRequest {
+    const message = createBaseGetHistoryRequest();
+    message.name = object.name ?? "";
+    message.sinceMs = object.sinceMs ?? 0;
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetHistoryReply(): GetHistoryReply {
+  return { entries: [], reachMs: 0, more: false };
+}
+
+export const GetHistoryReply: MessageFns<GetHistoryReply> = {
+  encode(message: GetHistoryReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      HistoryEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.reachMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.reachMs)) !== BigInt(message.reachMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.reachMs) of type uint64 too large");
+      }
+      writer.uint32(16).uint64(BigInt(message.reachMs));
+    }
+    if (message.more !== false) {
+      writer.uint32(24).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHistoryReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHistoryReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(HistoryEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reachMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetHistoryReply {
+    return {
+      entries: globalThis.Array.isArray(object?.entries)
+        ? object.entries.map((e: any) => HistoryEntry.fromJSON(e))
+        : [],
+      reachMs: isSet(object.reachMs)
+        ? globalThis.Number(object.reachMs)
+        : isSet(object.reach_ms)
+        ? globalThis.Number(object.reach_ms)
+        : 0,
+      more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+    };
+  },
+
+  toJSON(message: GetHistoryReply): unknown {
+    const obj: any = {};
+    if (message.entries?.length) {
+      obj.entries = message.entries.map((e) => HistoryEntry.toJSON(e));
+    }
+    if (message.reachMs !== 0) {
+      obj.reachMs = globalThis.Number(message.reachMs);
+    }
+    if (message.more !== false) {
+      obj.more = message.more;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetHistoryReply>): GetHistoryReply {
+    return GetHistoryReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetHistoryReply>): GetHistoryReply {
+    const message = createBaseGetHistoryReply();
+    message.entries = object.entries?.map((e) => HistoryEntry.fromPartial(e)) || [];
+    message.reachMs = object.reachMs ?? 0;
+    message.more = object.more ?? false;
+    return message;
+  },
+};
+
+function createBaseHistoryEntry(): HistoryEntry {
+  return { agoMs: 0, kind: "", name: "", session: "", client: "", token: 0n, reason: "" };
+}
+
+export const HistoryEntry: MessageFns<HistoryEntry> = {
+  encode(message: HistoryEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agoMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.agoMs)) !== BigInt(message.agoMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.agoMs) of type uint64 too large");
+      }
+      writer.uint32(8).uint64(BigInt(message.agoMs));
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.session !== "") {
+      writer.uint32(34).string(message.session);
+    }
+    if (message.client !== "") {
+      writer.uint32(42).string(message.client);
+    }
+    if (message.token !== 0n) {
+      if (BigInt.asUintN(64, message.token) !== message.token) {
+        throw new globalThis.Error("value provided for field message.token of type fixed64 too large");
+      }
+      writer.uint32(49).fixed64(message.token);
+    }
+    if (message.reason !== "") {
+      writer.uint32(58).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.agoMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.client = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.token = reader.fixed64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HistoryEntry {
+    return {
+      agoMs: isSet(object.agoMs)
+        ? globalThis.Number(object.agoMs)
+        : isSet(object.ago_ms)
+        ? globalThis.Number(object.ago_ms)
+        : 0,
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      session: isSet(object.session) ? globalThis.String(object.session) : "",
+      client: isSet(object.client) ? globalThis.String(object.client) : "",
+      token: isSet(object.token) ? BigInt(object.token) : 0n,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: HistoryEntry): unknown {
+    const obj: any = {};
+    if (message.agoMs !== 0) {
+      obj.agoMs = globalThis.Number(message.agoMs);
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.session !== "") {
+      obj.session = message.session;
+    }
+    if (message.client !== "") {
+      obj.client = message.client;
+    }
+    if (message.token !== 0n) {
+      obj.token = message.token.toString();
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HistoryEntry>): HistoryEntry {
+    return HistoryEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HistoryEntry>): HistoryEntry {
+    const message = createBaseHistoryEntry();
+    message.agoMs = object.agoMs ?? 0;
+    message.kind = object.kind ?? "";
+    message.name = object.name ?? "";
+    message.session = object.session ?? "";
+    message.client = object.client ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -7384,7 +12440,17 @@ export const WhyRequest: MessageFns<WhyRequest> = {
 };
 
 function createBaseWhyReply(): WhyReply {
-  return { name: "", holders: [], waiters: [], waiting: 0, partition: 0, limit: 0, sentence: "", related: [] };
+  return {
+    name: "",
+    holders: [],
+    waiters: [],
+    waiting: 0,
+    partition: 0,
+    limit: 0,
+    sentence: "",
+    related: [],
+    next: [],
+  };
 }
 
 export const WhyReply: MessageFns<WhyReply> = {
@@ -7412,6 +12478,9 @@ export const WhyReply: MessageFns<WhyReply> = {
     }
     for (const v of message.related) {
       writer.uint32(66).string(v!);
+    }
+    for (const v of message.next) {
+      writer.uint32(74).string(v!);
     }
     return writer;
   },
@@ -7493,6 +12562,14 @@ export const WhyReply: MessageFns<WhyReply> = {
             message.related.push(reader.string());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.next.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7515,6 +12592,7 @@ export const WhyReply: MessageFns<WhyReply> = {
       limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
       sentence: isSet(object.sentence) ? globalThis.String(object.sentence) : "",
       related: globalThis.Array.isArray(object?.related) ? object.related.map((e: any) => globalThis.String(e)) : [],
+      next: globalThis.Array.isArray(object?.next) ? object.next.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -7544,6 +12622,9 @@ export const WhyReply: MessageFns<WhyReply> = {
     if (message.related?.length) {
       obj.related = message.related;
     }
+    if (message.next?.length) {
+      obj.next = message.next;
+    }
     return obj;
   },
 
@@ -7560,6 +12641,7 @@ export const WhyReply: MessageFns<WhyReply> = {
     message.limit = object.limit ?? 0;
     message.sentence = object.sentence ?? "";
     message.related = object.related?.map((e) => e) || [];
+    message.next = object.next?.map((e) => e) || [];
     return message;
   },
 };
@@ -7575,6 +12657,8 @@ function createBaseWaiter(): Waiter {
     priority: 0,
     silent: false,
     client: "",
+    eta: undefined,
+    risk: undefined,
   };
 }
 
@@ -7609,6 +12693,12 @@ export const Waiter: MessageFns<Waiter> = {
     }
     if (message.client !== "") {
       writer.uint32(74).string(message.client);
+    }
+    if (message.eta !== undefined) {
+      Eta.encode(message.eta, writer.uint32(82).fork()).join();
+    }
+    if (message.risk !== undefined) {
+      Risk.encode(message.risk, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -7698,6 +12788,22 @@ export const Waiter: MessageFns<Waiter> = {
             message.client = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.eta = Eta.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.risk = Risk.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7725,6 +12831,8 @@ export const Waiter: MessageFns<Waiter> = {
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
       silent: isSet(object.silent) ? globalThis.Boolean(object.silent) : false,
       client: isSet(object.client) ? globalThis.String(object.client) : "",
+      eta: isSet(object.eta) ? Eta.fromJSON(object.eta) : undefined,
+      risk: isSet(object.risk) ? Risk.fromJSON(object.risk) : undefined,
     };
   },
 
@@ -7757,6 +12865,12 @@ export const Waiter: MessageFns<Waiter> = {
     if (message.client !== "") {
       obj.client = message.client;
     }
+    if (message.eta !== undefined) {
+      obj.eta = Eta.toJSON(message.eta);
+    }
+    if (message.risk !== undefined) {
+      obj.risk = Risk.toJSON(message.risk);
+    }
     return obj;
   },
 
@@ -7774,12 +12888,14 @@ export const Waiter: MessageFns<Waiter> = {
     message.priority = object.priority ?? 0;
     message.silent = object.silent ?? false;
     message.client = object.client ?? "";
+    message.eta = (object.eta !== undefined && object.eta !== null) ? Eta.fromPartial(object.eta) : undefined;
+    message.risk = (object.risk !== undefined && object.risk !== null) ? Risk.fromPartial(object.risk) : undefined;
     return message;
   },
 };
 
 function createBaseListLocksRequest(): ListLocksRequest {
-  return { prefix: "", after: "", limit: 0, stuck: false, heldMsMin: 0 };
+  return { prefix: "", after: "", limit: 0, stuck: false, heldMsMin: 0, byPain: false };
 }
 
 export const ListLocksRequest: MessageFns<ListLocksRequest> = {
@@ -7801,6 +12917,9 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
         throw new globalThis.Error("value provided for field BigInt(message.heldMsMin) of type uint64 too large");
       }
       writer.uint32(40).uint64(BigInt(message.heldMsMin));
+    }
+    if (message.byPain !== false) {
+      writer.uint32(48).bool(message.byPain);
     }
     return writer;
   },
@@ -7858,6 +12977,14 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
             message.heldMsMin = longToNumber(reader.uint64());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.byPain = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7881,6 +13008,11 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
         : isSet(object.held_ms_min)
         ? globalThis.Number(object.held_ms_min)
         : 0,
+      byPain: isSet(object.byPain)
+        ? globalThis.Boolean(object.byPain)
+        : isSet(object.by_pain)
+        ? globalThis.Boolean(object.by_pain)
+        : false,
     };
   },
 
@@ -7901,6 +13033,9 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
     if (message.heldMsMin !== 0) {
       obj.heldMsMin = globalThis.Number(message.heldMsMin);
     }
+    if (message.byPain !== false) {
+      obj.byPain = message.byPain;
+    }
     return obj;
   },
 
@@ -7914,6 +13049,7 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
     message.limit = object.limit ?? 0;
     message.stuck = object.stuck ?? false;
     message.heldMsMin = object.heldMsMin ?? 0;
+    message.byPain = object.byPain ?? false;
     return message;
   },
 };
@@ -8004,7 +13140,7 @@ export const ListLocksReply: MessageFns<ListLocksReply> = {
 };
 
 function createBaseLockInfo(): LockInfo {
-  return { name: "", holders: [], waiting: 0, limit: 0, waitedMs: 0 };
+  return { name: "", holders: [], waiting: 0, limit: 0, waitedMs: 0, painMs: 0 };
 }
 
 export const LockInfo: MessageFns<LockInfo> = {
@@ -8026,6 +13162,9 @@ export const LockInfo: MessageFns<LockInfo> = {
         throw new globalThis.Error("value provided for field BigInt(message.waitedMs) of type uint64 too large");
       }
       writer.uint32(40).uint64(BigInt(message.waitedMs));
+    }
+    if (message.painMs !== 0) {
+      writer.uint32(49).double(message.painMs);
     }
     return writer;
   },
@@ -8083,6 +13222,14 @@ export const LockInfo: MessageFns<LockInfo> = {
             message.waitedMs = longToNumber(reader.uint64());
             continue;
           }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.painMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8106,6 +13253,11 @@ export const LockInfo: MessageFns<LockInfo> = {
         : isSet(object.waited_ms)
         ? globalThis.Number(object.waited_ms)
         : 0,
+      painMs: isSet(object.painMs)
+        ? globalThis.Number(object.painMs)
+        : isSet(object.pain_ms)
+        ? globalThis.Number(object.pain_ms)
+        : 0,
     };
   },
 
@@ -8126,6 +13278,9 @@ export const LockInfo: MessageFns<LockInfo> = {
     if (message.waitedMs !== 0) {
       obj.waitedMs = globalThis.Number(message.waitedMs);
     }
+    if (message.painMs !== 0) {
+      obj.painMs = floatToJson(message.painMs);
+    }
     return obj;
   },
 
@@ -8139,6 +13294,7 @@ export const LockInfo: MessageFns<LockInfo> = {
     message.waiting = object.waiting ?? 0;
     message.limit = object.limit ?? 0;
     message.waitedMs = object.waitedMs ?? 0;
+    message.painMs = object.painMs ?? 0;
     return message;
   },
 };
@@ -8327,6 +13483,11 @@ function createBaseSessionInfo(): SessionInfo {
     partitions: [],
     waiting: false,
     lagMs: 0,
+    application: "",
+    health: 0,
+    jitterMs: 0,
+    suspicion: 0,
+    risk: undefined,
   };
 }
 
@@ -8368,6 +13529,21 @@ export const SessionInfo: MessageFns<SessionInfo> = {
     }
     if (message.lagMs !== 0) {
       writer.uint32(80).uint32(message.lagMs);
+    }
+    if (message.application !== "") {
+      writer.uint32(90).string(message.application);
+    }
+    if (message.health !== 0) {
+      writer.uint32(96).int32(message.health);
+    }
+    if (message.jitterMs !== 0) {
+      writer.uint32(105).double(message.jitterMs);
+    }
+    if (message.suspicion !== 0) {
+      writer.uint32(113).double(message.suspicion);
+    }
+    if (message.risk !== undefined) {
+      Risk.encode(message.risk, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -8475,6 +13651,46 @@ export const SessionInfo: MessageFns<SessionInfo> = {
             message.lagMs = reader.uint32();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.application = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.health = reader.int32() as any;
+            continue;
+          }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.jitterMs = reader.double();
+            continue;
+          }
+          case 14: {
+            if (tag !== 113) {
+              break;
+            }
+
+            message.suspicion = reader.double();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.risk = Risk.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8513,6 +13729,15 @@ export const SessionInfo: MessageFns<SessionInfo> = {
         : isSet(object.lag_ms)
         ? globalThis.Number(object.lag_ms)
         : 0,
+      application: isSet(object.application) ? globalThis.String(object.application) : "",
+      health: isSet(object.health) ? healthFromJSON(object.health) : 0,
+      jitterMs: isSet(object.jitterMs)
+        ? globalThis.Number(object.jitterMs)
+        : isSet(object.jitter_ms)
+        ? globalThis.Number(object.jitter_ms)
+        : 0,
+      suspicion: isSet(object.suspicion) ? globalThis.Number(object.suspicion) : 0,
+      risk: isSet(object.risk) ? Risk.fromJSON(object.risk) : undefined,
     };
   },
 
@@ -8548,6 +13773,21 @@ export const SessionInfo: MessageFns<SessionInfo> = {
     if (message.lagMs !== 0) {
       obj.lagMs = Math.round(message.lagMs);
     }
+    if (message.application !== "") {
+      obj.application = message.application;
+    }
+    if (message.health !== 0) {
+      obj.health = healthToJSON(message.health);
+    }
+    if (message.jitterMs !== 0) {
+      obj.jitterMs = floatToJson(message.jitterMs);
+    }
+    if (message.suspicion !== 0) {
+      obj.suspicion = floatToJson(message.suspicion);
+    }
+    if (message.risk !== undefined) {
+      obj.risk = Risk.toJSON(message.risk);
+    }
     return obj;
   },
 
@@ -8566,6 +13806,11 @@ export const SessionInfo: MessageFns<SessionInfo> = {
     message.partitions = object.partitions?.map((e) => e) || [];
     message.waiting = object.waiting ?? false;
     message.lagMs = object.lagMs ?? 0;
+    message.application = object.application ?? "";
+    message.health = object.health ?? 0;
+    message.jitterMs = object.jitterMs ?? 0;
+    message.suspicion = object.suspicion ?? 0;
+    message.risk = (object.risk !== undefined && object.risk !== null) ? Risk.fromPartial(object.risk) : undefined;
     return message;
   },
 };
@@ -9402,6 +14647,10 @@ function base64FromBytes(arr: Uint8Array): string {
   return globalThis.Buffer.from(arr).toString("base64");
 }
 
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
+
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
 type DeepPartial<T> = T extends bigint ? string | number | bigint
@@ -9420,6 +14669,10 @@ function longToNumber(int64: { toString(): string }): number {
     throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {

@@ -47,6 +47,13 @@ const NEEDED: {
   getStatus: "own",
   watch: "read",
   unwatch: "own",
+  acknowledge: "own",
+  warn: "operate",
+  setPolicy: "operate",
+  listPolicies: "anywhere:read",
+  getProfile: "read",
+  getPrediction: "anywhere:read",
+  getHistory: "read",
 };
 
 function isAllowed(kind: OperationCase, right: Right | undefined, prefix: string, name: string): boolean {

@@ -102,6 +102,26 @@ export const RULES: { readonly [Case in OperationCase]: Rule<Case> } = {
     names: (value) => [value.pattern],
   },
   unwatch: own(false, false),
+  acknowledge: own(true, true),
+  warn: { scope: "names", right: "operate", session: false, changes: true, names: (value) => [value.name] },
+  // The policy of a prefix rules over all names below it.
+  setPolicy: {
+    scope: (value) => (value.prefix === "" ? "everything" : "names"),
+    right: "operate",
+    session: false,
+    changes: true,
+    names: (value) => [value.prefix],
+  },
+  listPolicies: filtered,
+  getProfile: { scope: "names", right: "read", session: false, changes: false, names: (value) => [value.name] },
+  getPrediction: filtered,
+  getHistory: {
+    scope: (value) => (value.name === "" ? "filtered" : "names"),
+    right: "read",
+    session: false,
+    changes: false,
+    names: (value) => [value.name],
+  },
 };
 
 /** The rule of an operation whose case came over the wire. */

@@ -4,6 +4,8 @@
 //   U2. A call is checked, authorised and counted like an operation in a frame.
 //   U3. An acquire that ended without a grant is an error; asked about by GetOperation it is an answer.
 import {
+  AcknowledgeReply,
+  AcknowledgeRequest,
   AcquireAllRequest,
   AcquireReply,
   AcquireRequest,
@@ -20,7 +22,13 @@ import {
   ForceReleaseReply,
   ForceReleaseRequest,
   ForelockError,
+  GetHistoryReply,
+  GetHistoryRequest,
   GetOperationRequest,
+  GetPredictionReply,
+  GetPredictionRequest,
+  GetProfileReply,
+  GetProfileRequest,
   GetStatusRequest,
   type HeartbeatReply,
   type HeartbeatRequest,
@@ -28,6 +36,8 @@ import {
   ListFilesRequest,
   ListLocksReply,
   ListLocksRequest,
+  ListPoliciesReply,
+  ListPoliciesRequest,
   ListSessionsReply,
   ListSessionsRequest,
   type OpenSessionReply,
@@ -41,8 +51,12 @@ import {
   ReleaseReply,
   ReleaseRequest,
   type Reply,
+  SetPolicyReply,
+  SetPolicyRequest,
   StatusReply,
   UpgradeRequest,
+  WarnReply,
+  WarnRequest,
   WhyReply,
   WhyRequest,
   type Error as WireError,
@@ -111,6 +125,13 @@ export const METHODS: { readonly [Case in CallCase]: Method } = {
   forceRelease: method<"forceRelease", ForceReleaseReply>("ForceRelease", ForceReleaseRequest, ForceReleaseReply),
   endSession: method<"endSession", EndSessionReply>("EndSession", EndSessionRequest, EndSessionReply),
   closeSession: method<"closeSession", CloseSessionReply>("CloseSession", CloseSessionRequest, CloseSessionReply),
+  acknowledge: method<"acknowledge", AcknowledgeReply>("Acknowledge", AcknowledgeRequest, AcknowledgeReply),
+  warn: method<"warn", WarnReply>("Warn", WarnRequest, WarnReply),
+  setPolicy: method<"setPolicy", SetPolicyReply>("SetPolicy", SetPolicyRequest, SetPolicyReply),
+  listPolicies: method<"listPolicies", ListPoliciesReply>("ListPolicies", ListPoliciesRequest, ListPoliciesReply),
+  getProfile: method<"getProfile", GetProfileReply>("GetProfile", GetProfileRequest, GetProfileReply),
+  getPrediction: method<"getPrediction", GetPredictionReply>("GetPrediction", GetPredictionRequest, GetPredictionReply),
+  getHistory: method<"getHistory", GetHistoryReply>("GetHistory", GetHistoryRequest, GetHistoryReply),
 };
 
 /** What comes beside the message: gRPC metadata or HTTP headers. Absent ones are empty. */
@@ -172,11 +193,11 @@ export class Calls {
   }
 
   /** @throws ForelockError */
-  heartbeat(context: CallContext, { number, lagMs }: HeartbeatRequest): Promise<HeartbeatReply> {
+  heartbeat(context: CallContext, { number, lagMs, health }: HeartbeatRequest): Promise<HeartbeatReply> {
     const session = this.#session(this.caller(context), context.session);
     if (session === undefined) throw new ForelockError("session_unknown", "forelock-session: missing.");
     this.#switchboard.counters.heartbeats_total++;
-    return new Promise((resolve) => this.#service.heartbeat(session, number, lagMs, resolve));
+    return new Promise((resolve) => this.#service.heartbeat(session, number, { lagMs, health }, resolve));
   }
 
   /** Carries out one operation. Does not reject. */

@@ -21,7 +21,7 @@ export class Heartbeats {
     this.#parts = parts;
   }
 
-  beat({ number, lagMs }: HeartbeatRequest): void {
+  beat({ number, lagMs, health }: HeartbeatRequest): void {
     const { service, session, counters } = this.#parts;
     counters.heartbeats_total++;
     if (this.#inFlight >= IN_FLIGHT_MAX) {
@@ -29,7 +29,7 @@ export class Heartbeats {
       return;
     }
     this.#inFlight++;
-    service.heartbeat(session, number, lagMs, this.#answer);
+    service.heartbeat(session, number, { lagMs, health }, this.#answer);
   }
 
   readonly #answer = (reply: HeartbeatReply): void => {

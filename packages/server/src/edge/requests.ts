@@ -43,6 +43,13 @@ const ROOMS: { readonly [Case in OperationCase]: Room } = {
   getOperation: "waiting",
   watch: "here",
   unwatch: "here",
+  acknowledge: "freeing",
+  warn: "plain",
+  setPolicy: "plain",
+  listPolicies: "bulky",
+  getProfile: "bulky",
+  getPrediction: "bulky",
+  getHistory: "bulky",
 };
 
 /** What the requests of a connection need of it. */

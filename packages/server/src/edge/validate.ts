@@ -2,7 +2,7 @@
 // (authorize.ts), what is true only in a partition (tokens, limits of a semaphore in use).
 //   V1. An operation without a check does not compile.
 //   V2. A message names the field, the value and the allowed range.
-import { type Keep, Mode, type Operation } from "@forelock/protocol";
+import { type Compensation, type Keep, Mode, type Operation, Preemptible } from "@forelock/protocol";
 import { type BodyValue, type OperationCase, ruleOf } from "./authorize.ts";
 import { NAME_BYTES_MAX, nameProblem, prefixProblem, shown } from "./names.ts";
 import type { Refusal } from "./wire-error.ts";
@@ -21,6 +21,12 @@ const ACTOR_BYTES_MAX = 128;
 const REASON_BYTES_MAX = 256;
 const REFERENCE_BYTES_MAX = 128;
 const ROWS_MAX = 1_000;
+const HISTORY_ROWS_MAX = 10_000;
+const COUNTDOWN_MS_MIN = 100;
+const COUNTDOWN_MS_MAX = 3_600_000;
+const EXTENSION_MS_MAX = 86_400_000;
+const URL_BYTES_MAX = 1_024;
+const ARGUMENT_BYTES_MAX = 1_024;
 const TOKEN_MAX = 2n ** 63n - 1n;
 const REQUEST_ID = /^[A-Za-z0-9_-]{22,64}$/;
 const SESSION_ID = /^[A-Za-z0-9_-]{22}$/;
@@ -42,7 +48,9 @@ const CHECKS: { readonly [Case in OperationCase]: Check<Case> } = {
     (value.priority > PRIORITY_MAX ? range("priority", value.priority, 0, PRIORITY_MAX) : undefined) ??
     onLoss(value.onLoss) ??
     text("actor", value.actor, 0, ACTOR_BYTES_MAX) ??
-    (value.reenter === 0n ? undefined : token("reenter", value.reenter)),
+    (value.reenter === 0n ? undefined : token("reenter", value.reenter)) ??
+    between("preemptible", value.preemptible, Preemptible.BY_POLICY, Preemptible.NEVER) ??
+    (value.compensation === undefined ? undefined : compensation(value.compensation)),
   acquireAll: (value, limits) =>
     elements(value.elements) ??
     wait(value.waitMs, limits) ??
@@ -94,6 +102,26 @@ const CHECKS: { readonly [Case in OperationCase]: Check<Case> } = {
   why: (value) => name("name", value.name),
   getStatus: () => undefined,
   watch: (value) => pattern(value.pattern),
+  acknowledge: (value) =>
+    name("name", value.name) ??
+    reference(value.warning) ??
+    (value.extensionMs === undefined
+      ? text("reason", value.reason, 0, REASON_BYTES_MAX)
+      : (between("extensionMs", value.extensionMs, 1, EXTENSION_MS_MAX) ??
+        text("reason", value.reason, 1, REASON_BYTES_MAX))),
+  warn: (value) =>
+    name("name", value.name) ??
+    (value.token === 0n ? undefined : token("token", value.token)) ??
+    text("reason", value.reason, 1, REASON_BYTES_MAX) ??
+    (value.countdownMs === undefined
+      ? undefined
+      : between("countdownMs", value.countdownMs, COUNTDOWN_MS_MIN, COUNTDOWN_MS_MAX)),
+  setPolicy: (value) => policyPrefix(value.prefix) ?? text("reason", value.reason, 1, REASON_BYTES_MAX),
+  listPolicies: () => undefined,
+  getProfile: (value) => name("name", value.name),
+  getPrediction: (value) => between("limit", value.limit, 0, ROWS_MAX),
+  getHistory: (value) =>
+    (value.name === "" ? undefined : name("name", value.name)) ?? between("limit", value.limit, 0, HISTORY_ROWS_MAX),
   unwatch: (value) => (value.watch === 0 ? range("watch", 0, 1, Number.MAX_SAFE_INTEGER) : undefined),
 };
 
@@ -105,6 +133,21 @@ export function validate(operation: Operation, limits: FieldLimits): Refusal | u
   const refusal = (CHECKS[body.$case] as Check<OperationCase>)(body.value, limits); // V1
   if (refusal !== undefined || operation.keep === undefined) return refusal;
   return ruleOf(body).changes ? keep(operation.keep, limits) : bad("keep: only for operations that change something.");
+}
+
+function between(field: string, value: number, min: number, max: number): Refusal | undefined {
+  return value < min || value > max ? range(field, value, min, max) : undefined;
+}
+
+function policyPrefix(prefix: string): Refusal | undefined {
+  return prefix === "" ? undefined : name("prefix", prefix);
+}
+
+/** Whether its URL is allowed is known to the node alone. */
+function compensation({ url, argument }: Compensation): Refusal | undefined {
+  return (
+    text("compensation.url", url, 1, URL_BYTES_MAX) ?? text("compensation.argument", argument, 0, ARGUMENT_BYTES_MAX)
+  );
 }
 
 export function pattern(value: string): Refusal | undefined {

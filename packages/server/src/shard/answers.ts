@@ -65,6 +65,7 @@ export function acquireReply(
     blockers: [],
     error: undefined,
     partition,
+    eta: undefined,
   };
   const { outcome, wait } = operation;
   if (outcome === undefined) {
@@ -165,5 +166,7 @@ export function holderMessage(state: PartitionState, grant: Grant, caller: Calle
     take: grant.take,
     silent: !isLive(grant.session, state.clockMs),
     client: mayRead ? grant.session.client : "",
+    forecast: undefined,
+    risk: undefined,
   };
 }

@@ -7,7 +7,7 @@ const SHARED = { mode: Mode.SHARED };
 /** Lets time pass while only `alive` are heard from. */
 async function pass(world: World, ms: number, alive: readonly Client[]): Promise<void> {
   for (let elapsed = 0; elapsed < ms; elapsed += 1_000) {
-    for (const { opened } of alive) world.node.heartbeat(opened.session, elapsed, 0, () => {});
+    for (const { opened } of alive) world.node.heartbeat(opened.session, elapsed, { lagMs: 0, health: 0 }, () => {});
     await world.clock.advance(1_000);
   }
 }

@@ -167,7 +167,7 @@ test("a session that is not heard from for its ttl expires, and its holder's not
   await ana.acquire("a");
   await bo.acquire("a");
   for (let elapsed = 0; elapsed < 31_000; elapsed += 1_000) {
-    world.node.heartbeat(bo.opened.session, elapsed, 0, () => {});
+    world.node.heartbeat(bo.opened.session, elapsed, { lagMs: 0, health: 0 }, () => {});
     await world.clock.advance(1_000);
   }
   expect(ana.notices.map(({ body }) => (body?.$case === "lost" ? body.value.why : ""))).toContain("expired");
@@ -180,7 +180,7 @@ test("a heartbeat after logged silence is answered only when it is durable, and 
   await ana.acquire("a");
   await world.clock.advance(4_000);
   const replies: number[][] = [];
-  world.node.heartbeat(ana.opened.session, 1, 0, (reply) => replies.push(reply.partitions));
+  world.node.heartbeat(ana.opened.session, 1, { lagMs: 0, health: 0 }, (reply) => replies.push(reply.partitions));
   expect(replies).toEqual([]);
   await settle();
   expect(replies).toEqual([[world.node.partitionOf("a")]]);
@@ -193,7 +193,7 @@ test("a second heartbeat is not answered either while the sign of life of the fi
   await world.clock.advance(4_000);
   const answered: number[] = [];
   for (const number of [1, 2])
-    world.node.heartbeat(ana.opened.session, number, 0, (reply) => answered.push(reply.number));
+    world.node.heartbeat(ana.opened.session, number, { lagMs: 0, health: 0 }, (reply) => answered.push(reply.number));
   expect(answered).toEqual([]);
   await settle();
   expect(answered).toEqual([1, 2]);
@@ -207,7 +207,7 @@ test("no heartbeat is answered whose sign of life the log lost", async () => {
   await world.clock.advance(4_000);
   isBroken = true;
   const answered: number[] = [];
-  world.node.heartbeat(ana.opened.session, 1, 0, (reply) => answered.push(reply.number));
+  world.node.heartbeat(ana.opened.session, 1, { lagMs: 0, health: 0 }, (reply) => answered.push(reply.number));
   await settle();
   expect(answered).toEqual([]);
 });

@@ -28,7 +28,7 @@ import { Operators } from "./operators.ts";
 import { createPlacement, type Placement } from "./placement.ts";
 import { parseReference, referenceOf } from "./reference.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
-import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service } from "./service.ts";
+import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service, Vitals } from "./service.ts";
 import { isOfSession, SessionRequest } from "./session-request.ts";
 import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
 import { type Defer, Shard, type ShardObserver } from "./shard.ts";
@@ -223,11 +223,12 @@ export class Node implements Service {
   heartbeat(
     session: OpenedSession["session"],
     number: number,
-    lagMs: number,
+    vitals: Vitals,
     respond: (reply: HeartbeatReply) => void,
   ): void {
     const known = this.#known(session);
-    known.lagMs = lagMs;
+    known.lagMs = vitals.lagMs;
+    known.health = vitals.health;
     this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {
       respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
     });
@@ -411,6 +412,14 @@ export class Node implements Service {
       case "watch":
       case "unwatch":
         throw new ForelockError("not_supported", "Watches are a matter of the connection.");
+      case "acknowledge":
+      case "warn":
+      case "setPolicy":
+      case "listPolicies":
+      case "getProfile":
+      case "getPrediction":
+      case "getHistory":
+        throw new ForelockError("not_supported", "Not in this release.");
       default:
         return unreachable(body);
     }
@@ -500,6 +509,8 @@ export class Node implements Service {
           sequence: wait.operation.sequence,
           reference: referenceOf(shard.partition, wait.operation),
           position,
+          eta: undefined,
+          soon: false,
         };
         shard.afterDurable(() => sink.notify({ body: { $case: "moved", value } }));
       },

@@ -134,7 +134,7 @@ export class Operators {
   }
 
   async state(caller: Caller, limit: number): Promise<Readonly<Record<string, unknown>>> {
-    const wanted = { prefix: "", after: "", limit, stuck: false, heldMsMin: 0 };
+    const wanted = { prefix: "", after: "", limit, stuck: false, heldMsMin: 0, byPain: false };
     const status = await this.status();
     const locks = await this.#readAll((state) => listLocks(state, wanted, limit, caller));
     const files = await this.#readAll((state) => listFiles(state, wanted, limit, caller));
@@ -269,6 +269,11 @@ export class Operators {
       silentMs: Math.max(0, Math.floor(nowMs - session.heardAtMs)),
       partitions: [...session.partitions].sort((a, b) => a - b),
       lagMs: session.lagMs,
+      application: session.application,
+      health: session.health,
+      jitterMs: 0,
+      suspicion: 0,
+      risk: undefined,
     }));
     return { sessions: infos, more: chosen.length > limit };
   }

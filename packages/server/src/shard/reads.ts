@@ -27,6 +27,7 @@ export function why(state: PartitionState, name: string, caller: Caller): WhyRep
     limit: element?.limit ?? 0,
     sentence: "",
     related: element === undefined ? [] : relatedTo(state, element),
+    next: [],
   };
   reply.sentence = sentence(reply);
   return reply;
@@ -57,6 +58,8 @@ function waiterMessage(state: PartitionState, wait: Wait, position: number): Wai
     priority: wait.priority,
     silent: !isLive(wait.session, state.clockMs),
     client: wait.session.client,
+    eta: undefined,
+    risk: undefined,
   };
 }
 
@@ -131,13 +134,18 @@ export function listLocks(state: PartitionState, wanted: ListLocksRequest, limit
 
 function lockInfo(state: PartitionState, element: Element, caller: Caller): LockInfo {
   const holders = [...holdersOf(element)].slice(0, 8).map((grant) => holderMessage(state, grant, caller));
-  const first = firstWaits(element)[0];
+  const waits = firstWaits(element);
+  const [first] = waits;
+  let painMs = 0;
+  for (const lane of element.lanes ?? [])
+    for (const wait of lane ?? []) painMs += Math.max(0, state.clockMs - wait.sinceMs);
   return {
     name: element.name,
     holders,
     waiting: element.waiting,
     limit: element.limit,
     waitedMs: first === undefined ? 0 : Math.max(0, state.clockMs - first.sinceMs),
+    painMs,
   };
 }
 

@@ -1,6 +1,6 @@
 // service.ts: what the carriers need from the partitions of this node. node.ts implements it; carriers never see more.
 // Requests arrive parsed, validated (edge/validate.ts) and authorised (edge/authorize.ts); answers are messages of the protocol.
-import type { HeartbeatReply, Notice, Operation, Reply, Welcome } from "@forelock/protocol";
+import type { Health, HeartbeatReply, Notice, Operation, Reply, Welcome } from "@forelock/protocol";
 
 /** Rights of a principal on a name. Each is granted per prefix of whole path parts in the settings. */
 export type Right = "read" | "lock" | "write" | "operate" | "admin" | "direct";
@@ -37,6 +37,13 @@ export interface ResumeSession {
   readonly ttlMs: number | undefined;
 }
 
+/** What a client says of itself with a heartbeat. */
+export interface Vitals {
+  /** How late its main loop was. */
+  readonly lagMs: number;
+  readonly health: Health;
+}
+
 /** Where a session's notices go: its newest operations connection. */
 export interface NoticeSink {
   notify(notice: Notice): void;
@@ -65,7 +72,7 @@ export interface Service {
   listen(session: NodeSession, sink: NoticeSink): () => void;
 
   /** The owner's answer comes when it is due: at once, or after the session's first sign of life is durable. */
-  heartbeat(session: NodeSession, number: number, lagMs: number, respond: (reply: HeartbeatReply) => void): void;
+  heartbeat(session: NodeSession, number: number, vitals: Vitals, respond: (reply: HeartbeatReply) => void): void;
 
   /** Forgets results: all below `lowestUnanswered` (0: none), and those of the settled queued acquires. */
   acknowledge(session: NodeSession, lowestUnanswered: number, settled: readonly number[]): void;

@@ -1,7 +1,7 @@
 // sessions.ts: the sessions that this node knows, across partitions: who they are, where they are registered, when they were heard.
 // Not here: their grants (partition state), connections (edge/). Signs of life are not logged; silence is (liveness.ts).
 import { createHash, timingSafeEqual } from "node:crypto";
-import { ForelockError } from "@forelock/protocol";
+import { ForelockError, Health } from "@forelock/protocol";
 import type { SessionIdentity } from "../partition/commands.ts";
 import type { PartitionState } from "../partition/state.ts";
 import type { NodeSession, NoticeSink } from "./service.ts";
@@ -22,6 +22,9 @@ export interface KnownSession extends NodeSession, SessionIdentity {
   signsInFlight: number;
   readonly unanswered: (() => void)[];
   lagMs: number;
+  health: Health;
+  /** As the client declared it. */
+  application: string;
   /** Lowest sequence that the client still asks about; 0 until told. */
   lowest: number;
   /** Where its notices go. */
@@ -80,6 +83,8 @@ export class SessionDirectory {
       signsInFlight: 0,
       unanswered: [],
       lagMs: 0,
+      health: Health.OK,
+      application: "",
       lowest: 0,
       sink: undefined,
       connections: 0,
@@ -116,6 +121,8 @@ export class SessionDirectory {
         signsInFlight: 0,
         unanswered: [],
         lagMs: 0,
+        health: Health.OK,
+        application: "",
         lowest: 0,
         sink: undefined,
         connections: 0,

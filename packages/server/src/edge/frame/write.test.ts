@@ -44,7 +44,10 @@ test("more than fits is split, and what alone is too long is answered as such", 
   );
   const [frame] = framesOf({ replies: [large(9, 20_000)] });
   expect(frame?.replies).toMatchObject([{ sequence: 9, body: { value: { code: "frame_too_large" } } }]);
-  const body: Notice["body"] = { $case: "moved", value: { sequence: 1, reference: "r".repeat(100), position: 1 } };
+  const body: Notice["body"] = {
+    $case: "moved",
+    value: { sequence: 1, reference: "r".repeat(100), position: 1, eta: undefined, soon: false },
+  };
   expect(
     framesOf({ notices: Array.from({ length: 300 }, () => ({ body })) }).flatMap((each) => each.notices),
   ).toHaveLength(300);

@@ -67,7 +67,7 @@ export function mutatedFrame(random: Random): Buffer {
     operations: operations.filter(({ body }) => body?.$case !== "closeSession"),
     lowestUnanswered: below(random, 3),
     ...(random() < 0.05 ? { hello: {} } : {}),
-    ...(random() < 0.05 ? { heartbeat: { number: 1, lagMs: 0 } } : {}),
+    ...(random() < 0.05 ? { heartbeat: { number: 1, lagMs: 0, health: 0 } } : {}),
   });
   return mutate(frame, random);
 }

@@ -6,10 +6,12 @@ import {
   type AcquireRequest,
   type ElementRequest,
   ForelockError,
+  Health,
   type HeartbeatRequest,
   Mode,
   OnLoss,
   type OpenSessionRequest,
+  Preemptible,
 } from "@forelock/protocol";
 import type { BodyValue } from "../authorize.ts";
 import type { CallCase } from "../calls.ts";
@@ -25,15 +27,35 @@ type Kind<Value> = Value extends string
       : Value extends Uint8Array
         ? "bytes"
         : Value extends number
-          ? "uint32" | "uint64" | "optional" | "mode" | "on_loss"
+          ? "uint32" | "uint64" | "optional" | "mode" | "on_loss" | "health" | "preemptible"
           : Value extends readonly (infer Each)[]
             ? { readonly each: Fields<Each> }
-            : never;
+            : string extends keyof Value
+              ? "texts"
+              : { readonly one: Fields<Value> };
 /** One kind for each field of a message. */
 export type Fields<Message> = { readonly [Key in keyof Message]-?: Kind<NonNullable<Message[Key]>> };
-type AnyKind = "text" | "truth" | "token" | "bytes" | "uint32" | "uint64" | "optional" | "mode" | "on_loss" | AnyEach;
+type AnyKind =
+  | "text"
+  | "truth"
+  | "token"
+  | "bytes"
+  | "texts"
+  | "uint32"
+  | "uint64"
+  | "optional"
+  | "mode"
+  | "on_loss"
+  | "health"
+  | "preemptible"
+  | AnyEach
+  | AnyOne;
 interface AnyEach {
   readonly each: AnyFields;
+}
+/** A message within the message, absent unless given. */
+interface AnyOne {
+  readonly one: AnyFields;
 }
 type AnyFields = Readonly<Record<string, AnyKind>>;
 
@@ -45,6 +67,8 @@ const ACQUIRE: Fields<AcquireRequest> = {
   onLoss: "on_loss",
   actor: "text",
   reenter: "token",
+  preemptible: "preemptible",
+  compensation: { one: { url: "text", argument: "text", blocks: "truth" } },
 };
 const ACQUIRE_ALL: Fields<AcquireAllRequest> = {
   elements: { each: ELEMENT },
@@ -65,16 +89,23 @@ export const REQUEST_FIELDS: { readonly [Case in CallCase]: Fields<BodyValue<Cas
   readFile: { file: "text", offset: "uint64", bytesMax: "uint32", version: "uint64" },
   readRecords: { file: "text", index: "uint64", recordsMax: "uint32", version: "uint64" },
   listFiles: { prefix: "text", after: "text", limit: "uint32" },
-  listLocks: { prefix: "text", after: "text", limit: "uint32", stuck: "truth", heldMsMin: "uint64" },
+  listLocks: { prefix: "text", after: "text", limit: "uint32", stuck: "truth", heldMsMin: "uint64", byPain: "truth" },
   listSessions: { after: "text", limit: "uint32" },
   why: { name: "text" },
   getStatus: {},
   forceRelease: { name: "text", token: "token", reason: "text" },
   endSession: { session: "text", reason: "text" },
   closeSession: {},
+  acknowledge: { warning: "text", name: "text", extensionMs: "optional", reason: "text" },
+  warn: { name: "text", token: "token", reason: "text", countdownMs: "optional" },
+  setPolicy: { prefix: "text", set: "texts", reason: "text" },
+  listPolicies: {},
+  getProfile: { name: "text" },
+  getPrediction: { limit: "uint32" },
+  getHistory: { name: "text", sinceMs: "uint64", limit: "uint32" },
 };
 export const OPEN_SESSION_FIELDS: Fields<OpenSessionRequest> = { ttlMs: "uint32", client: "text" };
-export const HEARTBEAT_FIELDS: Fields<HeartbeatRequest> = { number: "uint64", lagMs: "uint32" };
+export const HEARTBEAT_FIELDS: Fields<HeartbeatRequest> = { number: "uint64", lagMs: "uint32", health: "health" };
 
 const UINT32_MAX = 2 ** 32 - 1;
 const FIXED64_MAX = 2n ** 64n - 1n;
@@ -115,7 +146,10 @@ function canonical(fields: AnyFields, json: JsonObject, path: string): JsonObjec
 }
 
 function fieldOf(kind: AnyKind, value: JsonValue, path: string): unknown {
-  if (typeof kind === "object") return listOf(kind.each, value, path);
+  if (typeof kind === "object") {
+    if ("each" in kind) return listOf(kind.each, value, path);
+    return value === undefined ? undefined : objectOf(kind.one, value, path);
+  }
   switch (kind) {
     case "text":
       return typeof value === "string" ? value : absent(value, "", path, "a string");
@@ -136,7 +170,24 @@ function fieldOf(kind: AnyKind, value: JsonValue, path: string): unknown {
       return enumOf(Mode, "MODE_", value, path);
     case "on_loss":
       return enumOf(OnLoss, "ON_LOSS_", value, path);
+    case "health":
+      return enumOf(Health, "HEALTH_", value, path);
+    case "preemptible":
+      return enumOf(Preemptible, "PREEMPTIBLE_", value, path);
+    case "texts":
+      return textsOf(value, path);
   }
+}
+
+function textsOf(value: JsonValue, path: string): Readonly<Record<string, string>> {
+  if (value === undefined) return {};
+  if (!(value instanceof Map)) throw bad(`${path}: not an object.`);
+  return Object.fromEntries(
+    [...value].map(([key, each]) => {
+      if (typeof each !== "string") throw bad(`${path}.${shown(key)}: not a string.`);
+      return [key, each];
+    }),
+  );
 }
 
 function listOf(fields: AnyFields, value: JsonValue, path: string): readonly unknown[] {

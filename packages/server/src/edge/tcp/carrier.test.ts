@@ -55,13 +55,13 @@ test("heartbeats are answered on a connection of their own", async () => {
   const ana = await scene.open();
   const { sessionId, sessionSecret } = ana.frames[0]!.welcome!;
   const heart = await scene.open({ purpose: Purpose.HEARTBEAT, sessionId, sessionSecret });
-  heart.beat({ number: 1, lagMs: 3 });
-  heart.beat({ number: 2, lagMs: 3 });
+  heart.beat({ number: 1, lagMs: 3, health: 0 });
+  heart.beat({ number: 2, lagMs: 3, health: 0 });
   await heart.look(() => heart.frames.filter((frame) => frame.heartbeat !== undefined).length === 2);
   expect(heart.frames.flatMap((frame) => frame.heartbeat?.number ?? [])).toEqual([1, 2]);
   heart.send(acquireBody("a"));
   expect(await heart.until((frame) => frame.closing !== undefined)).toMatchObject({ closing: { code: "bad_frame" } });
-  ana.beat({ number: 1, lagMs: 0 });
+  ana.beat({ number: 1, lagMs: 0, health: 0 });
   expect(await ana.until((frame) => frame.closing !== undefined)).toMatchObject({ closing: { code: "bad_frame" } });
 });
 

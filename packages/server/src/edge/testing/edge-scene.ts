@@ -132,6 +132,7 @@ const HELLO: Hello = {
   ttlMs: 0,
   open: [],
   client: "test",
+  application: "",
 };
 
 export function clientFrame(parts: Partial<Omit<ClientFrame, "hello">> & { readonly hello?: Partial<Hello> }): Buffer {
@@ -258,7 +259,19 @@ export class NativeClient {
 }
 
 export function acquireBody(name: string, waitMs?: number): OperationBody {
-  const value = { name, mode: 0, permits: 0, take: 0, waitMs, priority: 0, onLoss: 0, actor: "", reenter: 0n } as const;
+  const value = {
+    name,
+    mode: 0,
+    permits: 0,
+    take: 0,
+    waitMs,
+    priority: 0,
+    onLoss: 0,
+    actor: "",
+    reenter: 0n,
+    preemptible: 0,
+    compensation: undefined,
+  } as const;
   return { $case: "acquire", value };
 }
 

@@ -14,6 +14,8 @@ export const EXAMPLES: { readonly [Case in OperationCase]: (name: string) => Bod
     onLoss: OnLoss.KEEP,
     actor: "",
     reenter: 0n,
+    preemptible: 0,
+    compensation: undefined,
   }),
   acquireAll: (name) => ({
     elements: [{ name, mode: Mode.EXCLUSIVE, permits: 0, take: 0 }],
@@ -33,12 +35,19 @@ export const EXAMPLES: { readonly [Case in OperationCase]: (name: string) => Bod
   readFile: (name) => ({ file: name, offset: 0, bytesMax: 0, version: 0 }),
   readRecords: (name) => ({ file: name, index: 0, recordsMax: 0, version: 0 }),
   listFiles: (name) => ({ prefix: name, after: "", limit: 0 }),
-  listLocks: (name) => ({ prefix: name, after: "", limit: 0, stuck: false, heldMsMin: 0 }),
+  listLocks: (name) => ({ prefix: name, after: "", limit: 0, stuck: false, heldMsMin: 0, byPain: false }),
   listSessions: () => ({ after: "", limit: 0 }),
   why: (name) => ({ name }),
   getStatus: () => ({}),
   watch: (name) => ({ pattern: name }),
   unwatch: () => ({ watch: 1 }),
+  acknowledge: (name) => ({ warning: "0-1", name, extensionMs: undefined, reason: "" }),
+  warn: (name) => ({ name, token: 0n, reason: "stuck", countdownMs: undefined }),
+  setPolicy: (name) => ({ prefix: name, set: { policy: "warn" }, reason: "trial" }),
+  listPolicies: () => ({}),
+  getProfile: (name) => ({ name }),
+  getPrediction: () => ({ limit: 0 }),
+  getHistory: (name) => ({ name, sinceMs: 0, limit: 0 }),
 };
 
 export function bodyOf(kind: OperationCase, name: string): OperationBody {

@@ -20,6 +20,7 @@ import type {
   OpenSession,
   ResumeSession,
   Service,
+  Vitals,
 } from "../../shard/service.ts";
 import { wireError } from "../wire-error.ts";
 
@@ -126,6 +127,7 @@ export function createFakeService(random: RandomBytes): FakeService {
       blockers: [],
       error: undefined,
       partition: 0,
+      eta: undefined,
     };
     const operation: FakeOperation = { reference: state.reference, name, owner, sequence, state, awaits: new Set() };
     operations.set(operation.reference, operation);
@@ -208,7 +210,14 @@ export function createFakeService(random: RandomBytes): FakeService {
         );
         const locks = names
           .sort()
-          .map((name) => ({ name, holders: [], waiting: elements.get(name)!.queue.length, limit: 0, waitedMs: 0 }));
+          .map((name) => ({
+            name,
+            holders: [],
+            waiting: elements.get(name)!.queue.length,
+            limit: 0,
+            waitedMs: 0,
+            painMs: 0,
+          }));
         return { $case: "listLocks", value: { locks, more: false } };
       }
       case "why":
@@ -223,6 +232,7 @@ export function createFakeService(random: RandomBytes): FakeService {
             limit: 0,
             sentence: `Nobody waits for ${body.value.name}.`,
             related: [],
+            next: [],
           },
         };
       case "forceRelease": {
@@ -305,7 +315,7 @@ export function createFakeService(random: RandomBytes): FakeService {
         if (found.sink === sink) found.sink = undefined;
       };
     },
-    heartbeat(_session: NodeSession, number: number, _lagMs: number, respond: (reply: HeartbeatReply) => void): void {
+    heartbeat(_session: NodeSession, number: number, _vitals: Vitals, respond: (reply: HeartbeatReply) => void): void {
       later(() => respond({ number, partitions: [0], expiredPartitions: [] }));
     },
     acknowledge(_session: NodeSession, lowestUnanswered: number, settled: readonly number[]): void {

@@ -89,7 +89,8 @@ export class Transcript {
   async pass(ms: number, alive: readonly string[]): Promise<void> {
     this.#lines.push(`-- ${ms} ms pass; heartbeats come from ${alive.join(" and ")} --`);
     for (let passed = 0; passed < ms; passed += HEARTBEAT_MS) {
-      for (const name of alive) this.world.node.heartbeat(this.#client(name).opened.session, passed, 0, () => {});
+      for (const name of alive)
+        this.world.node.heartbeat(this.#client(name).opened.session, passed, { lagMs: 0, health: 0 }, () => {});
       await this.world.clock.advance(Math.min(HEARTBEAT_MS, ms - passed));
     }
     await settle();
