@@ -153,6 +153,9 @@ function acquire(): AcquireRequest {
       case 0x49:
         request.reenter = cursor.fixed64();
         break;
+      case 0x50:
+        request.preemptible = cursor.kind() as AcquireRequest["preemptible"]; // As above.
+        break;
       default:
         cursor.irregular = true;
     }

@@ -30,12 +30,14 @@ const IN_SERVER_FRAME = extraFieldsOf(ServerFrame.create(), [
 const IN_OPERATION = extraFieldsOf(Operation.create(), ["sequence", "keep", "body"]);
 const IN_ACQUIRE = extraFieldsOf(AcquireRequest.create(), [
   ...(["name", "mode", "permits", "take", "waitMs", "priority", "onLoss", "actor", "reenter"] as const),
+  ...(["preemptible", "compensation"] as const),
 ]);
 const IN_RELEASE = extraFieldsOf(ReleaseRequest.create(), ["name", "token", "undo"]);
 const IN_REPLY = extraFieldsOf(Reply.create(), ["sequence", "body"]);
 const IN_NOTICE = extraFieldsOf(Notice.create(), ["body"]);
 const IN_ACQUIRED = extraFieldsOf(AcquireReply.create(), [
   ...(["sequence", "reference", "state", "position", "grants", "partition"] as const),
+  ...(["blockers", "error", "eta"] as const),
 ]);
 const IN_GRANT = extraFieldsOf(Grant.create(), ["name", "token", "partition"]);
 const IN_RELEASED = extraFieldsOf(ReleaseReply.create(), ["stillHeld", "undone"]);
@@ -121,7 +123,7 @@ export function encodeNotice(notice: Notice, writer: FastWriter): void {
 }
 
 function acquire(sequence: number, request: AcquireRequest, writer: FastWriter): void {
-  const { name, mode, permits, take, waitMs, priority, onLoss, actor, reenter } = request;
+  const { name, mode, permits, take, waitMs, priority, onLoss, actor, reenter, preemptible } = request;
   writer.room(FIXED_BYTES_MAX + textBytesMax(name) + textBytesMax(actor));
   writer.byte(0x1a);
   const opened = writer.open();
@@ -140,6 +142,7 @@ function acquire(sequence: number, request: AcquireRequest, writer: FastWriter):
   number(0x38, onLoss, writer);
   text(0x42, actor, writer);
   token(0x49, reenter, writer);
+  number(0x50, preemptible, writer);
   writer.close(openedBody);
   writer.close(opened);
 }
@@ -184,7 +187,7 @@ function acquiredBytesMax({ reference, grants }: AcquireReply): number {
 }
 
 function isPlainAcquire(request: AcquireRequest): boolean {
-  const { name, mode, permits, take, waitMs, priority, onLoss, actor, reenter } = request;
+  const { name, mode, permits, take, waitMs, priority, onLoss, actor, reenter, preemptible, compensation } = request;
   return (
     typeof name === "string" &&
     typeof actor === "string" &&
@@ -195,6 +198,8 @@ function isPlainAcquire(request: AcquireRequest): boolean {
     isUint32(priority) &&
     isKind(onLoss) &&
     isFixed64(reenter) &&
+    isKind(preemptible) &&
+    compensation === undefined &&
     !setsExtra(request, IN_ACQUIRE)
   );
 }
@@ -204,15 +209,16 @@ function isPlainRelease(request: ReleaseRequest): boolean {
   return typeof name === "string" && isFixed64(token) && !setsExtra(request, IN_RELEASE);
 }
 
-/** Blockers and errors come with what waited or was refused, not with what was granted: the generated code writes them. */
+/** Blockers, forecasts and errors come with what waited or was refused, not with what was granted: the generated code writes them. */
 function isPlainAcquired(reply: AcquireReply): boolean {
-  const { sequence, reference, state, position, grants, partition } = reply;
+  const { sequence, reference, state, position, grants, blockers, error, partition, eta } = reply;
+  if (blockers.length > 0 || error !== undefined || eta !== undefined) return false;
   if (!isSequence(sequence) || typeof reference !== "string" || !isKind(state) || !isUint32(position)) return false;
   for (const grant of grants) {
     if (typeof grant.name !== "string" || !isFixed64(grant.token) || !isUint32(grant.partition)) return false;
     if (setsExtra(grant, IN_GRANT)) return false;
   }
-  return isUint32(partition) && !setsExtra(reply, IN_ACQUIRED); // Blockers and the error count as extra.
+  return isUint32(partition) && !setsExtra(reply, IN_ACQUIRED);
 }
 
 function isPlainReleased(reply: ReleaseReply): boolean {

@@ -40,6 +40,7 @@ const acquire = fc
     onLoss: kind,
     actor: text,
     reenter: token,
+    preemptible: kind,
   })
   .chain((value) =>
     fc.option(uint32, { nil: undefined }).map((waitMs) => ({ ...AcquireRequest.create(), ...value, waitMs })),
