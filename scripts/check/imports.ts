@@ -18,7 +18,7 @@ const TECHNOLOGY = /^(@forelock\/protocol|node:.+)$/;
 const ANY = /./;
 const ANY_ABOVE_PURE = ["clock.ts", "version.ts"];
 const TURN = [...PURE, "log/event-log.ts", "bulk/bulk-store.ts", ...ANY_ABOVE_PURE];
-const BELOW_CLI = [...PURE, "shard", "edge", "log", "bulk", "settings", "telemetry", ...ANY_ABOVE_PURE];
+const BELOW_CLI = [...PURE, "shard", "edge", "log", "bulk", "compensate", "settings", "telemetry", ...ANY_ABOVE_PURE];
 
 /** By folder or file; the longest that fits holds. */
 const SERVER_RULES: Readonly<Record<string, Rule>> = {
@@ -31,6 +31,10 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   // A thread of its own, which reads the log's files: wired here, as main.ts does for the process.
   "shard/snapshot-build.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
   "shard/snapshot-worker.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
+  "shard/history-files.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
+  "shard/history-worker.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
+  // Calls outside services over HTTP; knows nothing of partitions.
+  compensate: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   edge: { parts: ["shard", ...ANY_ABOVE_PURE], packages: ANY },
   settings: { parts: ["edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },

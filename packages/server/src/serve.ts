@@ -17,6 +17,7 @@ import { lockFolder } from "./log/segment/folder-lock.ts";
 import { openSegmentEventLog } from "./log/segment/segment-event-log.ts";
 import { realClock, realDefer, realRandom } from "./real-time.ts";
 import type { Settings } from "./settings/read.ts";
+import { historyInWorker } from "./shard/history.ts";
 import { Node, type NodeLimits } from "./shard/node.ts";
 import { recover } from "./shard/recovery.ts";
 import { Snapshots } from "./shard/snapshots.ts";
@@ -90,6 +91,7 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       placementKey: Buffer.from(folder.format.hashKey, "hex"),
       isDurable: values.durability === "durable",
       version: VERSION,
+      readHistory: historyInWorker(folder.logFolder, realClock),
       note: (line, fields) => logger.warn(fields, line),
     });
     closers.push(() => node.drain());

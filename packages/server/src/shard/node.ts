@@ -23,6 +23,7 @@ import { Awaits } from "./awaits.ts";
 import { Batches, isPart } from "./batches.ts";
 import { DeadlockDetector } from "./detector.ts";
 import { FileReads } from "./file-reads.ts";
+import type { ReadHistory } from "./history.ts";
 import { Liveness } from "./liveness.ts";
 import { Operators } from "./operators.ts";
 import { createPlacement, type Placement } from "./placement.ts";
@@ -60,6 +61,8 @@ export interface NodeOptions {
   readonly placementKey: Uint8Array;
   readonly isDurable: boolean;
   readonly version: string;
+  /** Looks through the log for GetHistory. Undefined: in this thread, through `log`. */
+  readonly readHistory?: ReadHistory;
   /** One line for the operator: audit of operator commands, failures. */
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -408,6 +411,7 @@ export class Node implements Service {
       case "listLocks":
       case "listSessions":
       case "getStatus":
+      case "getHistory":
         return this.#operators.carryOut(caller, body, sequence, respond);
       case "watch":
       case "unwatch":
@@ -418,7 +422,6 @@ export class Node implements Service {
       case "listPolicies":
       case "getProfile":
       case "getPrediction":
-      case "getHistory":
         throw new ForelockError("not_supported", "Not in this release.");
       default:
         return unreachable(body);

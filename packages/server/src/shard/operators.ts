@@ -15,6 +15,7 @@ import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
 import { holdersOf, isLive, type PartitionState } from "../partition/state.ts";
 import { errorMessage, errorReply } from "./answers.ts";
+import { HistoryReader } from "./history.ts";
 import type { Node } from "./node.ts";
 import { firstByName, listFiles, listLocks, why } from "./reads.ts";
 import type { Caller } from "./service.ts";
@@ -27,14 +28,28 @@ const LIST_MAX = 1_000;
 type Respond = (reply: Reply) => void;
 type OperatorBody = Extract<
   NonNullable<OperationMessage["body"]>,
-  { $case: "forceRelease" | "endSession" | "listFiles" | "why" | "listLocks" | "listSessions" | "getStatus" }
+  {
+    $case:
+      | "forceRelease"
+      | "endSession"
+      | "listFiles"
+      | "why"
+      | "listLocks"
+      | "listSessions"
+      | "getStatus"
+      | "getHistory";
+  }
 >;
 
 export class Operators {
   readonly #node: Node;
+  readonly #history: HistoryReader;
 
   constructor(node: Node) {
     this.#node = node;
+    const { shards, partitionOf, options, limits } = node;
+    const { log, readHistory: read } = options;
+    this.#history = new HistoryReader({ shards, log, partitionOf, frameBytesMax: limits.frameBytesMax, read });
   }
 
   carryOut(caller: Caller, body: OperatorBody, sequence: number, respond: Respond): void {
@@ -81,6 +96,8 @@ export class Operators {
       }
       case "getStatus":
         return answer(this.status().then((value) => ({ $case: "getStatus", value })));
+      case "getHistory":
+        return answer(this.#history.get(caller, body.value).then((value) => ({ $case: "getHistory", value })));
       default:
         return unreachable(body);
     }
