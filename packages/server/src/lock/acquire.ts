@@ -2,7 +2,7 @@
 //   L5. The owner of a grant is session and request: the same session asking again is one more who asks.
 //   L6. A request over several elements is granted whole or waits whole, holding nothing.
 import type { CommandPart, Decision, PartitionLimits, SessionCommand } from "../partition/commands.ts";
-import type { EventRequest } from "../partition/events.ts";
+import type { EventRequest, LockEvent } from "../partition/events.ts";
 import {
   type Element,
   type FencingToken,
@@ -11,6 +11,8 @@ import {
   holdersOf,
   type PartitionState,
 } from "../partition/state.ts";
+import { nextTarget } from "../preempt/decide.ts";
+import { isCompensating } from "../preempt/table.ts";
 import { refuse } from "../session/decide.ts";
 import { type Arrival, fits, fitsBelow, isQueuedBehind, upgradeAt } from "./grant.ts";
 import { EXCLUSIVE, intentOf, MODE_NAMES, PERMIT, SHARED } from "./mode.ts";
@@ -53,7 +55,7 @@ export function decideAcquire(
     id: state.nextWait,
   };
   const terms = { request, parts, rollback: command.rollback, actor: command.actor, reserve: false, upgradeOf: 0n };
-  if (isFree(state, parts, arrival)) return { events: [{ kind: "granted", ...terms }], refusal: undefined };
+  if (isFree(state, parts, arrival)) return withTerms(state, command, { kind: "granted", ...terms });
   if (command.waitMs === 0) {
     return refuse("busy", `${parts[0]?.name ?? ""} is held or queued for.`, {
       details: { holders: holdersForDetails(state, parts) },
@@ -65,19 +67,25 @@ export function decideAcquire(
       retryAfterMs: 1_000,
     });
   }
-  return {
-    events: [
-      { kind: "queued", ...terms, arrivalMs: arrival.arrivalMs, waitMs: command.waitMs, priority: command.priority },
-    ],
-    refusal: undefined,
-  };
+  const { waitMs, priority } = command;
+  return withTerms(state, command, { kind: "queued", ...terms, arrivalMs: arrival.arrivalMs, waitMs, priority });
+}
+
+function withTerms(
+  state: PartitionState,
+  { terms, parts }: Acquire,
+  event: LockEvent & { readonly kind: "granted" | "queued" },
+): Decision {
+  if (terms === undefined) return { events: [event], refusal: undefined };
+  const target = nextTarget(state, parts[0]?.name ?? "", event.kind === "granted");
+  return { events: [event, { kind: "terms", target, terms }], refusal: undefined };
 }
 
 /** Whether a request that just came can be granted at once: room at every element of its paths, and nobody before it. */
 export function isFree(state: PartitionState, parts: readonly CommandPart[], arrival: Arrival): boolean {
   for (const part of parts) {
     const element = state.elements.get(part.name);
-    if (!fits(element, part, undefined)) return false;
+    if (!fits(element, part, undefined) || isCompensating(state, part.name)) return false;
     if (isQueuedBehind(state, element, part.mode, arrival)) return false;
     const intent = intentOf(part.mode);
     for (const name of ancestorsOf(part.name)) {

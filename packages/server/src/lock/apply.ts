@@ -17,6 +17,7 @@ import {
   tokenOf,
   type Wait,
 } from "../partition/state.ts";
+import { handOn, owe } from "../preempt/table.ts";
 import { upgradeAt } from "./grant.ts";
 import { EXCLUSIVE, SHARED } from "./mode.ts";
 import { changeGrant, elementFor, insertGrant, insertWait, removeGrant, removeWait } from "./table.ts";
@@ -64,8 +65,9 @@ export function applyLock(state: PartitionState, event: LockEvent, observer: Obs
       endUpgrade(state, grant, observer);
       const undone = undoEffects(state, grant, observer);
       dropPart(state, grant);
+      owe(state, grant, "forced");
       removeGrant(state, grant, observer);
-      observer.lost(grant, "forced", event.reason, undone);
+      observer.lost(grant, "forced", event.reason, undone, 0);
       return;
     }
     case "cancelled": {
@@ -83,7 +85,7 @@ export function waitOf(state: PartitionState, id: number): Wait {
   return wait;
 }
 
-function grantOf(state: PartitionState, name: string, token: FencingToken): Grant {
+export function grantOf(state: PartitionState, name: string, token: FencingToken): Grant {
   const element = state.elements.get(name);
   const grant = element === undefined ? undefined : holderByToken(element, token);
   assert(grant !== undefined, `event names a grant of ${name} that the partition does not have`);
@@ -179,6 +181,7 @@ function grantWait(state: PartitionState, wait: Wait, observer: Observer): void 
   if (wait.upgradeOf === undefined) {
     // Held before it leaves the queue: an element that nothing needs for a moment would be dropped.
     for (const part of wait.parts) grants.push(hold(state, wait.session, wait.operation, part, wait));
+    if (state.warnings.size > 0 || state.termsByTarget.size > 0) handOnTo(state, wait, grants[0]);
     removeWait(state, wait, true, observer);
   } else {
     removeWait(state, wait, true, observer); // First: the row of the wait names the token that the upgrade replaces.
@@ -186,6 +189,10 @@ function grantWait(state: PartitionState, wait: Wait, observer: Observer): void 
   }
   if (wait.reserve) observer.ended(wait.operation);
   else finish(state, wait.operation, { kind: "granted", grants }, observer);
+}
+
+function handOnTo(state: PartitionState, wait: Wait, granted: GrantedElement | undefined): void {
+  if (granted !== undefined && !wait.reserve) handOn(state, wait, grantOf(state, granted.name, granted.token));
 }
 
 function endWait(

@@ -6,6 +6,7 @@
 //   L4. A session that is not live (unheard, silent for a third of its ttl) is passed over: it keeps its place, blocks nobody.
 //   Source of L3: Brandenburg and Anderson (2010), "Spin-based reader-writer synchronization for multiprocessor real-time systems".
 import { type Element, type Grant, isLive, type PartitionState, type Wait } from "../partition/state.ts";
+import { isCompensating } from "../preempt/table.ts";
 import { isBefore } from "./lane.ts";
 import {
   CONFLICTS,
@@ -82,7 +83,7 @@ export function isQueuedBehind(
 function isGrantable(state: PartitionState, wait: Wait): boolean {
   if (!isLive(wait.session, state.clockMs)) return false; // L4
   for (const part of wait.parts) {
-    if (!fits(part.element, part, wait.upgradeOf)) return false;
+    if (!fits(part.element, part, wait.upgradeOf) || isCompensating(state, part.element.name)) return false;
     if (wait.upgradeOf === undefined && !isItsPhase(wait, part.element)) {
       if (isQueuedBehind(state, part.element, part.mode, wait)) return false;
     }

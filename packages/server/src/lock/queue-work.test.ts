@@ -26,7 +26,7 @@ class Queue {
 
   acquire(name: string, mode: Mode = EXCLUSIVE, session = "ana"): Wait | undefined {
     const parts = [{ name, mode, take: 1, limit: 0 }];
-    const terms = { waitMs: -1, priority: 0, rollback: false, actor: "", reenter: 0n };
+    const terms = { waitMs: -1, priority: 0, rollback: false, actor: "", reenter: 0n, terms: undefined };
     const first = this.state.nextWait;
     this.#do({ kind: "acquire", session: this.#session(session), request: this.#request(), parts, ...terms });
     const wait = this.state.waits.get(first);

@@ -5,6 +5,7 @@
 import { addElement, addGrant, addWait, hashText } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
 import type { Element, FencingToken, Grant, PartitionState, Session, Wait } from "../partition/state.ts";
+import { dropTarget } from "../preempt/table.ts";
 import { Lane } from "./lane.ts";
 import { EXCLUSIVE, INTENT_SHARED, intentOf, type Mode, PERMIT, type QueueMode, SHARED } from "./mode.ts";
 import { ancestorsOf } from "./name.ts";
@@ -89,6 +90,7 @@ export function insertGrant(state: PartitionState, wanted: NewGrant): Grant {
 /** Takes a grant out of every table. Its effects must have been settled before. */
 export function removeGrant(state: PartitionState, grant: Grant, observer: Observer): void {
   const { element, session } = grant;
+  dropTarget(state, grant);
   addGrant(state, -1, grant);
   if (grant.previous === undefined) session.firstGrant = grant.next;
   else grant.previous.next = grant.next;
@@ -135,7 +137,7 @@ export function changeGrant(
 
 /** Gives a wait its place in every queue of its path. */
 export function insertWait(state: PartitionState, wait: Wait): void {
-  forEachPlace(wait, place);
+  forEachPlace(state, wait, place);
   state.waits.set(wait.id, wait);
   wait.session.waits.add(wait);
   if (wait.deadlineMs !== Number.POSITIVE_INFINITY) {
@@ -146,11 +148,12 @@ export function insertWait(state: PartitionState, wait: Wait): void {
 
 /** @param isGranted what it waited for is its own now, so that its leaving lets nobody else in */
 export function removeWait(state: PartitionState, wait: Wait, isGranted: boolean, observer: Observer): void {
+  dropTarget(state, wait);
   addWait(state, -1, wait);
   wait.gone = true;
   state.waits.delete(wait.id);
   wait.session.waits.delete(wait);
-  forEachPlace(wait, displace);
+  forEachPlace(state, wait, displace);
   for (const { element, mode } of wait.parts) {
     // Permits go together with the next ones of their queue: those alone are let in by a grant.
     if (!isGranted) freed(state, element, mode, observer);
@@ -169,22 +172,26 @@ export function passOver(session: Session, observer: Observer): void {
 }
 
 /** Each place once: parts that lie below one element share its intent. A lane counts a wait once. */
-function forEachPlace(wait: Wait, visit: (element: Element, mode: QueueMode, wait: Wait) => void): void {
+function forEachPlace(
+  state: PartitionState,
+  wait: Wait,
+  visit: (state: PartitionState, element: Element, mode: QueueMode, wait: Wait) => void,
+): void {
   const above = wait.parts.length > 1 ? new Set<Element>() : undefined;
   const shared = wait.parts.length > 1 ? new Set<Element>() : undefined;
   for (const part of wait.parts) {
-    visit(part.element, part.mode, wait);
+    visit(state, part.element, part.mode, wait);
     const intent = intentOf(part.mode);
     const seen = intent === INTENT_SHARED ? shared : above;
     for (const ancestor of part.element.ancestors) {
       if (seen?.has(ancestor) === true) continue;
       seen?.add(ancestor);
-      visit(ancestor, intent, wait);
+      visit(state, ancestor, intent, wait);
     }
   }
 }
 
-function place(element: Element, mode: QueueMode, wait: Wait): void {
+function place(state: PartitionState, element: Element, mode: QueueMode, wait: Wait): void {
   element.lanes ??= [undefined, undefined, undefined, undefined, undefined];
   let lane = element.lanes[mode];
   if (lane === undefined) {
@@ -192,14 +199,17 @@ function place(element: Element, mode: QueueMode, wait: Wait): void {
     element.lanes[mode] = lane;
   }
   lane.add(wait);
+  if (element.waiting === 0) state.contended.add(element);
   element.waiting += 1;
 }
 
-function displace(element: Element, mode: QueueMode, wait: Wait): void {
+function displace(state: PartitionState, element: Element, mode: QueueMode, wait: Wait): void {
   element.lanes?.[mode]?.left();
   element.waiting -= 1;
   if (mode === SHARED && wait.id < element.readersBefore) element.phaseReaders -= 1;
-  if (element.waiting === 0) element.lanes = undefined;
+  if (element.waiting > 0) return;
+  element.lanes = undefined;
+  state.contended.delete(element);
 }
 
 function count(element: Element, mode: Mode, take: number, sign: 1 | -1): void {

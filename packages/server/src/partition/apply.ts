@@ -4,6 +4,8 @@ import { unreachable } from "@forelock/protocol";
 import { applyBatch } from "../batch/apply.ts";
 import { applyFile } from "../file/apply.ts";
 import { applyLock } from "../lock/apply.ts";
+import { applyPreempt } from "../preempt/apply.ts";
+import { restartCountdowns } from "../preempt/table.ts";
 import { applySession, restartSessions } from "../session/apply.ts";
 import type { PartitionEvent } from "./events.ts";
 import type { Observer } from "./observer.ts";
@@ -15,6 +17,7 @@ export function apply(state: PartitionState, event: PartitionEvent, observer: Ob
     case "started":
       state.epoch = event.epoch;
       restartSessions(state);
+      restartCountdowns(state);
       return;
     case "session_opened":
     case "session_silent":
@@ -57,6 +60,15 @@ export function apply(state: PartitionState, event: PartitionEvent, observer: Ob
     case "part_confirmed":
     case "part_abandoned":
       applyBatch(state, event, observer);
+      return;
+    case "terms":
+    case "warned":
+    case "warning_acknowledged":
+    case "warning_over":
+    case "preempted":
+    case "compensated":
+    case "policy_set":
+      applyPreempt(state, event, observer);
       return;
     default:
       unreachable(event);

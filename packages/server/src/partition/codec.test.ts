@@ -50,6 +50,22 @@ const parts: fc.Arbitrary<readonly EventPart[]> = fc.array(
 
 const terms = { request, parts, rollback: fc.boolean(), actor: text, reserve: fc.boolean(), upgradeOf: tokenOrNone };
 
+const target = fc.oneof(
+  fc.record({ wait: fc.constant(0), name, token }),
+  fc.record({ wait: fc.integer({ min: 1, max: 1e6 }), name: fc.constant(""), token: fc.constant(0n) }),
+);
+const call = fc.record({ url: text, argument: text, blocks: fc.boolean() });
+const ratio = fc.double({ min: 0, max: 1, noNaN: true });
+const cause = fc.record({
+  countdownMs: whole,
+  enforce: fc.boolean(),
+  score: ratio,
+  threshold: ratio,
+  parts: list(fc.record({ name: text, value: ratio, weight: ratio })),
+  reason: text,
+  by: text,
+});
+
 /** What an event of each kind can hold, but for its kind: the compiler asks for every kind. */
 const FIELDS: {
   readonly [Kind in PartitionEvent["kind"]]: fc.Arbitrary<Omit<PartitionEvent & { kind: Kind }, "kind">>;
@@ -92,6 +108,28 @@ const FIELDS: {
   batch_cancelled: fc.record({ request, batch: whole }),
   part_confirmed: fc.record({ part: text }),
   part_abandoned: fc.record({ part: text }),
+  terms: fc.record({
+    target,
+    terms: fc.record({ never: fc.boolean(), compensation: fc.option(call, { nil: undefined }) }),
+  }),
+  warned: fc.record({ target, cause }),
+  warning_acknowledged: fc.record({ request, warning: whole, extensionMs: whole, refusal: text }),
+  warning_over: fc.record({
+    warning: whole,
+    why: fc.constantFrom("ignored" as const, "passed_over" as const, "withdrawn" as const),
+  }),
+  preempted: fc.record({ warning: whole }),
+  compensated: fc.record({ compensation: whole, isDelivered: fc.boolean() }),
+  policy_set: fc.record({
+    prefix: text,
+    row: fc.record({
+      set: fc.array(fc.tuple(text, text), { maxLength: 3 }).map((fields) => new Map(fields)),
+      threshold: fc.double({ min: -1, max: 1, noNaN: true }),
+      by: text,
+      reason: text,
+      wallMs: whole,
+    }),
+  }),
 };
 
 const event: fc.Arbitrary<PartitionEvent> = fc.oneof(

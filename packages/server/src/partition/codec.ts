@@ -4,10 +4,11 @@
 import { assert, ERROR_CODES, type ErrorCode, unreachable } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
 import { ByteReader, type ByteWriter } from "./bytes.ts";
+import { decodePreempt, encodePreempt } from "./codec-preempt.ts";
 import type { EventPart, EventRequest, PartitionEvent, SessionEnd } from "./events.ts";
 
 /** C2. Gaps are left for what is to come (pre-emption, keymap, objects). */
-const KIND = {
+export const KIND = {
   started: 1,
   session_opened: 2,
   session_silent: 3,
@@ -37,6 +38,13 @@ const KIND = {
   part_confirmed: 52,
   part_abandoned: 53,
   batch_cancelled: 54,
+  terms: 64,
+  warned: 65,
+  warning_acknowledged: 66,
+  warning_over: 67,
+  preempted: 68,
+  compensated: 69,
+  policy_set: 70,
 } as const satisfies Record<PartitionEvent["kind"] | "granted_plain", number>;
 
 const ENDS: readonly SessionEnd[] = ["expired", "closed", "forced"];
@@ -176,6 +184,15 @@ export function encodeEvent(out: ByteWriter, event: PartitionEvent): void {
     case "part_abandoned":
       out.text(event.part);
       return;
+    case "terms":
+    case "warned":
+    case "warning_acknowledged":
+    case "warning_over":
+    case "preempted":
+    case "compensated":
+    case "policy_set":
+      encodePreempt(out, event);
+      return;
     default:
       unreachable(event);
   }
@@ -314,6 +331,14 @@ function decodeEvent(reader: ByteReader): PartitionEvent {
       return { kind: "part_confirmed", part: reader.text() };
     case KIND.part_abandoned:
       return { kind: "part_abandoned", part: reader.text() };
+    case KIND.terms:
+    case KIND.warned:
+    case KIND.warning_acknowledged:
+    case KIND.warning_over:
+    case KIND.preempted:
+    case KIND.compensated:
+    case KIND.policy_set:
+      return decodePreempt(reader, kind);
     default:
       throw new Error(`a record holds an event of kind ${kind}, which this version does not know`);
   }
@@ -331,7 +356,7 @@ function isPlain(event: PartitionEvent & { readonly kind: "granted" }): boolean 
   );
 }
 
-function writeRequest(out: ByteWriter, request: EventRequest): void {
+export function writeRequest(out: ByteWriter, request: EventRequest): void {
   out.number(request.session);
   // The lowest bit tells whether the operation is kept: almost none is, and those need two fields more.
   const isKept = request.requestId !== "";
@@ -342,7 +367,7 @@ function writeRequest(out: ByteWriter, request: EventRequest): void {
   out.number(request.keepMs);
 }
 
-function readRequest(reader: ByteReader): EventRequest {
+export function readRequest(reader: ByteReader): EventRequest {
   const session = reader.number();
   const coded = reader.number();
   const digest = reader.number() | 0;
@@ -398,12 +423,12 @@ function readEnd(reader: ByteReader): SessionEnd {
   return end;
 }
 
-function writeList<Item>(out: ByteWriter, items: readonly Item[], write: (item: Item) => void): void {
+export function writeList<Item>(out: ByteWriter, items: readonly Item[], write: (item: Item) => void): void {
   out.number(items.length);
   for (const item of items) write(item);
 }
 
-function readList<Item>(reader: ByteReader, read: () => Item): readonly Item[] {
+export function readList<Item>(reader: ByteReader, read: () => Item): readonly Item[] {
   const length = reader.number();
   const items: Item[] = [];
   for (let index = 0; index < length; index += 1) items.push(read());

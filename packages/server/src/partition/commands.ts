@@ -2,7 +2,7 @@
 import type { ErrorCode } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
 import type { PartitionEvent, SessionEnd } from "./events.ts";
-import type { FencingToken } from "./state.ts";
+import type { FencingToken, PolicyRow, Terms, WarningCause } from "./state.ts";
 
 /** Who a session is, so that its first command in a partition can register it there. */
 export interface SessionIdentity {
@@ -46,6 +46,8 @@ export type SessionCommand =
       readonly actor: string;
       /** 0n, or the token of the grant to enter again. */
       readonly reenter: FencingToken;
+      /** Undefined for most. */
+      readonly terms: Terms | undefined;
     }
   | {
       readonly kind: "upgrade";
@@ -94,7 +96,20 @@ export type SessionCommand =
       readonly waitMs: number;
       readonly rollback: boolean;
       readonly actor: string;
-    };
+    }
+  | AcknowledgeWarning;
+
+/** An acknowledgement of a warning; whether an extension is allowed was judged before. */
+export interface AcknowledgeWarning {
+  readonly kind: "acknowledge_warning";
+  readonly session: SessionIdentity;
+  readonly request: RequestId;
+  readonly warning: number;
+  /** 0: none is asked for. */
+  readonly extensionMs: number;
+  /** "" when the extension is allowed. */
+  readonly refusal: string;
+}
 
 /** An operation as its reference names it. */
 export type OperationTarget =
@@ -146,6 +161,18 @@ export type OwnerCommand =
       readonly by: string;
       readonly reason: string;
     }
+  /** Holders of an element, or one wait, are at risk: they are warned, unless they were. */
+  | {
+      readonly kind: "warn";
+      readonly name: string;
+      /** 0n: all holders. */
+      readonly token: FencingToken;
+      /** 0: holders are meant. */
+      readonly wait: number;
+      readonly cause: WarningCause;
+    }
+  | { readonly kind: "set_policy"; readonly prefix: string; readonly row: PolicyRow }
+  | { readonly kind: "compensated"; readonly compensation: number; readonly isDelivered: boolean }
   /** A cycle of waiters was seen twice, and this one is the cheapest to refuse: if it still waits. */
   | { readonly kind: "break_deadlock"; readonly wait: number; readonly message: string };
 

@@ -1,16 +1,19 @@
-// deadlines.ts: what ends by itself, soonest first: waits that time out, kept operations that are forgotten.
+// deadlines.ts: what ends by itself, soonest first: waits that time out, countdowns, kept operations that are forgotten.
 // Not here: batches, whose coordinator gives their parts up first (shard/batches.ts).
 // A binary heap with lazy removal: an entry that is no longer true is dropped when it surfaces, or when half are untrue.
-import type { Operation, Wait } from "./state.ts";
+import type { Operation, Wait, Warning } from "./state.ts";
 
 export type Deadline =
   | { readonly kind: "wait"; readonly atMs: number; readonly order: number; readonly wait: Wait }
+  | { readonly kind: "warning"; readonly atMs: number; readonly order: number; readonly warning: Warning }
   | { readonly kind: "kept"; readonly atMs: number; readonly order: number; readonly operation: Operation };
 
 const isTrue = (entry: Deadline): boolean => {
   switch (entry.kind) {
     case "wait":
       return !entry.wait.gone;
+    case "warning":
+      return entry.warning.endsAtMs === entry.atMs;
     case "kept":
       return entry.operation.forgetAtMs === entry.atMs;
   }

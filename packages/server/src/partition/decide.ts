@@ -8,11 +8,14 @@ import { decideBatch } from "../batch/decide.ts";
 import { decideAppend, decideCreateFile } from "../file/decide.ts";
 import { decideAcquire, decideUpgrade, refuseOverlap } from "../lock/acquire.ts";
 import { decideCancel, decideDowngrade, decideForce, decideRelease } from "../lock/release.ts";
+import { decideAcknowledge, decideCountdownEnd, decideWarn } from "../preempt/decide.ts";
 import { decideSession, NOTHING, refuse, register } from "../session/decide.ts";
 import type { Command, Decision, PartitionLimits, SessionCommand } from "./commands.ts";
 import type { EventRequest, PartitionEvent } from "./events.ts";
 import { findOperation } from "./operations.ts";
 import { keptKey, type PartitionState, type Session } from "./state.ts";
+
+const RELIEF: ReadonlySet<Command["kind"]> = new Set(["release", "cancel", "downgrade", "acknowledge_warning"]);
 
 export function decide(state: PartitionState, command: Command, limits: PartitionLimits): Decision {
   switch (command.kind) {
@@ -23,6 +26,7 @@ export function decide(state: PartitionState, command: Command, limits: Partitio
     case "cancel":
     case "append":
     case "open_batch":
+    case "acknowledge_warning":
       return decideOperation(state, command, limits);
     case "reserve_part":
     case "confirm_part":
@@ -44,6 +48,15 @@ export function decide(state: PartitionState, command: Command, limits: Partitio
       return decideCreateFile(state, command.name);
     case "force_release":
       return decideForce(state, command);
+    case "warn":
+      return decideWarn(state, command);
+    case "set_policy":
+      return { events: [{ kind: "policy_set", prefix: command.prefix, row: command.row }], refusal: undefined };
+    case "compensated": {
+      const { compensation, isDelivered } = command;
+      if (!state.compensations.has(compensation)) return NOTHING; // Told twice.
+      return { events: [{ kind: "compensated", compensation, isDelivered }], refusal: undefined };
+    }
     case "break_deadlock": {
       const wait = state.waits.get(command.wait);
       if (wait === undefined || wait.reserve) return NOTHING; // It was granted, or left, in the meantime.
@@ -108,7 +121,7 @@ function refuseRequest(
 ): Decision | undefined {
   const { request } = command;
   // D3: what frees memory must get through when new work does not.
-  const isRelief = command.kind === "release" || command.kind === "cancel" || command.kind === "downgrade";
+  const isRelief = RELIEF.has(command.kind);
   const factor = isRelief ? 2 : 1;
   if (request.requestId !== "") {
     const kept = state.keptByPrincipal.get(command.session.principal) ?? 0;
@@ -154,6 +167,8 @@ function decideNew(
       return decideCancel(state, command, request);
     case "append":
       return decideAppend(state, command, request, limits);
+    case "acknowledge_warning":
+      return decideAcknowledge(state, command, request);
     case "open_batch": {
       const { parts, waitMs, rollback, actor } = command;
       const overlap = refuseOverlap(parts);
@@ -176,7 +191,8 @@ function decideTick(state: PartitionState, limits: PartitionLimits): Decision {
         code: "timeout",
         message: "The wait was not granted in time.",
       });
-    } else forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
+    } else if (due.kind === "warning") events.push(decideCountdownEnd(due.warning));
+    else forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
   }
   // Those due at one moment are found in another order after a restart.
   if (forgotten.length > 0) events.push({ kind: "kept_forgotten", keys: forgotten.sort() });

@@ -3,7 +3,7 @@
 // that end an operation that was accepted before (`wait_ended`, `noted`).
 import type { ErrorCode } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
-import type { FencingToken } from "./state.ts";
+import type { FencingToken, PolicyRow, Terms, WarningCause } from "./state.ts";
 
 /** Which operation an event belongs to. */
 export interface EventRequest {
@@ -134,6 +134,33 @@ export type BatchEvent =
   | { readonly kind: "part_confirmed"; readonly part: string }
   | { readonly kind: "part_abandoned"; readonly part: string };
 
+/** Grants by name and token; a wait by its number, with an empty name. */
+export interface EventTarget {
+  /** 0: a grant. */
+  readonly wait: number;
+  readonly name: string;
+  readonly token: FencingToken;
+}
+
+export type PreemptEvent =
+  /** Follows the `granted` or `queued` that it belongs to. */
+  | { readonly kind: "terms"; readonly target: EventTarget; readonly terms: Terms }
+  | { readonly kind: "warned"; readonly target: EventTarget; readonly cause: WarningCause }
+  /** `extensionMs` is 0 unless one was asked for and allowed; `refusal` says why it was not. */
+  | {
+      readonly kind: "warning_acknowledged";
+      readonly request: EventRequest;
+      readonly warning: number;
+      readonly extensionMs: number;
+      readonly refusal: string;
+    }
+  /** The countdown ended and nothing is forced: it is a warning only; a wait is passed over; or nobody waits any more. */
+  | { readonly kind: "warning_over"; readonly warning: number; readonly why: "ignored" | "passed_over" | "withdrawn" }
+  /** The countdown ended: the grant is fenced, released, and what was done under it undone. */
+  | { readonly kind: "preempted"; readonly warning: number }
+  | { readonly kind: "compensated"; readonly compensation: number; readonly isDelivered: boolean }
+  | { readonly kind: "policy_set"; readonly prefix: string; readonly row: PolicyRow };
+
 export type PartitionEvent =
   /** A new owner, or the same one after a restart: every session waits until it is heard from. */
   | { readonly kind: "started"; readonly epoch: number }
@@ -141,4 +168,5 @@ export type PartitionEvent =
   | LockEvent
   | FileEvent
   | OperationEvent
-  | BatchEvent;
+  | BatchEvent
+  | PreemptEvent;

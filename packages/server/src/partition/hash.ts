@@ -2,7 +2,21 @@
 //   H1. `add` before a row is changed or removed with sign -1, after it is added or changed with sign 1: the sum then depends on
 //       the rows alone, not on the way that led to them.
 //   Source of the mixing steps: MurmurHash3 (Appleby), finaliser constants.
-import type { Batch, Element, FileRow, Grant, Operation, Outcome, PartitionState, Session, Wait } from "./state.ts";
+import type {
+  Batch,
+  CompensationRow,
+  Element,
+  FileRow,
+  Grant,
+  Operation,
+  Outcome,
+  PartitionState,
+  PolicyRow,
+  Session,
+  Terms,
+  Wait,
+  Warning,
+} from "./state.ts";
 
 export type Sign = 1 | -1;
 
@@ -125,6 +139,8 @@ function outcomeHash(outcome: Outcome | undefined): number {
       );
     case "cancelled":
       return outcome.cancelled ? 15 : 16;
+    case "acknowledged":
+      return mix(mix(17, outcome.warning), hashText(`${outcome.state}\n${outcome.reason}`));
     case "refused":
       return mix(18, hashText(outcome.code) ^ hashText(outcome.message));
   }
@@ -145,10 +161,56 @@ export function addBatch(state: PartitionState, sign: Sign, batch: Batch): void 
   add(state, sign, 8, batch.id, mix(parts, batch.session), times, shape, hashText(batch.actor));
 }
 
+/** A wait by its number, a grant by what an upgrade does not change. */
+function targetHash(target: Grant | Wait): number {
+  return "parts" in target ? mix(31, target.id) : mix(mix(32, target.element.hash), target.session.number);
+}
+
+export function addWarning(state: PartitionState, sign: Sign, warning: Warning): void {
+  let parts = hashText(`${warning.by}\n${warning.reason}\n${warning.phase}`);
+  for (const part of warning.parts) parts = mix(mix(parts, hashText(part.name)), Math.round(part.value * 1e6));
+  const counts = mix(
+    mix(warning.extensions, low(warning.extendedMs)),
+    warning.restarts * 2 + (warning.enforce ? 1 : 0),
+  );
+  const times = mix(mix(low(warning.endsAtMs), high(warning.endsAtMs)), warning.countdownMs);
+  add(
+    state,
+    sign,
+    9,
+    warning.id,
+    mix(targetHash(warning.target), parts),
+    times,
+    counts,
+    Math.round(warning.score * 1e6),
+  );
+}
+
+export function addTerms(state: PartitionState, sign: Sign, target: Grant | Wait, terms: Terms): void {
+  const { compensation } = terms;
+  const call = compensation === undefined ? 0 : hashText(`${compensation.url}\n${compensation.argument}`);
+  const flags = (terms.never ? 1 : 0) + (compensation?.blocks === true ? 2 : 0);
+  add(state, sign, 10, targetHash(target), call, flags, 0, 0);
+}
+
+export function addCompensation(state: PartitionState, sign: Sign, row: CompensationRow): void {
+  const text = hashText(`${row.url}\n${row.argument}\n${row.element}\n${row.session}\n${row.principal}\n${row.why}`);
+  add(state, sign, 11, row.id, text, tokenHash(row.token), row.blocks ? 1 : 0, 0);
+}
+
+export function addPolicy(state: PartitionState, sign: Sign, prefix: string, row: PolicyRow): void {
+  let fields = row.set.size;
+  // A sum: the order in which fields were set tells nothing.
+  for (const [name, value] of row.set) fields = (fields + hashText(`${name}\n${value}`)) | 0;
+  const who = hashText(`${row.by}\n${row.reason}`);
+  add(state, sign, 12, hashText(prefix), fields, Math.round(row.threshold * 1e6), who, low(row.wallMs));
+}
+
 /** Hexadecimal, 16 digits: the rows and the counters. The clock is left out: between two records it runs on by itself. */
 export function stateHash(state: PartitionState): string {
   let scalars = mix(mix(state.epoch, low(state.grantCounter)), high(state.grantCounter));
   scalars = mix(mix(mix(scalars, state.nextSession), state.nextWait), state.nextFile);
+  scalars = mix(mix(scalars, state.nextWarning), state.nextCompensation);
   const text = (value: number): string => (value >>> 0).toString(16).padStart(8, "0");
   return text(state.hashHigh ^ scalars) + text((state.hashLow + scalars) | 0);
 }

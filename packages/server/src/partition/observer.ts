@@ -2,15 +2,15 @@
 // The shell acts on it only when the record is durable.
 import type { Element, FileRow, Grant, Operation } from "./state.ts";
 
-export type GrantEnd = "expired" | "forced" | "closed" | "released";
+export type LossWhy = "expired" | "forced" | "preempted";
 
 export interface Observer {
   /** Something on `element` ended: those who wait for it may be next; with `below`, those who wait for something below it too. */
   freed(element: Element, below: boolean): void;
   /** A waiting operation now has its outcome. */
   ended(operation: Operation): void;
-  /** A grant ended without its release. `undone` counts effects. */
-  lost(grant: Grant, why: "expired" | "forced", reason: string, undone: number): void;
+  /** A grant ended without its release. `undone` counts effects; `warning` is 0 unless its countdown ended it. */
+  lost(grant: Grant, why: LossWhy, reason: string, undone: number, warning: number): void;
   /** Bytes to be written to the bulk store. */
   appended(file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
   /** An undo cut the file to what its row now says. */

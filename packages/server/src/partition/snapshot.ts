@@ -6,7 +6,10 @@ import { elementFor, insertGrant, insertWait, restoreReadPhase } from "../lock/t
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { addBatch, addFile, addGrant, addOperation, addSession, addTombstone, hashText, stateHash } from "./hash.ts";
 import { findOperation, partOperation } from "./operations.ts";
+import { readPreempt, writePreempt } from "./snapshot-preempt.ts";
 import {
+  ACKNOWLEDGED_STATES,
+  type AcknowledgedState,
   type Batch,
   createState,
   type Effect,
@@ -56,6 +59,7 @@ export function encodeSnapshot(state: PartitionState): Uint8Array {
     out.number(element.readersBefore);
   });
   writeAll(out, state.batches.size, state.batches.values(), (batch) => writeBatch(out, batch));
+  writePreempt(out, state);
   out.text(stateHash(state));
   return out.take();
 }
@@ -94,6 +98,7 @@ export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionS
     restoreReadPhase(state, element, reader.number());
   });
   readAll(reader, () => readBatch(reader, state));
+  readPreempt(reader, state);
   const hash = reader.text();
   assert(reader.isDone, `the snapshot of partition ${partition} goes on after its end`);
   assert(
@@ -103,12 +108,12 @@ export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionS
   return state;
 }
 
-function writeAll<Row>(out: ByteWriter, count: number, rows: Iterable<Row>, write: (row: Row) => void): void {
+export function writeAll<Row>(out: ByteWriter, count: number, rows: Iterable<Row>, write: (row: Row) => void): void {
   out.number(count);
   for (const row of rows) write(row);
 }
 
-function readAll(reader: ByteReader, read: () => void): void {
+export function readAll(reader: ByteReader, read: () => void): void {
   const count = reader.number();
   for (let index = 0; index < count; index += 1) read();
 }
@@ -255,6 +260,11 @@ function writeOutcome(out: ByteWriter, outcome: Outcome | undefined): void {
     case "cancelled":
       out.byte(5);
       return out.byte(outcome.cancelled ? 1 : 0);
+    case "acknowledged":
+      out.byte(7);
+      out.text(outcome.state);
+      out.number(outcome.warning);
+      return out.text(outcome.reason);
     case "refused":
       out.byte(6);
       out.text(outcome.code);
@@ -287,11 +297,24 @@ function readOutcome(reader: ByteReader): Outcome | undefined {
       };
     case 5:
       return { kind: "cancelled", cancelled: reader.flag() };
+    case 7:
+      return {
+        kind: "acknowledged",
+        state: acknowledgedState(reader.text()),
+        warning: reader.number(),
+        reason: reader.text(),
+      };
     case 6:
       return { kind: "refused", code: knownCode(reader.text()), message: reader.text() };
     default:
       throw new Error(`the snapshot holds an outcome of kind ${kind}, which this version does not know`);
   }
+}
+
+function acknowledgedState(text: string): AcknowledgedState {
+  const known = ACKNOWLEDGED_STATES.find((state) => state === text);
+  assert(known !== undefined, `the snapshot names the state ${text}, which this version does not know`);
+  return known;
 }
 
 function knownCode(text: string): ErrorCode {

@@ -31,7 +31,21 @@ export interface PartitionState {
   readonly batches: Map<number, Batch>;
   /** Parts of batches, by the key that the batch gave them: waiting, or reserved, or confirmed until released. */
   readonly parts: Map<string, Wait | Grant>;
-  /** Ends of waits and of kept operations. Derived from the tables above. */
+  /** By id: of grants and waits that were warned, until those end. */
+  readonly warnings: Map<number, Warning>;
+  /** Derived. */
+  readonly warningByTarget: Map<Grant | Wait, Warning>;
+  nextWarning: number;
+  /** What few requests ask for beside the lock itself. */
+  readonly termsByTarget: Map<Grant | Wait, Terms>;
+  /** Calls that are owed for lost grants, by id. */
+  readonly compensations: Map<number, CompensationRow>;
+  nextCompensation: number;
+  /** What each prefix sets of its policy, by prefix. In partition 0 only. */
+  readonly policies: Map<string, PolicyRow>;
+  /** Elements with waiters. Derived. */
+  readonly contended: Set<Element>;
+  /** Ends of waits, of countdowns and of kept operations. Derived from the tables above. */
   readonly deadlines: DeadlineHeap;
   grants: number;
   /** Remembered operations, waiting ones included. */
@@ -159,6 +173,80 @@ export interface WaitPart {
   readonly limit: number;
 }
 
+/** What a grant was asked for under, beyond mode and undo. */
+export interface Terms {
+  /** It is not pre-empted. */
+  readonly never: boolean;
+  readonly compensation: CompensationTerms | undefined;
+}
+
+export interface CompensationTerms {
+  readonly url: string;
+  readonly argument: string;
+  /** The element is not granted again before the call is answered or given up. */
+  readonly blocks: boolean;
+}
+
+/** A call that is owed for a lost grant. */
+export interface CompensationRow extends CompensationTerms {
+  /** With the partition, its idempotency key. */
+  readonly id: number;
+  readonly element: string;
+  readonly token: FencingToken;
+  readonly session: string;
+  readonly principal: string;
+  readonly why: "expired" | "forced" | "preempted";
+}
+
+export interface WarningPart {
+  readonly name: string;
+  /** 0 to 1. */
+  readonly value: number;
+  readonly weight: number;
+}
+
+/** Why a warning was given. All but `countdownMs` and `enforce` is for people and for later judgement. */
+export interface WarningCause {
+  readonly countdownMs: number;
+  /** Whether the release is forced when the countdown ends. */
+  readonly enforce: boolean;
+  /** 0 to 1. */
+  readonly score: number;
+  readonly threshold: number;
+  readonly parts: readonly WarningPart[];
+  readonly reason: string;
+  /** "" for the forecast, else the operator. */
+  readonly by: string;
+}
+
+/** held -> warned -> acknowledged | extended | ignored; of a wait also passed_over. The row goes with its grant or wait. */
+export type WarningPhase = "warned" | "acknowledged" | "extended" | "ignored" | "passed_over";
+
+export interface Warning extends WarningCause {
+  /** Rising within the partition. */
+  readonly id: number;
+  /** A wait that is granted hands its warning on to the grant. */
+  target: Grant | Wait;
+  phase: WarningPhase;
+  extensions: number;
+  extendedMs: number;
+  /** Partition clock at which the countdown ends; Infinity while none runs. */
+  endsAtMs: number;
+  /** Starts of a server that began the countdown anew. */
+  restarts: number;
+}
+
+export interface PolicyRow {
+  /** Texts by field, as they were set. */
+  readonly set: ReadonlyMap<string, string>;
+  /** 0 to 1: where the controller has moved the threshold to; -1: it stands where it was set. */
+  readonly threshold: number;
+  readonly by: string;
+  readonly reason: string;
+  /** Wall clock of the change, for people. */
+  readonly wallMs: number;
+}
+
 /** What is remembered of a request. */
 export interface Operation {
   /** Undefined when the starting session is gone (kept operations only). */
@@ -177,6 +265,10 @@ export interface Operation {
   forgetAtMs: number;
 }
 
+/** What became of an acknowledgement. `over`: the grant had ended before. */
+export const ACKNOWLEDGED_STATES = ["acknowledged", "extended", "refused", "over"] as const;
+export type AcknowledgedState = (typeof ACKNOWLEDGED_STATES)[number];
+
 /** How a request ended. */
 export type Outcome =
   | { readonly kind: "granted"; readonly grants: readonly GrantedElement[] }
@@ -191,6 +283,13 @@ export type Outcome =
       readonly undone: boolean;
     }
   | { readonly kind: "cancelled"; readonly cancelled: boolean }
+  | {
+      readonly kind: "acknowledged";
+      readonly state: AcknowledgedState;
+      readonly warning: number;
+      /** Why an extension was refused. */
+      readonly reason: string;
+    }
   | { readonly kind: "refused"; readonly code: ErrorCode; readonly message: string };
 
 export interface GrantedElement {
@@ -257,6 +356,14 @@ export function createState(partition: number): PartitionState {
     files: new Map(),
     batches: new Map(),
     parts: new Map(),
+    warnings: new Map(),
+    warningByTarget: new Map(),
+    nextWarning: 1,
+    termsByTarget: new Map(),
+    compensations: new Map(),
+    nextCompensation: 1,
+    policies: new Map(),
+    contended: new Set(),
     deadlines: new DeadlineHeap(),
     grants: 0,
     operations: 0,

@@ -9,6 +9,7 @@ import { addSession, addTombstone, hashText } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
 import { acknowledge, finish, forgetSession, sessionOf } from "../partition/operations.ts";
 import type { PartitionState, Session, Wait } from "../partition/state.ts";
+import { owe } from "../preempt/table.ts";
 
 /** How long an expired session is remembered, in times of its ttl: no client retries under a session for longer. */
 const TOMBSTONE_TTLS = 10;
@@ -123,8 +124,9 @@ function endSession(
     else undone = undoEffects(state, grant, observer);
     if (grant.requestId !== "" && state.parts.get(grant.requestId) === grant) state.parts.delete(grant.requestId);
     const wasReserved = grant.reserved;
+    if (why !== "closed" && !wasReserved) owe(state, grant, why);
     removeGrant(state, grant, observer);
-    if (why !== "closed" && !wasReserved) observer.lost(grant, why, reason, undone);
+    if (why !== "closed" && !wasReserved) observer.lost(grant, why, reason, undone, 0);
   }
   addSession(state, -1, session);
   forgetSession(state, session);

@@ -11,6 +11,7 @@ import {
 import { blockersOf } from "../lock/acquire.ts";
 import type { Refusal } from "../partition/commands.ts";
 import {
+  type AcknowledgedState,
   type Grant,
   isLive,
   type Operation,
@@ -94,6 +95,7 @@ export function acquireReply(
     case "downgraded":
     case "appended":
     case "cancelled":
+    case "acknowledged":
       reply.state = OperationState.DONE;
       return reply;
   }
@@ -140,9 +142,25 @@ function outcomeBody(
       };
     case "cancelled":
       return { $case: "cancel", value: { cancelled: outcome.cancelled } };
+    case "acknowledged":
+      return acknowledgedBody(state, outcome.warning, outcome.state, outcome.reason);
     case "refused":
       return { $case: "acquire", value: acquireReply(state, operation, undefined, partitionOf) };
   }
+}
+
+/** The countdown as it stands now: a repeated acknowledgement learns what is left. */
+export function acknowledgedBody(
+  state: PartitionState,
+  id: number,
+  answer: AcknowledgedState,
+  reason: string,
+): Reply["body"] {
+  const warning = state.warnings.get(id);
+  const isForced = warning !== undefined && warning.enforce && Number.isFinite(warning.endsAtMs);
+  const countdownMs = isForced ? Math.max(0, Math.floor(warning.endsAtMs - state.clockMs)) : -1;
+  const stands = warning === undefined ? "over" : answer;
+  return { $case: "acknowledge", value: { state: stands, countdownMs, reason } };
 }
 
 /** 1 is next. Counts the waiters that came before it in any mode, at the first element it asked for. */

@@ -25,3 +25,16 @@ export function parseReference(
   if (sessionId === undefined || sequence === undefined) return undefined;
   return { partition, target: { kind: "session", principal, sessionId, sequence: Number(sequence) } };
 }
+
+/** Names a warning on the wire. */
+export function warningName(partition: number, id: number): string {
+  return `w${partition}.${id}`;
+}
+
+const WARNING = /^w(\d{1,4})\.(\d{1,15})$/;
+
+/** @returns undefined when the text names no warning */
+export function parseWarning(text: string): { readonly partition: number; readonly id: number } | undefined {
+  const match = WARNING.exec(text);
+  return match === null ? undefined : { partition: Number(match[1]), id: Number(match[2]) };
+}

@@ -1,7 +1,15 @@
 // requests.ts: commands of a partition from operations of the protocol. Operations arrive validated (edge/validate.ts).
 // The digest covers the kind and every argument: the same request id with anything else is refused as reused.
 import { crc32 } from "node:zlib";
-import { type AcquireAllRequest, type AcquireRequest, assert, Mode, OnLoss, type Operation } from "@forelock/protocol";
+import {
+  type AcquireAllRequest,
+  type AcquireRequest,
+  assert,
+  Mode,
+  OnLoss,
+  type Operation,
+  Preemptible,
+} from "@forelock/protocol";
 import { EXCLUSIVE, type Mode as LockMode, PERMIT, SHARED } from "../lock/mode.ts";
 import type {
   CommandPart,
@@ -11,6 +19,8 @@ import type {
   SessionIdentity,
 } from "../partition/commands.ts";
 import { hashText } from "../partition/hash.ts";
+import type { Terms } from "../partition/state.ts";
+import { parseWarning } from "./reference.ts";
 
 const NO_WAIT_LIMIT = -1;
 
@@ -52,6 +62,11 @@ function partOf(wanted: {
 const partDigest = (hash: number, part: CommandPart): number =>
   combine(combine(hash, hashText(part.name)), part.mode | ((part.take << 2) ^ (part.limit << 12)));
 
+function termsOf({ preemptible, compensation }: AcquireRequest): Terms | undefined {
+  if (preemptible === Preemptible.BY_POLICY && compensation === undefined) return undefined;
+  return { never: preemptible === Preemptible.NEVER, compensation };
+}
+
 export function acquireCommand(operation: Operation, wanted: AcquireRequest, asker: Asker): SessionCommand {
   const part = partOf(wanted);
   const rollback = wanted.onLoss === OnLoss.ROLLBACK;
@@ -66,6 +81,13 @@ export function acquireCommand(operation: Operation, wanted: AcquireRequest, ask
     digest = combine(combine(digest, wanted.priority * 4 + (rollback ? 2 : 0)), wanted.waitMs ?? NO_WAIT_LIMIT);
     digest = combine(combine(digest, tokenBits(wanted.reenter)), hashText(wanted.actor));
   }
+  const terms = termsOf(wanted);
+  if (terms !== undefined) {
+    const { compensation } = terms;
+    const text =
+      compensation === undefined ? "" : `${compensation.url}\n${compensation.argument}\n${compensation.blocks}`;
+    digest = combine(combine(digest, terms.never ? 1 : 0), hashText(text));
+  }
   return {
     kind: "acquire",
     session: asker.session,
@@ -76,6 +98,7 @@ export function acquireCommand(operation: Operation, wanted: AcquireRequest, ask
     rollback,
     actor: wanted.actor,
     reenter: wanted.reenter,
+    terms,
   };
 }
 
@@ -98,7 +121,9 @@ export function acquireAllCommand(
   const digest = combine(combine(parts.reduce(partDigest, 2), rollback ? 1 : 0), waitMs ^ hashText(wanted.actor));
   const request = requestId(operation, asker, digest);
   const terms = { session: asker.session, request, parts, waitMs, rollback, actor: wanted.actor };
-  return isOnePartition ? { kind: "acquire", ...terms, priority: 0, reenter: 0n } : { kind: "open_batch", ...terms };
+  return isOnePartition
+    ? { kind: "acquire", ...terms, priority: 0, reenter: 0n, terms: undefined }
+    : { kind: "open_batch", ...terms };
 }
 
 /** The other operations of a session. `target` is parsed from a Cancel's reference by the caller. */
@@ -142,6 +167,20 @@ export function otherCommand(operation: Operation, asker: Asker, target: Operati
         token,
         bytes,
         checksum,
+      };
+    }
+    case "acknowledge": {
+      const { warning, reason } = body.value;
+      const extensionMs = body.value.extensionMs ?? 0;
+      const digest = combine(combine(combine(8, hashText(warning)), extensionMs), hashText(reason));
+      const id = parseWarning(warning)?.id ?? 0;
+      return {
+        kind: "acknowledge_warning",
+        session,
+        request: requestId(operation, asker, digest),
+        warning: id,
+        extensionMs,
+        refusal: "",
       };
     }
     default:

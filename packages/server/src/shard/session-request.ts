@@ -4,7 +4,7 @@ import type { ForelockError, Operation as OperationMessage, Reply } from "@forel
 import type { Refusal, SessionCommand } from "../partition/commands.ts";
 import { findOperation } from "../partition/operations.ts";
 import type { PartitionState } from "../partition/state.ts";
-import { errorMessage, errorReply, operationReply, refusalMessage } from "./answers.ts";
+import { acknowledgedBody, errorMessage, errorReply, operationReply, refusalMessage } from "./answers.ts";
 import type { Node } from "./node.ts";
 import type { Caller } from "./service.ts";
 import type { Entry, Shard } from "./shard.ts";
@@ -19,6 +19,7 @@ export function isOfSession({ body }: OperationMessage): boolean {
     case "upgrade":
     case "downgrade":
     case "cancel":
+    case "acknowledge":
       return true;
     default:
       return false;
@@ -74,7 +75,8 @@ export class SessionRequest implements Entry {
     const { id, principal } = command.session;
     const operation = findOperation(state, state.sessions.get(id), principal, command.request);
     if (operation === undefined) {
-      // Only a cancel that found its operation ended leaves none.
+      if (command.kind === "acknowledge_warning") return { sequence, body: acknowledgedBody(state, 0, "over", "") };
+      // Else only a cancel that found its operation ended leaves none.
       return { sequence, body: { $case: "cancel", value: { cancelled: false } } };
     }
     const reply = operationReply(state, sequence, operation, this.#caller, this.#node.partitionOf);

@@ -15,7 +15,7 @@ import { encodeEvent } from "../partition/codec.ts";
 import type { Command, PartitionLimits, Refusal } from "../partition/commands.ts";
 import { decide } from "../partition/decide.ts";
 import type { PartitionEvent } from "../partition/events.ts";
-import type { GrantEnd, Observer } from "../partition/observer.ts";
+import type { LossWhy, Observer } from "../partition/observer.ts";
 import type { Element, FileRow, Grant, Operation, PartitionState, Wait } from "../partition/state.ts";
 
 /** Runs `run` soon, after the input that is already there has been taken in. */
@@ -27,13 +27,7 @@ export interface ShardObserver {
   sessionEnded(partition: number, sessionId: string): void;
   /** A queued operation has its outcome. */
   operationEnded(shard: Shard, operation: Operation): void;
-  grantLost(
-    shard: Shard,
-    grant: Grant,
-    why: Exclude<GrantEnd, "released" | "closed">,
-    reason: string,
-    undone: number,
-  ): void;
+  grantLost(shard: Shard, grant: Grant, why: LossWhy, reason: string, undone: number, warning: number): void;
   /** Bulk is written only when its record is durable. */
   appended(partition: number, file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
   cut(partition: number, file: FileRow): void;
@@ -145,9 +139,9 @@ export class Shard {
     this.#applyObserver = {
       freed: (element, below) => this.#freed.add(element, below),
       ended: (operation) => observer.operationEnded(this, operation),
-      lost: (grant, why, reason, undone) => {
+      lost: (grant, why, reason, undone, warning) => {
         this.undone += undone;
-        observer.grantLost(this, grant, why, reason, undone);
+        observer.grantLost(this, grant, why, reason, undone, warning);
       },
       appended: (file, index, offset, bytes, checksum) => {
         this.#gatheredBulk.push(() => observer.appended(this.partition, file, index, offset, bytes, checksum));

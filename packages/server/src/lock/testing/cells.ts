@@ -93,6 +93,9 @@ const reserve = (scene: Scene, name: string) =>
     actor: "",
   }) as const;
 
+const CAUSE = { countdownMs: 1_000, enforce: true, score: 0.8, threshold: 0.7, parts: [], reason: "late", by: "" };
+const POLICY = { set: new Map([["policy", "off"]]), threshold: -1, by: "op", reason: "trial", wallMs: 1 };
+
 /** The token that ana has, or that whoever holds has: a caller who has heard of it. */
 const known = (scene: Scene): bigint => scene.token("a", "ana") || scene.token("a") || 1n;
 
@@ -105,6 +108,7 @@ const acquire = (scene: Scene, mode: Mode) => ({
   rollback: false,
   actor: "",
   reenter: 0n,
+  terms: undefined,
 });
 
 /** Every kind of command, as ana gives it, or as her partition's owner or coordinator does about her. */
@@ -147,6 +151,16 @@ const COMMANDS: { readonly [Kind in Command["kind"]]: (scene: Scene) => Command 
   acknowledge: () => ({ kind: "acknowledge", sessionId: "ana", below: 9, settled: [1] }),
   create_file: () => ({ kind: "create_file", name: "a" }),
   force_release: () => ({ kind: "force_release", name: "a", token: 0n, by: "op", reason: "test" }),
+  acknowledge_warning: (scene) => ({
+    ...mine(scene),
+    kind: "acknowledge_warning",
+    warning: 99,
+    extensionMs: 0,
+    refusal: "",
+  }),
+  warn: () => ({ kind: "warn", name: "a", token: 0n, wait: 0, cause: CAUSE }),
+  set_policy: () => ({ kind: "set_policy", prefix: "a", row: POLICY }),
+  compensated: () => ({ kind: "compensated", compensation: 99, isDelivered: true }),
   break_deadlock: (scene) => ({
     kind: "break_deadlock",
     wait: [...scene.state.waits.values()].find((wait) => wait.session.id === "ana")?.id ?? 99,

@@ -20,6 +20,12 @@ const pick = fc.nat({ max: 40 });
 const mode = fc.constantFrom<Mode>(EXCLUSIVE, EXCLUSIVE, SHARED, SHARED, SHARED, PERMIT);
 const waitMs = fc.constantFrom(-1, -1, -1, -1, 0, 250);
 
+const CAUSE = { countdownMs: 5_000, enforce: true, score: 0.8, threshold: 0.7, parts: [], reason: "late", by: "op" };
+const TERMS = [
+  { never: true, compensation: undefined },
+  { never: false, compensation: { url: "https://shop.example/undo", argument: "", blocks: true } },
+] as const;
+
 export const actionArbitrary = fc.oneof(
   {
     weight: 26,
@@ -43,6 +49,7 @@ export const actionArbitrary = fc.oneof(
       priority: fc.constantFrom(0, 0, 0, 1, 3),
       rollback: fc.boolean(),
       keep: fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2, 3),
+      terms: fc.constantFrom(undefined, undefined, undefined, ...TERMS),
     }),
   },
   {
@@ -85,6 +92,23 @@ export const actionArbitrary = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("acknowledge" as const), who, back: fc.nat({ max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("force" as const), name, pick, isAll: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("break_deadlock" as const), pick }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("warn" as const), pick, enforce: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("warn_wait" as const), pick }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("acknowledge_warning" as const),
+      who,
+      pick,
+      extensionMs: fc.constantFrom(0, 300, 9_000),
+      refusal: fc.constantFrom("", "", "no"),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("compensated" as const), pick }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("set_policy" as const), name, threshold: fc.constantFrom(-1, 0.5) }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant("reserve" as const), who, part: fc.nat({ max: 5 }), name, mode }),
@@ -124,7 +148,7 @@ export function act(referee: Referee, action: Action): void {
       const digest = JSON.stringify(action).length * 31 + parts.length;
       const request = scene.request(action.who, requestId, digest);
       const session = scene.session(action.who);
-      const terms = { priority, rollback, actor: "", reenter: 0n };
+      const terms = { priority, rollback, actor: "", reenter: 0n, terms: action.terms };
       referee.ask({ kind: "acquire", session, request, parts, waitMs: wait, ...terms });
       return;
     }
@@ -148,7 +172,14 @@ export function act(referee: Referee, action: Action): void {
       if (grant === undefined) return;
       const session = scene.session(grant.session.id);
       const part = { name: grant.element.name, mode: grant.mode, take: grant.take, limit: grant.element.limit };
-      const terms = { waitMs: -1, priority: 0, rollback: grant.rollback, actor: "", reenter: grant.token };
+      const terms = {
+        waitMs: -1,
+        priority: 0,
+        rollback: grant.rollback,
+        actor: "",
+        reenter: grant.token,
+        terms: undefined,
+      };
       referee.ask({ kind: "acquire", session, request: scene.request(session.id), parts: [part], ...terms });
       return;
     }
@@ -220,6 +251,32 @@ export function act(referee: Referee, action: Action): void {
       const token = action.isAll ? 0n : (grantAt(referee, action.pick)?.token ?? 1n);
       return referee.do({ kind: "force_release", name: action.name, token, by: "op", reason: "test" });
     }
+    case "warn": {
+      const grant = grantAt(referee, action.pick);
+      if (grant === undefined) return;
+      const cause = { ...CAUSE, enforce: action.enforce };
+      return referee.do({ kind: "warn", name: grant.element.name, token: grant.token, wait: 0, cause });
+    }
+    case "warn_wait": {
+      const wait = chosen([...state.waits.values()], action.pick);
+      if (wait !== undefined) referee.do({ kind: "warn", name: "", token: 0n, wait: wait.id, cause: CAUSE });
+      return;
+    }
+    case "acknowledge_warning": {
+      const warning = chosen([...state.warnings.keys()], action.pick) ?? 1;
+      const { extensionMs, refusal } = action;
+      const terms = { session: scene.session(action.who), request: scene.request(action.who) };
+      referee.ask({ kind: "acknowledge_warning", ...terms, warning, extensionMs, refusal });
+      return;
+    }
+    case "compensated": {
+      const compensation = chosen([...state.compensations.keys()], action.pick) ?? 1;
+      return referee.do({ kind: "compensated", compensation, isDelivered: true });
+    }
+    case "set_policy": {
+      const row = { set: new Map([["policy", "warn"]]), threshold: action.threshold, by: "op", reason: "", wallMs: 1 };
+      return referee.do({ kind: "set_policy", prefix: action.name, row });
+    }
     case "break_deadlock": {
       const wait = chosen([...state.waits.values()], action.pick);
       if (wait === undefined) return;
@@ -266,6 +323,12 @@ export function closeEverything(referee: Referee): void {
     referee.do({ kind: "end_batch", batch, code: "timeout", message: "late" });
   for (const sessionId of [...referee.state.sessions.keys()]) {
     referee.do({ kind: "end_session", sessionId, why: "closed", reason: "" });
+  }
+  for (const compensation of [...referee.state.compensations.keys()])
+    referee.do({ kind: "compensated", compensation, isDelivered: false });
+  for (const prefix of [...referee.state.policies.keys()]) {
+    const row = { set: new Map<string, string>(), threshold: -1, by: "op", reason: "", wallMs: 1 };
+    referee.do({ kind: "set_policy", prefix, row });
   }
   // Longer than any keepMs, and than a tombstone.
   for (let tick = 0; tick < 3; tick += 1) referee.after(400_000);

@@ -121,6 +121,51 @@ const BY_KIND: { readonly [Kind in PartitionEvent["kind"]]: Golden<PartitionEven
   },
   batch_cancelled: { event: { kind: "batch_cancelled", request: REQUEST, batch: 6 }, bytes: "NgPYBPn///8PBg==" },
   part_confirmed: { event: { kind: "part_confirmed", part: "batch.1.6.0" }, bytes: "NAtiYXRjaC4xLjYuMA==" },
+  terms: {
+    event: {
+      kind: "terms",
+      target: { wait: 16_384, name: "", token: 0n },
+      terms: { never: true, compensation: { url: "https://a.example/undo", argument: "42", blocks: true } },
+    },
+    bytes: "QICAAQMWaHR0cHM6Ly9hLmV4YW1wbGUvdW5kbwI0MgE=",
+  },
+  warned: {
+    event: {
+      kind: "warned",
+      target: { wait: 0, name: "orders/42", token: TOKEN },
+      cause: {
+        countdownMs: 10_000,
+        enforce: true,
+        score: 0.75,
+        threshold: 0.5,
+        parts: [{ name: "hold", value: 1, weight: 3 }],
+        reason: "late",
+        by: "",
+      },
+    },
+    bytes: "QQAJb3JkZXJzLzQyKgAAAAAHAACQTgEAAAAAAADoPwAAAAAAAOA/AQRob2xkAAAAAAAA8D8AAAAAAAAIQARsYXRlAA==",
+  },
+  warning_acknowledged: {
+    event: { kind: "warning_acknowledged", request: REQUEST, warning: 5, extensionMs: 300, refusal: "" },
+    bytes: "QgPYBPn///8PBawCAA==",
+  },
+  warning_over: { event: { kind: "warning_over", warning: 5, why: "passed_over" }, bytes: "QwUB" },
+  preempted: { event: { kind: "preempted", warning: 300 }, bytes: "RKwC" },
+  compensated: { event: { kind: "compensated", compensation: 300, isDelivered: true }, bytes: "RawCAQ==" },
+  policy_set: {
+    event: {
+      kind: "policy_set",
+      prefix: "orders",
+      row: {
+        set: new Map([["policy", "enforce"]]),
+        threshold: -1,
+        by: "ana",
+        reason: "trial",
+        wallMs: 1_700_000_000_000,
+      },
+    },
+    bytes: "RgZvcmRlcnMBBnBvbGljeQdlbmZvcmNlAAAAAAAA8L8DYW5hBXRyaWFsgNCV/7wx",
+  },
   part_abandoned: { event: { kind: "part_abandoned", part: "batch.1.6.0" }, bytes: "NQtiYXRjaC4xLjYuMA==" },
 };
 

@@ -87,10 +87,14 @@ export class Referee {
   leftovers(): Readonly<Record<string, number>> {
     const { elements, waits, sessions, sessionByNumber, tombstones, kept, keptByPrincipal, parts, batches } =
       this.state;
-    const { grants, operations, files } = this.state;
+    const { grants, operations, files, warnings, warningByTarget, termsByTarget, compensations, contended } =
+      this.state;
     const bare = createState(0);
     for (const file of files.values()) addFile(bare, 1, file);
-    const sizes = { elements, waits, sessions, sessionByNumber, tombstones, kept, keptByPrincipal, parts, batches };
+    const sizes = {
+      ...{ elements, waits, sessions, sessionByNumber, tombstones, kept, keptByPrincipal, parts, batches },
+      ...{ warnings, warningByTarget, termsByTarget, compensations, contended },
+    };
     const rows = Object.entries(sizes).map(([name, table]): [string, number] => [name, table.size]);
     const hash = this.state.hashLow === bare.hashLow && this.state.hashHigh === bare.hashHigh ? 0 : 1;
     const due = this.state.deadlines.first() === undefined ? 0 : 1;

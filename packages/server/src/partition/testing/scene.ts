@@ -15,7 +15,15 @@ import { stateHash } from "../hash.ts";
 import { type Observer, SILENT } from "../observer.ts";
 import { findOperation } from "../operations.ts";
 import { decodeSnapshot, encodeSnapshot } from "../snapshot.ts";
-import { createState, type Element, holdersOf, isLive, type Outcome, type PartitionState } from "../state.ts";
+import {
+  createState,
+  type Element,
+  holdersOf,
+  isLive,
+  type Outcome,
+  type PartitionState,
+  type Terms,
+} from "../state.ts";
 
 export const LIMITS: PartitionLimits = {
   waitersMax: 100,
@@ -40,6 +48,7 @@ export interface AcquireOptions {
   readonly priority?: number;
   readonly rollback?: boolean;
   readonly reenter?: bigint;
+  readonly terms?: Terms;
   readonly requestId?: string;
   readonly sequence?: number;
   readonly also?: readonly string[];
@@ -109,6 +118,7 @@ export class Scene {
       rollback: options.rollback ?? false,
       actor: "",
       reenter: options.reenter ?? 0n,
+      terms: options.terms,
     });
   }
 

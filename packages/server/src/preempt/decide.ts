@@ -1,0 +1,99 @@
+// decide.ts (preempt): what happens to warnings: given, acknowledged, at the end of their countdown. Not here: whom to warn, which
+// is a forecast's business and an argument (risk.ts, shard/preemption.ts); what it does to the tables (apply.ts).
+//   P1. A grant is forced only by a countdown that ran in full since its warning, and only if that was to be enforced.
+//   P2. Nothing shortens a countdown. A missing acknowledgement changes nothing for a grant; a wait is passed over for it, once.
+//   P3. Who would be forced for nobody's sake is not: the warning is withdrawn when no one waits any more, unless an operator asked.
+import type { AcknowledgeWarning, Decision, OwnerCommand } from "../partition/commands.ts";
+import type { EventRequest, EventTarget, PartitionEvent } from "../partition/events.ts";
+import { type Grant, holdersOf, type PartitionState, tokenOf, type Wait, type Warning } from "../partition/state.ts";
+import { NOTHING, refuse } from "../session/decide.ts";
+import { isOutsidePhases, isWait } from "./target.ts";
+
+/** Grants that one command warns: as many as one force ends. */
+export const WARNED_MAX = 256;
+
+export function decideWarn(state: PartitionState, command: OwnerCommand & { readonly kind: "warn" }): Decision {
+  if (command.wait !== 0) return warnWait(state, command);
+  const element = state.elements.get(command.name);
+  const grants = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
+  grants.sort((a, b) => (a.token < b.token ? -1 : 1)); // Holders have no order of their own after a restart.
+  if (grants.length === 0) return refuse("not_held", `Nobody holds ${command.name}.`);
+  const chosen =
+    command.token === 0n ? grants.slice(0, WARNED_MAX) : grants.filter((grant) => grant.token === command.token);
+  if (chosen.length === 0)
+    return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.name}.`);
+  const events = chosen.filter((grant) => mayWarn(state, grant)).map((grant) => warned(state, grant, command));
+  return { events, refusal: undefined };
+}
+
+function warnWait(state: PartitionState, command: OwnerCommand & { readonly kind: "warn" }): Decision {
+  const wait = state.waits.get(command.wait);
+  if (wait === undefined || !isWarnable(wait) || !mayWarn(state, wait)) return NOTHING; // It was granted, or left, in the meantime.
+  return { events: [warned(state, wait, command)], refusal: undefined };
+}
+
+/** Whether a wait can be passed over alone: it waits for one element, and does not stand in a shared phase. */
+export function isWarnable(wait: Wait): boolean {
+  return wait.parts.length === 1 && wait.upgradeOf === undefined && !wait.reserve && isOutsidePhases(wait);
+}
+
+/** One that only warned, and was ignored, may be followed by another. */
+function mayWarn(state: PartitionState, target: Grant | Wait): boolean {
+  const warning = state.warningByTarget.get(target);
+  return warning === undefined || warning.phase === "ignored";
+}
+
+function warned(
+  state: PartitionState,
+  target: Grant | Wait,
+  { cause }: OwnerCommand & { readonly kind: "warn" },
+): PartitionEvent {
+  const isNever = state.termsByTarget.get(target)?.never === true;
+  return { kind: "warned", target: targetOf(target), cause: { ...cause, enforce: cause.enforce && !isNever } };
+}
+
+function targetOf(target: Grant | Wait): EventTarget {
+  if (isWait(target)) return { wait: target.id, name: "", token: 0n };
+  return { wait: 0, name: target.element.name, token: target.token };
+}
+
+/** The target that the event before it, `granted` or `queued`, will make. */
+export function nextTarget(state: PartitionState, name: string, isGranted: boolean): EventTarget {
+  if (!isGranted) return { wait: state.nextWait, name: "", token: 0n };
+  return { wait: 0, name, token: tokenOf(state.epoch, state.grantCounter + 1) };
+}
+
+export function decideAcknowledge(state: PartitionState, command: AcknowledgeWarning, request: EventRequest): Decision {
+  const warning = state.warnings.get(command.warning);
+  // Over: the answer says so, and nothing changes. Whoever may not know of it is told the same.
+  if (warning === undefined || warning.target.session.principal !== command.session.principal) return NOTHING;
+  const { extensionMs, refusal } = command;
+  const isOver = warning.phase === "ignored" || warning.phase === "passed_over";
+  const why = refusal === "" && extensionMs > 0 && isOver ? "The countdown has ended." : refusal;
+  return {
+    events: [
+      {
+        kind: "warning_acknowledged",
+        request,
+        warning: warning.id,
+        extensionMs: why === "" ? extensionMs : 0,
+        refusal: why,
+      },
+    ],
+    refusal: undefined,
+  };
+}
+
+/** The event that the end of a countdown asks for. */
+export function decideCountdownEnd(warning: Warning): PartitionEvent {
+  const { id, target } = warning;
+  if (isWait(target)) return { kind: "warning_over", warning: id, why: "passed_over" }; // P2
+  if (!warning.enforce) return { kind: "warning_over", warning: id, why: "ignored" };
+  if (warning.by === "" && !isWaitedFor(target)) return { kind: "warning_over", warning: id, why: "withdrawn" }; // P3
+  return { kind: "preempted", warning: id }; // P1
+}
+
+/** Whether anyone waits at the element of the grant, or above it. */
+function isWaitedFor({ element }: Grant): boolean {
+  return element.waiting > 0 || element.ancestors.some((ancestor) => ancestor.waiting > 0);
+}
