@@ -36,10 +36,10 @@ export function boundsOf(values: Float64Array): Bounds {
   return { low: low - room, high: high + room };
 }
 
-/** `value` inside the bounds; a value that is not a number becomes `otherwise`. */
+/** `value` inside the bounds; what is not finite even then becomes `otherwise`. */
 export function bounded(value: number, { low, high }: Bounds, otherwise: number): number {
-  if (Number.isNaN(value)) return otherwise;
-  return value < low ? low : value > high ? high : value;
+  const within = value < low ? low : value > high ? high : value;
+  return Number.isFinite(within) ? within : otherwise;
 }
 
 /** The middle one; sorts its argument. NaN when empty. */
