@@ -75,8 +75,8 @@ export class Switchboard {
     this.#talkative.push(connection);
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    // Not a microtask: replies of several partitions that became durable together would go out one by one.
-    setImmediate(this.#flushAll); // S2
+    // Once no promise job is left: those of one write of the log have all been run then. Not later: nothing else is worth a wait.
+    process.nextTick(this.#flushAll); // S2
   }
 
   readonly #flushAll = (): void => {

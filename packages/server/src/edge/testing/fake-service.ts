@@ -12,6 +12,7 @@ import {
   type Welcome,
 } from "@forelock/protocol";
 import type { RandomBytes } from "../../clock.ts";
+import { realDefer } from "../../real-time.ts";
 import type {
   Caller,
   NodeSession,
@@ -76,7 +77,7 @@ export function createFakeService(random: RandomBytes): FakeService {
 
   const later = (call: () => void): void => {
     if (fake.isStalled) stalled.push(call);
-    else setImmediate(call); // Y1
+    else realDefer(call); // Y1
   };
 
   const element = (name: string): FakeElement => {
@@ -208,16 +209,14 @@ export function createFakeService(random: RandomBytes): FakeService {
         const names = [...elements.keys()].filter(
           (name) => name.startsWith(body.value.prefix) && caller.may("read", name),
         );
-        const locks = names
-          .sort()
-          .map((name) => ({
-            name,
-            holders: [],
-            waiting: elements.get(name)!.queue.length,
-            limit: 0,
-            waitedMs: 0,
-            painMs: 0,
-          }));
+        const locks = names.sort().map((name) => ({
+          name,
+          holders: [],
+          waiting: elements.get(name)!.queue.length,
+          limit: 0,
+          waitedMs: 0,
+          painMs: 0,
+        }));
         return { $case: "listLocks", value: { locks, more: false } };
       }
       case "why":

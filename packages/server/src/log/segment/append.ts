@@ -4,6 +4,7 @@
 //   A2. `onDurable` and the promises of a commit follow its write, never precede it.
 //   A3. A failed write or sync is never tried again: the kernel may have dropped the bytes and forgotten the error. Everything
 //       in flight and all that follows is refused.
+//   A4. A small commit is written from this thread while the disk is quick: the way to another thread and back takes as long.
 import { ForelockError } from "@forelock/protocol";
 import type { LogRecord } from "../event-log.ts";
 import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, encodeCommit, withView } from "./block.ts";
@@ -30,6 +31,9 @@ export interface GroupCommitOptions {
   /** Called once. */
   readonly onStopped: (error: ForelockError) => void;
 }
+
+/** Larger commits are left to another thread: the event loop has better to do meanwhile. */
+const WRITE_NOW_BYTES_MAX = 64 * 1024;
 
 interface Pending {
   readonly record: LogRecord;
@@ -103,11 +107,12 @@ export class GroupCommit {
 
   /** As many records as fit one commit, at least one. */
   #takeBatch(): readonly Pending[] {
+    const { recordBytesMax } = this;
     let bytes = 0;
     let count = 0;
     for (const { record } of this.#pending) {
       bytes += encodedBytes(record);
-      if (count > 0 && bytes > this.recordBytesMax) break;
+      if (count > 0 && bytes > recordBytesMax) break;
       count++;
     }
     const batch = this.#pending.slice(0, count);
@@ -124,7 +129,9 @@ export class GroupCommit {
     if (this.#target.cursor.offset + blocks * BLOCK_BYTES > this.#target.segmentBytes) await this.#roll();
     const { cursor, file } = this.#target;
     const bytes = encodeCommit(this.#blocks, cursor, payload);
-    await writeFully(file, this.#blocks.bytes.subarray(0, bytes), cursor.offset);
+    const blocksOut = this.#blocks.bytes.subarray(0, bytes);
+    const written = bytes <= WRITE_NOW_BYTES_MAX ? (file.writeNow?.(blocksOut, cursor.offset) ?? 0) : 0; // A4
+    if (written < bytes) await writeFully(file, blocksOut.subarray(written), cursor.offset + written);
     const next = { ...cursor, offset: cursor.offset + bytes, commit: cursor.commit + 1 };
     this.#target = { ...this.#target, cursor: next };
     this.#options.onDurable(records, next, bytes);

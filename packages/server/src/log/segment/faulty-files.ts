@@ -51,6 +51,7 @@ function faultyFile(file: OpenFile, path: string, plan: FaultPlan): OpenFile {
       if (fault === "short") return written;
       throw faultError(fault, "write", path);
     },
+    ...(file.writeNow === undefined ? {} : { writeNow: faultyWriteNow(file.writeNow.bind(file), path, plan) }),
     sync: () => run("sync", () => file.sync()),
     size: () => run("size", () => file.size()),
     async close() {
@@ -58,6 +59,18 @@ function faultyFile(file: OpenFile, path: string, plan: FaultPlan): OpenFile {
       await file.close(); // The descriptor is gone either way, as after close(2).
       if (fault === "EIO" || fault === "ENOSPC") throw faultError(fault, "close", path);
     },
+  };
+}
+
+type WriteNow = NonNullable<OpenFile["writeNow"]>;
+
+function faultyWriteNow(writeNow: WriteNow, path: string, plan: FaultPlan): WriteNow {
+  return (bytes, at) => {
+    const fault = plan("write", path);
+    if (fault === undefined) return writeNow(bytes, at);
+    const written = writeNow(bytes.subarray(0, bytes.byteLength >> 1), at);
+    if (fault === "short") return written;
+    throw faultError(fault, "write", path);
   };
 }
 

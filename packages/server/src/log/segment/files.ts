@@ -3,7 +3,21 @@
 //   F1. A write in mode "write_durable" that resolved survives a power cut (O_DSYNC); other writes only after `sync`.
 //   F2. A create, rename or removal survives a power cut only after `syncFolder` of its folder.
 //   F3. A write may be short, as pwrite(2) may; `writeFully` is how callers want it.
-import { close, constants, fdatasync, fstat, fsync, mkdir, open, read, readdir, rename, unlink, write } from "node:fs";
+import {
+  close,
+  constants,
+  fdatasync,
+  fstat,
+  fsync,
+  mkdir,
+  open,
+  read,
+  readdir,
+  rename,
+  unlink,
+  write,
+  writeSync,
+} from "node:fs";
 import { promisify } from "node:util";
 
 /** `create` makes a new file, emptying an old one of the name. The other modes need the file to exist. */
@@ -14,6 +28,11 @@ export interface OpenFile {
   read(into: Uint8Array, at: number): Promise<number>;
   /** Writes at byte `at`; returns how many bytes were taken. The bytes must not change until it settles. */
   write(bytes: Uint8Array, at: number): Promise<number>;
+  /**
+   * As `write`, from the calling thread, which waits for the disk and does nothing else meanwhile; `undefined` when that is not
+   * expected to be quick, and nothing was written. Absent where there is no such call.
+   */
+  writeNow?(bytes: Uint8Array, at: number): number | undefined;
   sync(): Promise<void>;
   size(): Promise<number>;
   close(): Promise<void>;
@@ -116,9 +135,15 @@ export const nodeFiles: Files = {
   },
 };
 
+/** A write from the thread of the event loop that took longer is not repeated for so many calls: on a slow disk it holds up others. */
+const WRITE_NOW_MS_MAX = 4;
+const SLOW_CALLS = 16;
+
 /** Over the callback calls: they cost 10 to 20 us less than FileHandle, which every append would pay. */
 class NodeFile implements OpenFile {
   readonly #descriptor: number;
+  /** Calls of `writeNow` to refuse: the disk was slow. */
+  #slow = 0;
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
@@ -136,6 +161,17 @@ class NodeFile implements OpenFile {
         error ? reject(error) : resolve(count),
       );
     });
+  }
+
+  writeNow(bytes: Uint8Array, at: number): number | undefined {
+    if (this.#slow > 0) {
+      this.#slow--;
+      return undefined;
+    }
+    const startMs = performance.now(); // Of this disk and for this choice alone: nothing that is written depends on it.
+    const count = writeSync(this.#descriptor, bytes, 0, bytes.byteLength, at);
+    if (performance.now() - startMs > WRITE_NOW_MS_MAX) this.#slow = SLOW_CALLS;
+    return count;
   }
 
   sync(): Promise<void> {
