@@ -7,7 +7,7 @@
 //   node scripts/run.mjs node FILE ARGS    then run a built file in this process
 //   node scripts/run.mjs bin NAME ARGS     then run a tool of node_modules
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -55,6 +55,23 @@ function build() {
     if (bundled.status !== 0) fail(`Bundling ${folder} failed; see the errors above.`);
     writeFileSync(stamp, "");
   }
+  buildPages();
+}
+
+/** The dashboard, into the server's folder: into a new place first, so that a server that starts meanwhile finds one or the other. */
+function buildPages() {
+  const folder = inRoot("packages", "dashboard");
+  const target = inRoot("packages", "server", "dist", "dashboard");
+  const stamp = join(target, ".built");
+  if (!existsSync(join(folder, "vite.config.ts"))) return;
+  const changedMs = Math.max(newestMs(folder), statSync(inRoot("package-lock.json")).mtimeMs);
+  if (existsSync(stamp) && statSync(stamp).mtimeMs > changedMs) return;
+  const fresh = `${target}-${process.pid}`;
+  const built = run(toolPath("vite"), ["build", "--outDir", fresh], "quiet", folder);
+  if (built.status !== 0) fail(`Building ${folder} failed; see the errors above.`);
+  rmSync(target, { recursive: true, force: true });
+  renameSync(fresh, target);
+  writeFileSync(stamp, "");
 }
 
 /** When something that a bundle is made of last changed. */

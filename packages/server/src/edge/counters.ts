@@ -16,6 +16,9 @@ export interface EdgeCounters {
   operations_overloaded_total: number;
   requests_in_flight: number;
   watchers: number;
+  live_streams: number;
+  /** Dropped: the screen was not read. */
+  live_streams_slow_total: number;
   events_missed_total: number;
   heartbeats_total: number;
   heartbeats_dropped_total: number;
@@ -38,6 +41,8 @@ export function createCounters(): EdgeCounters {
     operations_overloaded_total: 0,
     requests_in_flight: 0,
     watchers: 0,
+    live_streams: 0,
+    live_streams_slow_total: 0,
     events_missed_total: 0,
     heartbeats_total: 0,
     heartbeats_dropped_total: 0,

@@ -17,6 +17,7 @@ import { streamEvents } from "./events.ts";
 import { type Fields, HEARTBEAT_FIELDS, messageOf, OPEN_SESSION_FIELDS, REQUEST_FIELDS } from "./fields.ts";
 import { guard } from "./guard.ts";
 import { type JsonValue, parseJson } from "./json.ts";
+import { streamLive } from "./live.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface RoutesParts {
@@ -82,10 +83,13 @@ export class Routes {
         return json(200, await service.state(calls.caller(context), STATE_ROWS_MAX));
       case "/v1/events":
         return this.#events(url, context, response);
+      case "/v1/live":
+        streamLive(response, context, url.searchParams, this.#parts);
+        return undefined;
       default: {
         const page = options.pages.get(url.pathname);
         if (page !== undefined)
-          return { status: 200, type: page.type, body: page.body, headers: { "Cache-Control": "no-cache" } };
+          return { status: 200, type: page.type, body: page.body, headers: { "Cache-Control": cacheOf(url.pathname) } };
         return plain(404, `There is no ${url.pathname}; see docs/protocol.md.`);
       }
     }
@@ -170,6 +174,11 @@ async function readBody(request: IncomingMessage, bytesMax: number): Promise<str
 
 function one(header: string | readonly string[] | undefined): string {
   return typeof header === "string" ? header : (header?.[0] ?? "");
+}
+
+/** Names below /assets/ carry a hash of what is in them. */
+function cacheOf(path: string): string {
+  return path.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache";
 }
 
 function plain(status: number, text: string): Answer {

@@ -1,7 +1,7 @@
-// page.ts: the status page as the HTTP edge serves it: path to type and body, read once when the server starts.
-// The page itself stands in assets/, as it goes to the browser: nothing in it is generated, and nothing leaves the machine.
+// page.ts: the dashboard as the HTTP edge serves it: path to type and body, read once when the server starts. Not here: the
+// dashboard itself (packages/dashboard), which the build writes beside this server.
 //   P1. No inline script or style, and no address but our own: it works under the edge's Content-Security-Policy.
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 export interface PageFile {
   /** Content type. */
@@ -16,17 +16,28 @@ const TYPE_BY_EXTENSION: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-const ASSETS = ["style.css", "main.js", "feed.js", "tables.js", "why.js", "format.js", "icon.svg"] as const;
+// src/edge/page and dist/edge/page are equally deep, so the same address is right from both.
+const FOLDER = new URL("../../../dist/dashboard/", import.meta.url);
 
 /** `/` and all under `/assets/`. */
-export const PAGE: ReadonlyMap<string, PageFile> = new Map([
-  ["/", read("index.html")],
-  ...ASSETS.map((name) => [`/assets/${name}`, read(name)] as const),
-]);
+export const PAGE: ReadonlyMap<string, PageFile> = readDashboard(FOLDER);
 
-function read(name: string): PageFile {
-  // src/edge/page and dist/edge/page are equally deep, so the same address is right from both.
-  const body = readFileSync(new URL(`../../../src/edge/page/assets/${name}`, import.meta.url), "utf8");
-  const extension = name.split(".").at(-1) ?? "";
-  return { type: TYPE_BY_EXTENSION[extension] ?? "application/octet-stream", body };
+/** Exported for its test. @returns one page that says what is missing when the dashboard was not built */
+export function readDashboard(folder: URL): ReadonlyMap<string, PageFile> {
+  if (!existsSync(new URL("index.html", folder))) return new Map([["/", UNBUILT]]);
+  const assets = readdirSync(new URL("assets/", folder));
+  return new Map([
+    ["/", read(new URL("index.html", folder))],
+    ...assets.map((name) => [`/assets/${name}`, read(new URL(`assets/${name}`, folder))] as const),
+  ]);
+}
+
+const UNBUILT: PageFile = {
+  type: "text/html; charset=utf-8",
+  body: "<!doctype html><title>Forelock</title><p>This server was built without its dashboard: run <code>npm run build</code>.",
+};
+
+function read(file: URL): PageFile {
+  const extension = file.pathname.split(".").at(-1) ?? "";
+  return { type: TYPE_BY_EXTENSION[extension] ?? "application/octet-stream", body: readFileSync(file, "utf8") };
 }

@@ -1,0 +1,2 @@
+// assets.d.ts: what the bundler takes besides code.
+declare module "*.css";

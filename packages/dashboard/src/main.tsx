@@ -1,0 +1,7 @@
+// main.tsx: the entry of the dashboard: puts it into the page.
+import { render } from "preact";
+import { App } from "./app.tsx";
+import "./style.css";
+
+const place = document.getElementById("app");
+if (place !== null) render(<App />, place);
