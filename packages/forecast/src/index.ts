@@ -1,14 +1,7 @@
 // index.ts: what the forecast package offers. Two families: durations (how long will this hold last) and series (what will this
 // number be). Pure: no clock, no chance, no I/O; times and seeds are arguments.
 
-export type {
-  Challenger,
-  Challenger,
-  ChallengerOptions,
-  ChallengerOptions,
-  FittedChallenger,
-  FittedChallenger,
-} from "./challenger/challenger.ts";
+export type { Challenger, ChallengerOptions, FittedChallenger } from "./challenger/challenger.ts";
 export { ridgeChallenger } from "./challenger/ridge.ts";
 export { sarimaChallenger } from "./challenger/sarima.ts";
 export { challengerTable, type PointForecaster } from "./duration/challenge.ts";

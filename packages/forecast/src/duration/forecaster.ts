@@ -1,146 +1,390 @@
-// forecaster.ts: how long work will take, learned online from how long it took, per client and element.
-import { type DurationForecast, emptyDurationForecast } from "./forecast.ts";
+// forecaster.ts: how long work will take, learned online from how long it took, per client and element. Not here: waiting times
+// (eta/), which need the durations of several holders.
+//   F1. Deterministic: the same calls give bit-equal forecasts, also when the state went through bytes in between.
+//   F2. Never non-finite: what is not a duration is refused before anything is changed.
+//   F3. Bounded: at a limit the least recently used pair, client or element is forgotten, and no call does more for a full table.
+import { BUCKETS, checkMilliseconds, logNormalWeights, positionOf, Spread } from "./buckets.ts";
+import { LevelCalibration } from "./calibration.ts";
+import { DURATION_QUANTILES, type DurationForecast, emptyDurationForecast } from "./forecast.ts";
+import { Ages, HALF_LIVES, Mixture, type Sources } from "./mixture.ts";
+import { NameTable } from "./names.ts";
+import { completeOptions, type DurationForecasterOptions } from "./options.ts";
+import { PairTable } from "./pairs.ts";
+import { HistogramRows } from "./rows.ts";
+import { type HoldHandle, RunningHolds } from "./running.ts";
+import { type ChallengerStanding, type DurationTable, PairSeries, type SeriesOfPair } from "./series.ts";
+import { StateReader, StateWriter } from "./state.ts";
+import { survivalBeyond, survivalQuantiles, truncateBelow } from "./survival.ts";
 
-const BUCKETS = 64;
-const LOW = Math.log(0.1);
-const WIDTH = (Math.log(64 * 86_400_000) - LOW) / BUCKETS;
+const VERSION = 1;
+const LEVELS = DURATION_QUANTILES.length;
+/** Running holds of the client that a forecast looks at; of more, the oldest and the newest stand for the rest. */
+const RUNNING_SAMPLE_MAX = 16;
 
-/** A running hold, as `begin` named it. */
-declare const brand: unique symbol;
-export type HoldHandle = number & { readonly [brand]: "HoldHandle" };
-
-export interface DurationForecasterOptions {
-  /** Pairs of client and element that are remembered; the least recently used goes. */
-  readonly pairsMax?: number;
-  readonly clientsMax?: number;
-  readonly elementsMax?: number;
-  /** Holds that are known to be running; at the limit `begin` answers `undefined`. */
-  readonly runningMax?: number;
+export interface DurationGauges {
+  readonly pairs: number;
+  readonly clients: number;
+  readonly elements: number;
+  readonly running: number;
+  /** Times that `begin` answered `undefined`. */
+  readonly runningRefused: number;
+  /** Durations learned. */
+  readonly learned: number;
+  /** Pairs whose durations are kept in order. */
+  readonly series: number;
+  readonly bytesPerPair: number;
 }
 
-interface Row {
-  readonly weights: Float64Array;
-  mass: number;
-  count: number;
-}
-
-/** Streaming quantiles of durations. Units: milliseconds everywhere. */
+/**
+ * Streaming quantiles of durations: four levels of forgetting log-histograms (pair, client, element, all), the more specific
+ * trusted as far as it has seen something. All times are in milliseconds; durations are taken from 0.1 ms (0 counts as 0.1) to
+ * 64 days (longer ones count as 64 days).
+ */
 export class DurationForecaster {
-  readonly #rows = new Map<string, Row>();
-  readonly #running = new Map<number, { client: string; element: string; startMs: number }>();
-  readonly #runningMax: number;
-  #next = 1;
+  readonly #options: ReturnType<typeof completeOptions>;
+  readonly #sources: Sources;
+  readonly #mixture: Mixture;
+  readonly #running: RunningHolds;
+  readonly #calibration = new LevelCalibration();
+  readonly #series: PairSeries;
+  // Scratch space, so that the hot path allocates nothing.
+  readonly #spread = new Spread();
+  readonly #quantilesMs = new Float64Array(LEVELS);
+  readonly #sample = new Int32Array(RUNNING_SAMPLE_MAX);
+  readonly #clientAges = new Ages();
+  readonly #pairAges = new Ages();
+  readonly #challenge = new Float64Array(BUCKETS);
+  #latestMs = 0;
+  #runningRefused = 0;
 
+  /** Throws a RangeError that names an option out of its range. */
   constructor(options: DurationForecasterOptions = {}) {
-    this.#runningMax = options.runningMax ?? 65_536;
+    this.#options = completeOptions(options);
+    const { pairsMax, clientsMax, elementsMax, runningMax, priorMedianMs, priorSigma } = this.#options;
+    this.#sources = {
+      pairs: new PairTable(pairsMax, HALF_LIVES.pair),
+      clients: new NameTable(clientsMax, HALF_LIVES.client),
+      elements: new NameTable(elementsMax, HALF_LIVES.element),
+      all: new HistogramRows(1, [HALF_LIVES.all]),
+      prior: logNormalWeights(priorMedianMs, priorSigma),
+    };
+    this.#sources.all.add();
+    this.#mixture = new Mixture(this.#sources);
+    this.#running = new RunningHolds(runningMax);
+    this.#series = new PairSeries(this.#options.seriesMax, this.#options.seriesLengthMax);
   }
 
-  /** Learns that one piece of work took `durationMs`. */
+  get gauges(): DurationGauges {
+    const { pairs, clients, elements, all } = this.#sources;
+    return {
+      pairs: pairs.rows.used,
+      clients: clients.rows.used,
+      elements: elements.rows.used,
+      running: this.#running.size,
+      runningRefused: this.#runningRefused,
+      learned: all.counts[0]!, // One row, from the constructor.
+      series: this.#series.used,
+      bytesPerPair: pairs.bytesPerPair,
+    };
+  }
+
+  /** Learns that one piece of work took `durationMs`. Throws a RangeError when that is negative or not a number. */
   observe(client: string, element: string, durationMs: number): void {
-    if (!(durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY))
-      throw new RangeError(`durationMs is ${durationMs}; it must be a finite number of milliseconds, at least 0.`);
-    const bucket = Math.min(BUCKETS - 1, Math.max(0, Math.floor((Math.log(durationMs) - LOW) / WIDTH)));
-    for (const key of keysOf(client, element)) {
-      const row = this.#rows.get(key) ?? { weights: new Float64Array(BUCKETS), mass: 0, count: 0 };
-      this.#rows.set(key, row);
-      for (let index = 0; index < BUCKETS; index += 1) row.weights[index]! *= 0.99; // In range.
-      row.weights[bucket]! += 1; // In range.
-      row.mass = row.mass * 0.99 + 1;
-      row.count += 1;
-    }
+    checkMilliseconds("durationMs", durationMs);
+    this.#learn(client, element, positionOf(durationMs), -1);
   }
 
-  /** A hold begins. `undefined` when `runningMax` are running: tell `observe` its duration at its end instead. */
+  /**
+   * A hold begins. Cheap, and forecasts nothing: ask `forecastHold` when somebody waits.
+   * @param nowMs of any clock that does not fall; a hold from before a restart is begun again with its own start
+   * @returns `undefined` when `runningMax` holds are running: tell `observe` its duration at its end
+   */
   begin(client: string, element: string, nowMs: number): HoldHandle | undefined {
-    if (this.#running.size >= this.#runningMax) return undefined;
-    const handle = this.#next++;
-    this.#running.set(handle, { client, element, startMs: nowMs });
-    return handle as HoldHandle; // Made here.
+    checkMilliseconds("nowMs", nowMs);
+    this.#latestMs = Math.max(this.#latestMs, nowMs);
+    const handle = this.#running.begin(client, element, nowMs);
+    if (handle === undefined) this.#runningRefused += 1;
+    return handle;
   }
 
   /** The hold ended by itself: its duration is learned. False when the handle is not running (any more). */
   end(handle: HoldHandle, nowMs: number): boolean {
-    const run = this.#running.get(handle);
-    if (run === undefined) return false;
-    this.#running.delete(handle);
-    this.observe(run.client, run.element, Math.max(0, nowMs - run.startMs));
+    checkMilliseconds("nowMs", nowMs);
+    const slot = this.#running.find(handle);
+    if (slot < 0) return false;
+    this.#latestMs = Math.max(this.#latestMs, nowMs);
+    const position = positionOf(nowMs - this.#running.startMsOf(slot));
+    this.#running.remove(slot);
+    this.#learn(this.#running.clientOf(slot), this.#running.elementOf(slot), position, slot);
     return true;
   }
 
-  /** The hold was cut short at `nowMs`: it is learned as "lasted at least so long". */
-  drop(handle: HoldHandle, _nowMs: number): boolean {
-    return this.#running.delete(handle);
+  /**
+   * The hold was cut short (pre-empted, its session died): it is learned as "would have lasted at least so long". False when the
+   * handle is not running (any more).
+   */
+  drop(handle: HoldHandle, nowMs: number): boolean {
+    checkMilliseconds("nowMs", nowMs);
+    const slot = this.#running.find(handle);
+    if (slot < 0) return false;
+    this.#latestMs = Math.max(this.#latestMs, nowMs);
+    const position = positionOf(nowMs - this.#running.startMsOf(slot));
+    this.#running.remove(slot);
+    this.#learnAtLeast(this.#running.clientOf(slot), this.#running.elementOf(slot), position);
+    return true;
   }
 
-  /** Quantiles of the total duration, given that it is `ageMs` old. Allocates nothing when `into` is given. */
-  forecast(client: string, element: string, ageMs: number, into = emptyDurationForecast()): DurationForecast {
-    const mix = this.#mix(client, element);
-    const age = position(ageMs);
-    const below = cumulative(mix, age);
-    const at = (level: number): number => Math.max(ageMs, quantile(mix, below + level * (1 - below)));
-    into.ageMs = ageMs;
-    into.p5Ms = at(0.05);
-    into.p50Ms = at(0.5);
-    into.p90Ms = at(0.9);
-    into.p95Ms = at(0.95);
-    into.p99Ms = at(0.99);
-    into.level = "all";
+  /** Forgets a running hold and learns nothing. False when the handle is not running (any more). */
+  cancel(handle: HoldHandle): boolean {
+    const slot = this.#running.find(handle);
+    if (slot >= 0) this.#running.remove(slot);
+    return slot >= 0;
+  }
+
+  /**
+   * Quantiles of the total duration of work that is `ageMs` old (0: about to begin). Allocates nothing when `into` is given.
+   * @param nowMs for the ages of what else the client runs; without it, the latest time that was told
+   */
+  forecast(
+    client: string,
+    element: string,
+    ageMs: number,
+    into: DurationForecast = emptyDurationForecast(),
+    nowMs: number = this.#latestMs,
+  ): DurationForecast {
+    checkMilliseconds("ageMs", ageMs);
+    checkMilliseconds("nowMs", nowMs);
+    this.#fill(client, element, nowMs, -1);
+    return this.#read(ageMs, into);
+  }
+
+  /** `forecast` for a running hold. The first for a hold is remembered and scored at its end. `undefined`: not running (any more). */
+  forecastHold(
+    handle: HoldHandle,
+    nowMs: number,
+    into: DurationForecast = emptyDurationForecast(),
+  ): DurationForecast | undefined {
+    checkMilliseconds("nowMs", nowMs);
+    const slot = this.#running.find(handle);
+    if (slot < 0) return undefined;
+    this.#fill(this.#running.clientOf(slot), this.#running.elementOf(slot), nowMs, slot);
+    this.#read(Math.max(0, nowMs - this.#running.startMsOf(slot)), into);
+    if (!this.#running.hasForecast(slot)) {
+      const { forecasts } = this.#running;
+      for (let index = 0; index < LEVELS; index += 1)
+        forecasts[slot * LEVELS + index] = positionOf(this.#quantilesMs[index]!); // In range.
+    }
     return into;
   }
 
-  /** The probability in [0, 1] that work `ageMs` old lasts longer than `deadlineMs` (total, not remaining). */
-  outlives(client: string, element: string, ageMs: number, deadlineMs: number): number {
+  /**
+   * The probability in [0, 1] that work which is `ageMs` old lasts longer than `deadlineMs`, both counted from its beginning:
+   * 1 - F(deadline | age), at honest levels.
+   */
+  outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number = this.#latestMs): number {
+    checkMilliseconds("ageMs", ageMs);
+    checkMilliseconds("deadlineMs", deadlineMs);
+    checkMilliseconds("nowMs", nowMs);
     if (deadlineMs <= ageMs) return 1;
-    const mix = this.#mix(client, element);
-    const survived = 1 - cumulative(mix, position(ageMs));
-    return survived <= 0 ? 0.5 : Math.min(1, (1 - cumulative(mix, position(deadlineMs))) / survived);
+    this.#fill(client, element, nowMs, -1);
+    return 1 - this.#calibration.honest(1 - survivalBeyond(this.#mixture.weights, ageMs, deadlineMs));
   }
 
-  #mix(client: string, element: string): Float64Array {
-    const mix = new Float64Array(BUCKETS);
-    let left = 1;
-    for (const key of keysOf(client, element)) {
-      const row = this.#rows.get(key);
-      if (row === undefined) continue;
-      const share = (left * row.mass) / (row.mass + 5);
-      for (let index = 0; index < BUCKETS; index += 1) mix[index]! += (share * row.weights[index]!) / row.mass; // In range.
-      left -= share;
+  /** `outlives` for a running hold; `undefined` when it is not running (any more). */
+  outlivesHold(handle: HoldHandle, nowMs: number, deadlineMs: number): number | undefined {
+    checkMilliseconds("nowMs", nowMs);
+    checkMilliseconds("deadlineMs", deadlineMs);
+    const slot = this.#running.find(handle);
+    if (slot < 0) return undefined;
+    const ageMs = Math.max(0, nowMs - this.#running.startMsOf(slot));
+    if (deadlineMs <= ageMs) return 1;
+    this.#fill(this.#running.clientOf(slot), this.#running.elementOf(slot), nowMs, slot);
+    return 1 - this.#calibration.honest(1 - survivalBeyond(this.#mixture.weights, ageMs, deadlineMs));
+  }
+
+  /** The share of recent durations at or below the quantile that was forecast for them, for each of `DURATION_QUANTILES`. */
+  coverage(): readonly number[] {
+    return DURATION_QUANTILES.map((_, index) => this.#calibration.coverage(index));
+  }
+
+  /** The busiest pairs with the logarithms of their last durations, busiest first: what models of series are fitted to. */
+  busiest(pairsMax: number): readonly SeriesOfPair[] {
+    return this.#series.busiest(pairsMax);
+  }
+
+  /** The series of one pair, when it is one of the busy ones. */
+  seriesOf(client: string, element: string): SeriesOfPair | undefined {
+    return this.#series.read(this.#seriesPlace(client, element));
+  }
+
+  /**
+   * Enters a challenger's forecast of the next durations of a busy pair. It is scored as they come, beside the hierarchy, and
+   * speaks once it has been the better one for at least 20 of them.
+   * @returns false when the pair is not a busy one (any more), or has as many challengers as it may
+   */
+  challenge(client: string, element: string, table: DurationTable): boolean {
+    return this.#series.challenge(this.#seriesPlace(client, element), table);
+  }
+
+  /** How the challengers of a pair do against the hierarchy. */
+  standings(client: string, element: string): readonly ChallengerStanding[] {
+    return this.#series.standings(this.#seriesPlace(client, element));
+  }
+
+  /**
+   * Everything learned, as bytes: about 700 for each pair, 400 for each client and element, and their names. Running holds are
+   * not in it: whoever knows them begins them again, with their own start.
+   */
+  serialize(): Uint8Array {
+    const out = new StateWriter(VERSION);
+    out.float64(this.#latestMs);
+    this.#calibration.write(out);
+    this.#sources.all.writeRow(out, 0);
+    this.#sources.clients.write(out);
+    this.#sources.elements.write(out);
+    this.#series.write(out);
+    this.#sources.pairs.write(out);
+    return out.take();
+  }
+
+  /**
+   * A forecaster that goes on as the serialised one would have (F1). With lower limits than that one had, the least recently
+   * used is left out. Throws a RangeError that says what is wrong with the bytes; nothing of them is used then.
+   */
+  static restore(bytes: Uint8Array, options: DurationForecasterOptions = {}): DurationForecaster {
+    const from = new StateReader(bytes, VERSION);
+    const restored = new DurationForecaster(options);
+    restored.#latestMs = from.float64();
+    restored.#calibration.read(from);
+    restored.#sources.all.readRow(from, 0);
+    restored.#sources.clients.read(from);
+    restored.#sources.elements.read(from);
+    restored.#series.restore(from);
+    restored.#sources.pairs.read(from);
+    from.end();
+    return restored;
+  }
+
+  /** @param slot of the hold that has ended, whose forecast is scored when it has one; -1: there was none */
+  #learn(client: string, element: string, position: number, slot: number): void {
+    const { pairs, clients, elements, all } = this.#sources;
+    const clientRow = clients.use(client);
+    const elementRow = elements.use(element);
+    const clientNumber = clients.numbers[clientRow]!; // In range, here and below.
+    const elementNumber = elements.numbers[elementRow]!;
+    const pairRow = pairs.use(clientNumber, elementNumber);
+    this.#score(clientRow, elementRow, pairRow, position, slot);
+    this.#spread.set(position);
+    let place = pairs.series[pairRow]!;
+    if (!this.#series.isPlaceOf(place, clientNumber, elementNumber)) {
+      place = this.#series.apply(pairs.rows.counts[pairRow]!, () => ({ client, element, clientNumber, elementNumber }));
+      pairs.series[pairRow] = place;
+    } else if (this.#series.isChallenged(place)) this.#scoreChallengers(clientRow, elementRow, pairRow, position);
+    pairs.rows.learn(pairRow, this.#spread);
+    clients.rows.learn(clientRow, this.#spread);
+    elements.rows.learn(elementRow, this.#spread);
+    all.learn(0, this.#spread);
+    if (place >= 0) this.#series.append(place, position);
+  }
+
+  /** Scores what was forecast for a hold, or else what would be forecast now from completed work. */
+  #score(clientRow: number, elementRow: number, pairRow: number, position: number, slot: number): void {
+    const calibration = this.#calibration;
+    if (slot >= 0 && this.#running.hasForecast(slot)) {
+      const { forecasts } = this.#running;
+      for (let index = 0; index < LEVELS; index += 1)
+        calibration.score(index, position <= forecasts[slot * LEVELS + index]!); // In range.
+    } else {
+      const below = this.#mixture.massBelow(clientRow, elementRow, pairRow, position);
+      for (let index = 0; index < LEVELS; index += 1) calibration.score(index, below <= calibration.corrected[index]!); // In range.
     }
-    for (let index = 0; index < BUCKETS; index += 1) {
-      const z = (LOW + (index + 0.5) * WIDTH - Math.log(1000)) / 2;
-      mix[index]! += (left * WIDTH * Math.exp(-0.5 * z * z)) / (2 * Math.sqrt(2 * Math.PI)); // In range.
+    calibration.settle();
+  }
+
+  #scoreChallengers(clientRow: number, elementRow: number, pairRow: number, position: number): void {
+    this.#mixture.fill(clientRow, elementRow, pairRow);
+    survivalQuantiles(this.#mixture.weights, 0, this.#calibration.corrected, this.#quantilesMs);
+    for (let index = 0; index < LEVELS; index += 1) this.#quantilesMs[index] = positionOf(this.#quantilesMs[index]!); // In range.
+    this.#series.score(this.#sources.pairs.series[pairRow]!, position, this.#quantilesMs); // In range.
+  }
+
+  #learnAtLeast(client: string, element: string, position: number): void {
+    const { pairs, clients, elements, all } = this.#sources;
+    const clientRow = clients.use(client);
+    const elementRow = elements.use(element);
+    const pairRow = pairs.use(clients.numbers[clientRow]!, elements.numbers[elementRow]!); // In range.
+    this.#mixture.fill(clientRow, elementRow, pairRow);
+    truncateBelow(this.#mixture.weights, position);
+    pairs.rows.learnDistribution(pairRow, this.#mixture.weights);
+    clients.rows.learnDistribution(clientRow, this.#mixture.weights);
+    elements.rows.learnDistribution(elementRow, this.#mixture.weights);
+    all.learnDistribution(0, this.#mixture.weights);
+  }
+
+  /** Fills the mixture for one client and element. `self`: the slot of the hold that is asked about, which is no evidence of itself. */
+  #fill(client: string, element: string, nowMs: number, self: number): void {
+    const { pairs, clients, elements } = this.#sources;
+    const clientRow = clients.find(client);
+    const elementRow = elements.find(element);
+    const clientNumber = clientRow < 0 ? 0 : clients.numbers[clientRow]!; // In range, here and below.
+    const elementNumber = elementRow < 0 ? 0 : elements.numbers[elementRow]!;
+    const pairRow = clientRow < 0 || elementRow < 0 ? -1 : pairs.find(clientNumber, elementNumber);
+    const holds = this.#running.holdsOf(client) - (self >= 0 ? 1 : 0);
+    if (holds <= 0) this.#mixture.fill(clientRow, elementRow, pairRow);
+    else {
+      this.#countAges(client, element, nowMs, self, holds);
+      const rows = { client: clientRow, element: elementRow, pair: pairRow };
+      this.#mixture.fillWithRunning(rows, { client: this.#clientAges, pair: this.#pairAges });
     }
-    return mix;
+    const place = pairRow < 0 ? -1 : pairs.series[pairRow]!;
+    if (!this.#series.isPlaceOf(place, clientNumber, elementNumber)) return;
+    const share = this.#series.speak(place, this.#challenge);
+    if (share > 0) this.#mixture.admit(this.#challenge, share);
   }
-}
 
-function keysOf(client: string, element: string): readonly string[] {
-  return [`p ${JSON.stringify([client, element])}`, `c ${client}`, `e ${element}`, "all"];
-}
-
-function position(durationMs: number): number {
-  return Math.min(BUCKETS, Math.max(0, (Math.log(durationMs) - LOW) / WIDTH));
-}
-
-function cumulative(mix: Float64Array, at: number): number {
-  let sum = 0;
-  let total = 0;
-  for (let index = 0; index < BUCKETS; index += 1) {
-    const weight = mix[index]!; // In range.
-    total += weight;
-    sum += weight * Math.min(1, Math.max(0, at - index));
+  /** Ages of what else the client runs: all of it, or a sample that stands for the rest. */
+  #countAges(client: string, element: string, nowMs: number, self: number, holds: number): void {
+    this.#clientAges.clear();
+    this.#pairAges.clear();
+    const sampled = this.#running.sample(client, this.#sample);
+    let others = 0;
+    for (let index = 0; index < sampled; index += 1) if (this.#sample[index] !== self) others += 1;
+    const standsFor = others > 0 ? holds / others : 0;
+    for (let index = 0; index < sampled; index += 1) {
+      const slot = this.#sample[index]!; // In range.
+      if (slot === self) continue;
+      const position = positionOf(nowMs - this.#running.startMsOf(slot));
+      this.#clientAges.add(position, standsFor);
+      if (this.#running.elementOf(slot) === element) this.#pairAges.add(position, standsFor);
+    }
   }
-  return total > 0 ? sum / total : 0;
-}
 
-function quantile(mix: Float64Array, level: number): number {
-  let total = 0;
-  for (const weight of mix) total += weight;
-  let sum = 0;
-  for (let index = 0; index < BUCKETS; index += 1) {
-    const weight = mix[index]! / total; // In range.
-    if (sum + weight >= level && weight > 0) return Math.exp(LOW + (index + (level - sum) / weight) * WIDTH);
-    sum += weight;
+  /** The place of a pair among the busy ones, or -1. */
+  #seriesPlace(client: string, element: string): number {
+    const { pairs, clients, elements } = this.#sources;
+    const clientRow = clients.find(client);
+    const elementRow = elements.find(element);
+    if (clientRow < 0 || elementRow < 0) return -1;
+    const clientNumber = clients.numbers[clientRow]!; // In range, here and below.
+    const elementNumber = elements.numbers[elementRow]!;
+    const pairRow = pairs.find(clientNumber, elementNumber);
+    const place = pairRow < 0 ? -1 : pairs.series[pairRow]!;
+    return this.#series.isPlaceOf(place, clientNumber, elementNumber) ? place : -1;
   }
-  return Math.exp(LOW + BUCKETS * WIDTH);
+
+  #read(ageMs: number, into: DurationForecast): DurationForecast {
+    const quantiles = this.#quantilesMs;
+    survivalQuantiles(this.#mixture.weights, ageMs, this.#calibration.corrected, quantiles);
+    into.ageMs = ageMs;
+    into.p5Ms = quantiles[0]!; // LEVELS entries, here and below.
+    into.p50Ms = quantiles[1]!;
+    into.p90Ms = quantiles[2]!;
+    into.p95Ms = quantiles[3]!;
+    into.p99Ms = quantiles[4]!;
+    into.level = this.#mixture.level;
+    into.observations = this.#mixture.observations;
+    into.coverage50Ratio = this.#calibration.coverage(1);
+    into.coverage90Ratio = this.#calibration.coverage(2);
+    return into;
+  }
 }
