@@ -23,8 +23,11 @@ export interface Timer {
   dispose(): void;
 }
 
-/** Starts a connection: `connect` (or `secureConnect`, with TLS) is emitted once it stands. */
-export type Dial = (endpoint: Endpoint, tls: TlsOptions | undefined) => Socket;
+/**
+ * Starts a connection: `connect` (or `secureConnect`, with TLS) is emitted once it stands.
+ * @param received called with what comes, instead of the event `data`; the bytes are only valid during the call
+ */
+export type Dial = (endpoint: Endpoint, tls: TlsOptions | undefined, received: (chunk: Buffer) => void) => Socket;
 
 /** What a connection needs from outside: the part that the heartbeat thread makes for itself, too. */
 export interface ThreadEnvironment {
@@ -60,14 +63,32 @@ const systemClock: Clock = {
   },
 };
 
-const dial: Dial = ({ host, port }, tls) => {
-  const socket =
-    tls === undefined
-      ? connectTcp({ host, port })
-      : connectTls({ host, port, servername: tls.serverName ?? serverName(host), ...certificates(tls) });
+const READ_BYTES = 65_536;
+
+/** What is read is dealt with before anything else is read, so one place serves all connections of a thread. */
+let readBuffer: Buffer | undefined;
+
+const dial: Dial = ({ host, port }, tls, received) => {
+  const socket = tls === undefined ? dialPlain(host, port, received) : dialTls(host, port, tls, received);
   socket.setNoDelay(true);
   return socket;
 };
+
+/** Reads past the stream's own buffers: with many connections those cost more than what is done with the bytes. */
+function dialPlain(host: string, port: number, received: (chunk: Buffer) => void): Socket {
+  readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
+  const buffer = readBuffer;
+  const callback = (bytes: number): boolean => {
+    received(buffer.subarray(0, bytes));
+    return true; // Goes on reading.
+  };
+  return connectTcp({ host, port, onread: { buffer, callback } });
+}
+
+function dialTls(host: string, port: number, tls: TlsOptions, received: (chunk: Buffer) => void): Socket {
+  const servername = tls.serverName ?? serverName(host);
+  return connectTls({ host, port, servername, ...certificates(tls) }).on("data", received);
+}
 
 export const threadEnvironment: ThreadEnvironment = { clock: systemClock, random: Math.random, dial };
 

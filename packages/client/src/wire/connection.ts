@@ -2,11 +2,18 @@
 //   C1. `closed` resolves exactly once, with the reason; after it no event comes.
 //   C2. The first frame of the server is a Welcome or says why there is none; until then nothing else is passed on.
 import type { Socket } from "node:net";
-import { type ClientFrame, ForelockError, type Hello, ServerFrame, type Welcome } from "@forelock/protocol";
+import {
+  type ClientFrame,
+  decodeServerFrame,
+  ForelockError,
+  type Hello,
+  type ServerFrame,
+  type Welcome,
+} from "@forelock/protocol";
 import type { ThreadEnvironment, Timer } from "../environment.ts";
 import type { TlsOptions } from "../options.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { EMPTY_FRAME, FrameEncoder, FrameSplitter } from "./frame.ts";
+import { EMPTY_FRAME, encodeFrame, FrameSplitter } from "./frame.ts";
 import { errorFromWire } from "./wire-error.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -29,7 +36,6 @@ export class Connection {
   readonly closed: Promise<ForelockError>;
   readonly #socket: Socket;
   readonly #splitter = new FrameSplitter();
-  readonly #encoder = new FrameEncoder();
   readonly #events: ConnectionEvents;
   readonly #endpoint: string;
   readonly #handshake: Timer;
@@ -37,6 +43,9 @@ export class Connection {
   #helloSentAtMs = 0;
   #welcomed = false;
   #ended = false;
+  readonly #decode = (bytes: Buffer): void => {
+    if (!this.#ended) this.#receive(decodeServerFrame(bytes));
+  };
 
   constructor(environment: ThreadEnvironment, options: ConnectionOptions, events: ConnectionEvents) {
     const { clock, dial } = environment;
@@ -45,7 +54,7 @@ export class Connection {
     this.closed = new Promise((resolve) => {
       this.#close = resolve;
     });
-    this.#socket = dial(options.endpoint, options.tls);
+    this.#socket = dial(options.endpoint, options.tls, (chunk) => this.#read(chunk));
     this.#handshake = clock.after(options.handshakeMs, () =>
       this.end(this.#unavailable(`did not answer within ${options.handshakeMs} ms.`)),
     );
@@ -53,14 +62,13 @@ export class Connection {
       this.#helloSentAtMs = clock.monotonicMs();
       this.send({ ...EMPTY_FRAME, hello: options.hello });
     });
-    this.#socket.on("data", (chunk) => this.#read(chunk));
     this.#socket.on("error", (error) => this.end(this.#unavailable(`failed: ${error.message}.`, error)));
     this.#socket.on("close", () => this.end(this.#unavailable("closed the connection.")));
   }
 
   /** Writes one frame; nothing after the end. */
   send(frame: ClientFrame): void {
-    if (!this.#ended) this.#socket.write(this.#encoder.encode(frame));
+    if (!this.#ended) this.#socket.write(encodeFrame(frame));
   }
 
   /** Ends the connection at once. Idempotent; the first reason stands. */
@@ -72,11 +80,9 @@ export class Connection {
     this.#close(reason);
   }
 
-  #read(chunk: Uint8Array): void {
+  #read(chunk: Buffer): void {
     try {
-      this.#splitter.push(chunk, (bytes) => {
-        if (!this.#ended) this.#receive(ServerFrame.decode(bytes));
-      });
+      this.#splitter.push(chunk, this.#decode);
     } catch (error) {
       // Only what does not parse comes here: handlers of frames do not throw.
       const known = error instanceof ForelockError ? error : undefined;
