@@ -1,0 +1,132 @@
+// conformal.ts: how far truth strays from a point forecast. Scaled errors go into a log-histogram that forgets; each level of the
+// interval is then moved by whether truth kept under it, so that what is promised is what happens, whatever the errors look like.
+// Not here: the point forecast and its scale (series/), which numbers belong to which key (series/shape.ts).
+// Source: Gibbs and Candes (2021), Adaptive conformal inference under distribution shift, equation 2, once per level.
+//   I1. Quantiles are finite and never fall from one level to the next.
+//   I2. A block holds INTERVAL_NUMBERS; offsets and bucket indices stay below what they index, which is why reads carry `!`.
+
+/** The levels of an interval, ascending. */
+export const LEVELS = [0.05, 0.5, 0.9, 0.95, 0.99] as const;
+/** Errors that a key needs before its own histogram speaks alone; with fewer, the pooled one speaks for the rest. */
+export const OWN_ERRORS_MIN = 30;
+
+// Buckets of |error| / scale, four in each power of two from 2^-6 to 2^8; the first one also takes all below, the last all above.
+const SIDE = 56;
+const BUCKETS = 2 * SIDE;
+const LOW_EXPONENT = -6;
+const MASS = BUCKETS;
+const COUNT = BUCKETS + 1;
+const CORRECTIONS = BUCKETS + 2;
+const QUANTILES = CORRECTIONS + LEVELS.length;
+/** Numbers in the block of one interval. */
+export const INTERVAL_NUMBERS = QUANTILES + LEVELS.length;
+
+/** How far one miss moves a level: a shift of load is followed within some fifty errors, noise moves a level by a percent or two. */
+const GAIN = 0.02;
+/** A corrected level stays this far from 0 and 1: beyond, a histogram has nothing to say. */
+const EDGE = 0.002;
+/** A pooled histogram is halved when it has this many errors, so that it forgets what no key does any more. */
+const POOLED_MASS_MAX = 20_000;
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+const BIAS = (127 + LOW_EXPONENT) * 4;
+
+/** The bucket of `size` >= 0 by the bits of a float: its exponent and two digits of the fraction, without a logarithm. */
+function bucketOf(size: number): number {
+  float[0] = size;
+  const bucket = (bits[0]! >>> 21) - BIAS;
+  return bucket < 0 ? 0 : bucket >= SIDE ? SIDE - 1 : bucket;
+}
+
+/** The signed edges of all buckets, ascending: BUCKETS + 1 numbers. */
+const EDGES = Float64Array.from({ length: BUCKETS + 1 }, (_, index) => {
+  const edge = Math.abs(index - SIDE);
+  bits[0] = (edge + BIAS) << 21;
+  return edge === 0 ? 0 : Math.sign(index - SIDE) * float[0]!;
+});
+
+/** What a forecaster believes of errors before it has seen one: as after a few of a Laplace distribution as wide as the scale. */
+export function seedPooled(pooled: Float64Array, at: number): void {
+  for (let bucket = 0; bucket < BUCKETS; bucket += 1)
+    pooled[at + bucket] = 5 * (laplace(EDGES[bucket + 1]!) - laplace(EDGES[bucket]!));
+  pooled[at + MASS] = 5;
+}
+
+function laplace(x: number): number {
+  const below = 0.5 * Math.exp(-Math.abs(x) / 1.5);
+  return x < 0 ? below : 1 - below;
+}
+
+/**
+ * Adds one error, truth less point forecast, in units of the scale that was known at its origin, to a key's block and to the
+ * pooled one; and moves the key's levels by it.
+ * @returns whether it lay within the 90 % interval as last drawn
+ */
+export function learnError(
+  block: Float64Array,
+  at: number,
+  pooled: Float64Array,
+  pooledAt: number,
+  error: number,
+): boolean {
+  const bucket = bucketOf(error < 0 ? -error : error);
+  const index = error < 0 ? SIDE - 1 - bucket : SIDE + bucket;
+  block[at + index]! += 1;
+  block[at + MASS]! += 1;
+  block[at + COUNT]! += 1;
+  pooled[pooledAt + index]! += 1;
+  pooled[pooledAt + MASS]! += 1;
+  for (let level = 0; level < 5; level += 1) {
+    const kept = error <= block[at + QUANTILES + level]! ? 1 : 0;
+    const moved = block[at + CORRECTIONS + level]! + GAIN * (LEVELS[level]! - kept);
+    block[at + CORRECTIONS + level] = moved > 0.2 ? 0.2 : moved < -0.2 ? -0.2 : moved;
+  }
+  return error > block[at + QUANTILES]! && error <= block[at + QUANTILES + 3]!;
+}
+
+/**
+ * Draws the quantiles of a key's block anew from its histogram, and the pooled one while its own is young, at the corrected levels.
+ * @param kept share in (0, 1] of the histogram that stays: the forgetting between two redraws
+ */
+export function redraw(block: Float64Array, at: number, pooled: Float64Array, pooledAt: number, kept: number): void {
+  const borrowed = Math.max(0, OWN_ERRORS_MIN - block[at + COUNT]!);
+  const pooledShare = borrowed / pooled[pooledAt + MASS]!;
+  const mass = block[at + MASS]! * kept;
+  block[at + MASS] = mass;
+  const total = mass + borrowed;
+  let level = 0;
+  let target = total * levelAt(block, at, 0);
+  let below = 0;
+  for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
+    const own = block[at + bucket]! * kept;
+    block[at + bucket] = own;
+    const here = own + pooledShare * pooled[pooledAt + bucket]!;
+    while (below + here >= target && level < 5) {
+      const inside = here > 0 ? (target - below) / here : 0;
+      const low = EDGES[bucket]!;
+      block[at + QUANTILES + level] = low + Math.max(0, inside) * (EDGES[bucket + 1]! - low);
+      level += 1;
+      target = Math.max(target, total * levelAt(block, at, level)); // I1
+    }
+    below += here;
+  }
+  for (; level < 5; level += 1) block[at + QUANTILES + level] = EDGES[BUCKETS]!; // Rounding left the last ones over.
+}
+
+function levelAt(block: Float64Array, at: number, level: number): number {
+  if (level >= LEVELS.length) return 1;
+  const moved = LEVELS[level]! + block[at + CORRECTIONS + level]!;
+  return moved < EDGE ? EDGE : Math.min(moved, 1 - EDGE);
+}
+
+/** Halves a pooled histogram that has become too sure of itself. */
+export function forgetPooled(pooled: Float64Array, at: number): void {
+  if (pooled[at + MASS]! < POOLED_MASS_MAX) return;
+  for (let bucket = 0; bucket <= MASS; bucket += 1) pooled[at + bucket]! *= 0.5;
+}
+
+/** The quantile of level index `level` as last drawn, in units of the scale. */
+export function drawnQuantile(block: Float64Array, at: number, level: number): number {
+  return block[at + QUANTILES + level]!;
+}

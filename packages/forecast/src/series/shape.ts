@@ -1,0 +1,168 @@
+// shape.ts: the grid and the limits that all series of one forecaster share, checked once, and where each number of a key
+// lies in its block. Not here: what the numbers mean to each other (experts.ts, mix.ts, interval/conformal.ts).
+//   S1. Every key has a block of `stride` numbers and a ring of `historySteps` values: memory is at most keysMax times both.
+//   S2. An offset of AT or of a Layout, plus an index below the length named beside it, stays inside the block. This is why reads
+//       of blocks, rings and tables in this folder carry `!`.
+
+import { INTERVAL_NUMBERS } from "../interval/conformal.ts";
+
+export interface SeriesOptions {
+  /** Milliseconds between two values, whole, 1 to 366 days. */
+  readonly stepMs: number;
+  /** Steps in a day, or whatever repeats soonest; 0: nothing repeats. 0 or 2 to 20,000. */
+  readonly seasonSteps: number;
+  /** Steps in a week, or whatever repeats next: a multiple of `seasonSteps`, at most 20,000; 0: none. */
+  readonly weekSteps: number;
+  /** Values remembered per key, for the background fits. Default: four weeks or seasons, within 1,024 to 8,192. */
+  readonly historySteps?: number;
+  /** Keys remembered; the one longest unused makes room. Default 1,024. */
+  readonly keysMax?: number;
+}
+
+export interface Layout {
+  readonly stepMs: number;
+  readonly seasonSteps: number;
+  readonly weekSteps: number;
+  readonly historySteps: number;
+  readonly keysMax: number;
+  /** Steps ahead at which every expert is scored, ascending; HORIZON_COUNT of them. */
+  readonly horizons: Int32Array;
+  /** By steps ahead below STEPS_TABLED: the scored horizon next below, how far on the way to the next one, and the nearest. */
+  readonly lower: Uint8Array;
+  readonly fraction: Float64Array;
+  readonly nearest: Uint8Array;
+  /** By horizon: where its ring of pending rows begins. It has as many rows as the horizon has steps. */
+  readonly rows: Int32Array;
+  /** Where the profiles begin: `seasonSteps` and `weekSteps` numbers. */
+  readonly dayProfile: number;
+  readonly weekProfile: number;
+  /** Numbers in the block of a key. */
+  readonly stride: number;
+}
+
+/** Experts that live on the hot path, and challengers that one key can have. */
+export const EXPERTS = 11;
+export const CHALLENGERS_MAX = 4;
+export const HORIZON_COUNT = 5;
+/** Points of a challenger's table that are kept. */
+export const TABLE_STEPS = 128;
+/** Steps ahead that can be asked for. */
+export const HORIZON_STEPS_MAX = 4_096;
+/** Values beyond this are refused: sums and products of them must stay finite. */
+export const VALUE_MAX = 1e100;
+/** Experts become ready in groups: levels at once, those of the day after a season, those of the week after a week and a day. */
+export const GROUPS = 3;
+
+/** A pending row: what each expert and each challenger said, then the hot mix, the whole mix, the scale of that moment.
+ *  A challenger that said nothing left NaN. */
+export const ROW_CHALLENGERS = EXPERTS;
+export const ROW_HOT = EXPERTS + CHALLENGERS_MAX;
+export const ROW_MIX = ROW_HOT + 1;
+/** Zero: nothing was said in this row. */
+export const ROW_SCALE = ROW_HOT + 2;
+/** How many experts spoke. */
+export const ROW_READY = ROW_HOT + 3;
+export const ROW_NUMBERS = ROW_HOT + 4;
+
+let taken = 0;
+function take(numbers: number): number {
+  taken += numbers;
+  return taken - numbers;
+}
+
+/** Offsets in the block of a key: single numbers first, then tables with one line per horizon or challenger. */
+export const AT = {
+  /** Of the last value, counted from the forecaster's first. */ step: take(1),
+  seen: take(1),
+  /** Step of the first value. */ first: take(1),
+  /** Typical size of an error one step ahead. */ scale: take(1),
+  smooth: take(3),
+  slow: take(1),
+  fast: take(1),
+  week: take(1),
+  dayDrift: take(1),
+  weekDrift: take(1),
+  /** Sign of the last clipping; 0: the last value was not clipped. */ clipped: take(1),
+  uses: take(1),
+  champion: take(1),
+  contender: take(1),
+  leadSteps: take(1),
+  coverage: take(1),
+  errors: take(HORIZON_COUNT * EXPERTS),
+  counts: take(HORIZON_COUNT * GROUPS),
+  weights: take(HORIZON_COUNT * EXPERTS),
+  hotErrors: take(HORIZON_COUNT),
+  /** Of challengers, by horizon: own error, that of the hot mix at the same origins, tables scored. */
+  own: take(HORIZON_COUNT * CHALLENGERS_MAX),
+  beside: take(HORIZON_COUNT * CHALLENGERS_MAX),
+  tablesScored: take(HORIZON_COUNT * CHALLENGERS_MAX),
+  /** Of challengers: 1 + index of the name (0: free), step of the stamp, points. */
+  names: take(CHALLENGERS_MAX),
+  stamps: take(CHALLENGERS_MAX),
+  lengths: take(CHALLENGERS_MAX),
+  tables: take(CHALLENGERS_MAX * TABLE_STEPS),
+  intervals: take(HORIZON_COUNT * INTERVAL_NUMBERS),
+} as const;
+const FIXED_NUMBERS = taken;
+
+const HORIZONS = [1, 3, 7, 17, 35] as const;
+/** Steps ahead that are looked up in tables; beyond, the last entry holds. */
+export const STEPS_TABLED = 64;
+const DAY_MS = 86_400_000;
+
+/** @throws RangeError that names the option, its value and its range */
+export function layoutOf(options: SeriesOptions): Layout {
+  const { stepMs, seasonSteps, weekSteps } = options;
+  requireWhole("stepMs", stepMs, 1, 366 * DAY_MS);
+  requireWhole("seasonSteps", seasonSteps, 0, 20_000);
+  if (seasonSteps === 1) throw new RangeError("seasonSteps is 1; it must be 0, or 2 to 20,000.");
+  requireWhole("weekSteps", weekSteps, 0, 20_000);
+  if (weekSteps > 0 && (seasonSteps === 0 || weekSteps % seasonSteps !== 0 || weekSteps === seasonSteps))
+    throw new RangeError(`weekSteps is ${weekSteps}; it must be 0 or a multiple of seasonSteps, ${seasonSteps}.`);
+  const longest = Math.max(weekSteps, seasonSteps);
+  const historySteps = options.historySteps ?? Math.max(longest + 1, Math.min(8_192, Math.max(1_024, 4 * longest)));
+  requireWhole("historySteps", historySteps, Math.max(64, longest + 1), 1 << 20);
+  const keysMax = options.keysMax ?? 1_024;
+  requireWhole("keysMax", keysMax, 1, 1 << 20);
+  const horizons = Int32Array.from(HORIZONS, (steps) => offSeason(steps, seasonSteps));
+  let stride = FIXED_NUMBERS;
+  const rows = horizons.map((steps) => {
+    stride += steps * ROW_NUMBERS;
+    return stride - steps * ROW_NUMBERS;
+  });
+  const dayProfile = stride;
+  const weekProfile = dayProfile + seasonSteps;
+  stride = weekProfile + weekSteps;
+  const sizes = { stepMs, seasonSteps, weekSteps, historySteps, keysMax };
+  return { ...sizes, horizons, ...between(horizons), rows, dayProfile, weekProfile, stride };
+}
+
+/** Index of the scored horizon nearest to `steps` ahead, by ratio. */
+export function nearestHorizon(layout: Layout, steps: number): number {
+  return layout.nearest[steps < STEPS_TABLED ? steps : STEPS_TABLED - 1]!;
+}
+
+function between(horizons: Int32Array): Pick<Layout, "lower" | "fraction" | "nearest"> {
+  const lower = new Uint8Array(STEPS_TABLED);
+  const fraction = new Float64Array(STEPS_TABLED);
+  const nearest = new Uint8Array(STEPS_TABLED);
+  for (let steps = 1; steps < STEPS_TABLED; steps += 1) {
+    let k = 0;
+    while (k < HORIZON_COUNT - 2 && steps >= horizons[k + 1]!) k += 1;
+    const way = Math.log(steps / horizons[k]!) / Math.log(horizons[k + 1]! / horizons[k]!);
+    lower[steps] = k;
+    fraction[steps] = Math.min(1, way);
+    nearest[steps] = k + Math.round(Math.min(1, way));
+  }
+  return { lower, fraction, nearest };
+}
+
+/** The next step that is no multiple of the season: at a multiple, the last value would look as wise as the season itself. */
+function offSeason(steps: number, seasonSteps: number): number {
+  return seasonSteps > 1 && steps % seasonSteps === 0 ? steps + 1 : steps;
+}
+
+export function requireWhole(name: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new RangeError(`${name} is ${value}; it must be a whole number from ${min} to ${max}.`);
+}
