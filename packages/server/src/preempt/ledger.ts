@@ -1,0 +1,295 @@
+// ledger.ts: what was done, or would have been, and what came of it: the memory of budgets, cool-downs and offences, and the
+// numbers by which an operator can tell whether to trust it. Bounded; at a limit the oldest is forgotten.
+//   B1. A warning was wrong when its holder released within the countdown and had not acknowledged: it would have done so anyway.
+//   B2. Under `observe` nobody is told, so every release within the countdown counts as wrong.
+import type { Risk } from "./risk.ts";
+
+export type DecisionKind =
+  | "warned"
+  | "observed"
+  | "pending"
+  | "passed_over"
+  | "threshold"
+  | "policy"
+  | "promoted"
+  | "demoted";
+export type DecisionOutcome =
+  | "open"
+  | "released"
+  | "extended"
+  | "forced"
+  | "lost"
+  | "right"
+  | "wrong"
+  | "ignored"
+  | "withdrawn";
+
+export interface Decided {
+  /** Names the grant, or the wait, within the node. */
+  readonly key: string;
+  readonly kind: DecisionKind;
+  /** Wall clock. */
+  readonly wallMs: number;
+  /** Of the clock of the countdowns. */
+  readonly atMs: number;
+  readonly name: string;
+  readonly token: bigint;
+  readonly client: string;
+  readonly risk: Risk | undefined;
+  readonly threshold: number;
+  readonly countdownMs: number;
+  readonly waiters: number;
+  readonly reason: string;
+  outcome: DecisionOutcome;
+  isAcknowledged: boolean;
+  /** Judged already: a decision counts once. */
+  isJudged: boolean;
+}
+
+export interface LedgerTotals {
+  warnings: number;
+  released: number;
+  extended: number;
+  forced: number;
+  wrong: number;
+  ignored: number;
+  observed: number;
+  observedRight: number;
+  observedWrong: number;
+  observedSavedMs: number;
+}
+
+const DECISIONS_MAX = 1_000;
+const OPEN_MAX = 10_000;
+const CLIENTS_MAX = 10_000;
+const COOLING_MAX = 10_000;
+const HOUR_MS = 3_600_000;
+/** What is believed of holders before any was seen: one of a thousand gets stuck, as strongly as this many holds would tell. */
+const PRIOR_HOLDS = 1_000;
+const PRIOR_STUCK = 1;
+/** Ends after which half of what they told is forgotten. */
+const KEEP = 0.5 ** (1 / 5_000);
+
+interface ClientRecord {
+  /** Moments of forced releases within the last hour, oldest first. */
+  forcedAtMs: number[];
+  /** Countdowns in a row that ran out. */
+  offences: number;
+  ends: number;
+  stuck: number;
+}
+
+export interface LedgerState {
+  readonly totals: LedgerTotals;
+  readonly ends: number;
+  readonly stuck: number;
+  readonly clients: readonly (readonly [string, ClientRecord])[];
+}
+
+export class Ledger {
+  readonly totals: LedgerTotals = {
+    ...{ warnings: 0, released: 0, extended: 0, forced: 0, wrong: 0, ignored: 0 },
+    ...{ observed: 0, observedRight: 0, observedWrong: 0, observedSavedMs: 0 },
+  };
+  #decisions: Decided[] = [];
+  readonly #openByKey = new Map<string, Decided>();
+  readonly #clients = new Map<string, ClientRecord>();
+  readonly #coolUntilMs = new Map<string, number>();
+  #ends = PRIOR_HOLDS;
+  #stuck = PRIOR_STUCK;
+  /** Judged since the controller last asked. */
+  #judged = 0;
+  #wrong = 0;
+
+  /** Newest first. */
+  decisions(limit: number): readonly Decided[] {
+    return this.#decisions.slice(-limit).reverse();
+  }
+
+  openDecision(key: string): Decided | undefined {
+    return this.#openByKey.get(key);
+  }
+
+  /** Share of holders that did not end by themselves. */
+  get stuckRatio(): number {
+    return this.#stuck / this.#ends;
+  }
+
+  note(decided: Omit<Decided, "outcome" | "isAcknowledged" | "isJudged">): void {
+    const row: Decided = { ...decided, outcome: "open", isAcknowledged: false, isJudged: false };
+    this.#decisions.push(row);
+    if (this.#decisions.length > DECISIONS_MAX * 2) this.#decisions = this.#decisions.slice(-DECISIONS_MAX);
+    if (row.kind === "warned") this.totals.warnings += 1;
+    if (row.kind === "observed") this.totals.observed += 1;
+    if (row.kind !== "warned" && row.kind !== "observed" && row.kind !== "pending") return;
+    if (this.#openByKey.size >= OPEN_MAX) {
+      const [oldest] = this.#openByKey.keys();
+      if (oldest !== undefined) this.#openByKey.delete(oldest);
+    }
+    this.#openByKey.set(row.key, row);
+  }
+
+  acknowledged(key: string, isExtended: boolean): void {
+    const row = this.#openByKey.get(key);
+    if (row === undefined) return;
+    row.isAcknowledged = true;
+    if (!isExtended) return;
+    row.outcome = "extended";
+    this.totals.extended += 1;
+  }
+
+  /** A grant ended by itself. @param heldMs of the clock of `atMs` */
+  released(key: string, client: string, nowMs: number, coolDownMs: number): void {
+    this.#end(client, false);
+    const row = this.#take(key);
+    if (row === undefined) return;
+    const isInTime = nowMs <= row.atMs + row.countdownMs;
+    if (row.kind === "observed") {
+      row.outcome = isInTime ? "wrong" : "right";
+      this.#judge(row, isInTime);
+      if (isInTime) this.totals.observedWrong += 1;
+      else {
+        this.totals.observedRight += 1;
+        this.totals.observedSavedMs += row.waiters * (nowMs - row.atMs - row.countdownMs);
+      }
+    } else {
+      const isWrong = isInTime && !row.isAcknowledged; // B1
+      row.outcome = isWrong ? "wrong" : "released";
+      this.#judge(row, isWrong);
+      if (isWrong) this.totals.wrong += 1;
+      else this.totals.released += 1;
+    }
+    const record = this.#record(client);
+    record.offences = 0;
+    if (row.outcome === "wrong") this.#cool(client, row.name, nowMs + coolDownMs);
+  }
+
+  /** A grant was forced, or its session died. */
+  ended(key: string, client: string, why: "preempted" | "expired" | "forced", nowMs: number): void {
+    const row = this.#take(key);
+    const isIgnored = row !== undefined && !row.isAcknowledged;
+    this.#end(client, why === "expired" || (why === "preempted" && isIgnored));
+    if (why === "preempted") {
+      const record = this.#record(client);
+      record.forcedAtMs.push(nowMs);
+      record.offences += 1;
+      this.totals.forced += 1;
+      if (isIgnored) this.totals.ignored += 1;
+    }
+    if (row === undefined) return;
+    row.outcome = why === "preempted" ? "forced" : row.kind === "observed" ? "right" : "lost";
+    if (row.kind === "observed") {
+      this.totals.observedRight += 1;
+      this.totals.observedSavedMs += Math.max(0, row.waiters * (nowMs - row.atMs - row.countdownMs));
+    }
+    this.#judge(row, false);
+  }
+
+  /** A countdown ended and nothing was forced. */
+  over(key: string, why: "ignored" | "passed_over" | "withdrawn"): void {
+    const row = this.#openByKey.get(key);
+    if (row === undefined) return;
+    if (why === "ignored" && !row.isAcknowledged) this.totals.ignored += 1;
+    row.outcome = why === "passed_over" ? "ignored" : why;
+    if (why === "withdrawn") this.#openByKey.delete(key);
+  }
+
+  /** A wait became a grant: its warning goes on under the grant's name. */
+  renamed(from: string, to: string): void {
+    const row = this.#openByKey.get(from);
+    if (row === undefined) return;
+    this.#openByKey.delete(from);
+    this.#openByKey.set(to, row);
+  }
+
+  isCooling(client: string, element: string, nowMs: number): boolean {
+    const until = this.#coolUntilMs.get(`${client}\n${element}`);
+    return until !== undefined && nowMs < until;
+  }
+
+  forcedWithinHour(client: string, nowMs: number): number {
+    const record = this.#clients.get(client);
+    if (record === undefined) return 0;
+    while ((record.forcedAtMs[0] ?? nowMs) < nowMs - HOUR_MS) record.forcedAtMs.shift();
+    return record.forcedAtMs.length;
+  }
+
+  offences(client: string): number {
+    return this.#clients.get(client)?.offences ?? 0;
+  }
+
+  preemptions(client: string, nowMs: number): number {
+    return this.forcedWithinHour(client, nowMs);
+  }
+
+  /** Share of this client's holds that did not end by themselves. */
+  offenceRatio(client: string): number {
+    const record = this.#clients.get(client);
+    if (record === undefined) return this.stuckRatio;
+    const weight = 20; // Holds for which the share of all clients stands in.
+    return (record.stuck + weight * this.stuckRatio) / (record.ends + weight);
+  }
+
+  /** What was judged since the last call. */
+  takeJudged(): { readonly judged: number; readonly wrong: number } {
+    const taken = { judged: this.#judged, wrong: this.#wrong };
+    this.#judged = 0;
+    this.#wrong = 0;
+    return taken;
+  }
+
+  /** For the snapshot of profiles. */
+  save(): LedgerState {
+    return { totals: { ...this.totals }, ends: this.#ends, stuck: this.#stuck, clients: [...this.#clients] };
+  }
+
+  restore(state: LedgerState): void {
+    Object.assign(this.totals, state.totals);
+    this.#ends = state.ends;
+    this.#stuck = state.stuck;
+    // Moments of a clock that starts anew are not worth keeping.
+    for (const [client, record] of state.clients) this.#clients.set(client, { ...record, forcedAtMs: [] });
+  }
+
+  #take(key: string): Decided | undefined {
+    const row = this.#openByKey.get(key);
+    if (row !== undefined) this.#openByKey.delete(key);
+    return row;
+  }
+
+  #judge(row: Decided, isWrong: boolean): void {
+    if (row.isJudged) return;
+    row.isJudged = true;
+    this.#judged += 1;
+    if (isWrong) this.#wrong += 1;
+  }
+
+  #end(client: string, isStuck: boolean): void {
+    this.#ends = this.#ends * KEEP + 1;
+    this.#stuck = this.#stuck * KEEP + (isStuck ? 1 : 0);
+    const record = isStuck ? this.#record(client) : this.#clients.get(client);
+    if (record === undefined) return;
+    record.ends = record.ends * KEEP + 1;
+    record.stuck = record.stuck * KEEP + (isStuck ? 1 : 0);
+  }
+
+  #record(client: string): ClientRecord {
+    let record = this.#clients.get(client);
+    if (record !== undefined) return record;
+    if (this.#clients.size >= CLIENTS_MAX) {
+      const [oldest] = this.#clients.keys();
+      if (oldest !== undefined) this.#clients.delete(oldest);
+    }
+    record = { forcedAtMs: [], offences: 0, ends: 0, stuck: 0 };
+    this.#clients.set(client, record);
+    return record;
+  }
+
+  #cool(client: string, element: string, untilMs: number): void {
+    if (this.#coolUntilMs.size >= COOLING_MAX) {
+      const [oldest] = this.#coolUntilMs.keys();
+      if (oldest !== undefined) this.#coolUntilMs.delete(oldest);
+    }
+    this.#coolUntilMs.set(`${client}\n${element}`, untilMs);
+  }
+}
