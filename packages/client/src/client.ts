@@ -3,6 +3,17 @@ import type { Election, ElectOptions } from "./elect/election.ts";
 import type { FileInfo, FileList, GuardedFile } from "./file/file.ts";
 import type { LockInfo, LockList, ServerStatus, SessionInfo, SessionList, Why } from "./inspect/inspect.ts";
 import type {
+  History,
+  HistoryOptions,
+  Policies,
+  PolicyInfo,
+  Prediction,
+  PredictionOptions,
+  Profile,
+  SetPolicyOptions,
+  WarnOptions,
+} from "./inspect/prediction.ts";
+import type {
   Lock,
   LockAllOptions,
   LockOptions,
@@ -81,6 +92,20 @@ export interface ForelockClient extends AsyncDisposable {
   ): Promise<{ readonly released: readonly bigint[]; readonly undone: number }>;
   /** For operators: ends a session with everything it holds. */
   endSession(session: string, options: EndSessionOptions): Promise<{ readonly grants: number }>;
+  /** What the log still remembers of a name; of all names that may be read when it is empty. */
+  history(name: string, options?: HistoryOptions): Promise<History>;
+  /** For operators: asks the holders to release in time, as a forecast would. Names one warning for each. */
+  warn(name: string, options: WarnOptions): Promise<{ readonly warnings: readonly string[] }>;
+  /**
+   * For operators: changes what is done about forecasts below a prefix, from now on. Empty is the prefix of everything.
+   * @param set texts by field, as `policies()` describes them; an empty one takes the field back to the shorter prefix
+   */
+  setPolicy(prefix: string, set: Readonly<Record<string, string>>, options: SetPolicyOptions): Promise<PolicyInfo>;
+  policies(options?: RequestOptions): Promise<Policies>;
+  /** What has been seen of one element and of its clients. */
+  profile(name: string, options?: RequestOptions): Promise<Profile>;
+  /** How good the forecasts are, and what was done on them of late. */
+  prediction(options?: PredictionOptions): Promise<Prediction>;
   /** What happens to a name, or to all names with a prefix (`orders/*`), from now on. Ends when the loop over it ends. */
   watch(pattern: string, options?: RequestOptions): AsyncIterable<WatchEvent>;
 

@@ -26,6 +26,28 @@ export type {
   Why,
 } from "./inspect/inspect.ts";
 export type {
+  Calibration,
+  ClientProfile,
+  Decision,
+  Distribution,
+  Eta,
+  History,
+  HistoryEntry,
+  HistoryOptions,
+  HoldForecast,
+  Policies,
+  PolicyField,
+  PolicyInfo,
+  Prediction,
+  PredictionOptions,
+  PredictionTotals,
+  Profile,
+  Risk,
+  RiskPart,
+  SetPolicyOptions,
+  WarnOptions,
+} from "./inspect/prediction.ts";
+export type {
   Lock,
   LockAllOptions,
   LockMode,

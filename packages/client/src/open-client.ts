@@ -8,6 +8,17 @@ import type { Environment } from "./environment.ts";
 import type { FileInfo, FileList, GuardedFile } from "./file/file.ts";
 import { allFiles, listFiles, RemoteFile } from "./file/remote-file.ts";
 import type { LockList, ServerStatus, SessionList, Why } from "./inspect/inspect.ts";
+import type {
+  History,
+  HistoryOptions,
+  Policies,
+  PolicyInfo,
+  Prediction,
+  PredictionOptions,
+  Profile,
+  SetPolicyOptions,
+  WarnOptions,
+} from "./inspect/prediction.ts";
 import * as reads from "./inspect/reads.ts";
 import { acquireAllBody, acquireBody, EXCLUSIVE_LOCK, manyLocks, SHARED_LOCK } from "./lock/acquire.ts";
 import { Acquisition } from "./lock/acquisition.ts";
@@ -65,9 +76,15 @@ export class OpenClient implements ForelockClient {
     return this.#sessions.connect();
   }
 
-  async lock(name: string, options?: LockOptions): Promise<Lock> {
+  /** Not async: that would be a second promise, and three turns of the microtasks, for each lock. */
+  lock(name: string, options?: LockOptions): Promise<Lock> {
     const outcome = options?.mode === "shared" ? SHARED_LOCK : EXCLUSIVE_LOCK;
-    return this.#caller.acquire(new Acquisition<Lock>(acquireBody(name, options), undefined, outcome), options?.signal);
+    try {
+      const acquisition = new Acquisition<Lock>(acquireBody(name, options), undefined, outcome);
+      return this.#caller.acquire(acquisition, options?.signal);
+    } catch (error) {
+      return Promise.reject(error); // Options out of range.
+    }
   }
 
   tryLock(name: string, options: Omit<LockOptions, "waitMs"> = {}): Promise<Lock | undefined> {
@@ -140,6 +157,30 @@ export class OpenClient implements ForelockClient {
 
   endSession(session: string, options: EndSessionOptions): ReturnType<ForelockClient["endSession"]> {
     return reads.endSession(this.#caller, session, options);
+  }
+
+  history(name: string, options: HistoryOptions = {}): Promise<History> {
+    return reads.history(this.#caller, name, options);
+  }
+
+  warn(name: string, options: WarnOptions): ReturnType<ForelockClient["warn"]> {
+    return reads.warn(this.#caller, name, options);
+  }
+
+  setPolicy(prefix: string, set: Readonly<Record<string, string>>, options: SetPolicyOptions): Promise<PolicyInfo> {
+    return reads.setPolicy(this.#caller, prefix, set, options);
+  }
+
+  policies(options: RequestOptions = {}): Promise<Policies> {
+    return reads.policies(this.#caller, options);
+  }
+
+  profile(name: string, options: RequestOptions = {}): Promise<Profile> {
+    return reads.profile(this.#caller, name, options);
+  }
+
+  prediction(options: PredictionOptions = {}): Promise<Prediction> {
+    return reads.prediction(this.#caller, options);
   }
 
   watch(pattern: string, options: RequestOptions = {}): AsyncIterable<WatchEvent> {

@@ -1,6 +1,7 @@
 // inspect/inspect.ts: what operators and curious programs see. Not here: asking for it (reads.ts).
 import type { Lock, RequestOptions } from "../lock/lock.ts";
 import type { Holder } from "../lock/operation.ts";
+import type { Eta, Risk } from "./prediction.ts";
 
 export interface Waiter {
   readonly reference: string;
@@ -12,6 +13,9 @@ export interface Waiter {
   readonly priority: number;
   readonly silent: boolean;
   readonly client: string;
+  /** Absent without a forecast. */
+  readonly eta: Eta | undefined;
+  readonly risk: Risk | undefined;
 }
 
 export interface Why {
@@ -27,6 +31,8 @@ export interface Why {
   readonly sentence: string;
   /** Elements above or below it in its tree that block it. */
   readonly related: readonly string[];
+  /** What will happen next and when, in sentences. */
+  readonly next: readonly string[];
 }
 
 export interface LockInfo {
@@ -36,6 +42,8 @@ export interface LockInfo {
   readonly limit: number;
   /** How long the first waiter has waited. */
   readonly waitedMs: number;
+  /** Waiting done so far by those who wait now, all together. */
+  readonly painMs: number;
 }
 
 export interface LockList extends RequestOptions {
@@ -45,6 +53,8 @@ export interface LockList extends RequestOptions {
   /** Only those with waiters whose holder is silent, or that are held longer than `heldMsMin`. */
   readonly stuck?: boolean;
   readonly heldMsMin?: number;
+  /** Those with the most waiting first, then the rest by name; `after` is not used then. */
+  readonly byPain?: boolean;
 }
 
 export interface SessionInfo {
@@ -57,7 +67,18 @@ export interface SessionInfo {
   readonly silentMs: number;
   readonly partitions: readonly number[];
   readonly waiting: boolean;
+  /** How late the client's main loop was at its last heartbeat. */
   readonly lagMs: number;
+  /** What kind of work it says it does. */
+  readonly application: string;
+  /** How it says it is. */
+  readonly health: "ok" | "degraded" | "failing";
+  /** Standard deviation of the time between heartbeats. */
+  readonly jitterMs: number;
+  /** 0 to 1: how likely it is that the client is gone, by its silence so far. */
+  readonly suspicion: number;
+  /** The highest of its contended grants. */
+  readonly risk: Risk | undefined;
 }
 
 export interface SessionList extends RequestOptions {

@@ -1,10 +1,32 @@
 // inspect/reads.ts: asking what there is, and operator commands. Not here: what the answers mean (inspect.ts).
-import { EndSessionRequest, ForceReleaseRequest, ListLocksRequest, ListSessionsRequest } from "@forelock/protocol";
+import {
+  EndSessionRequest,
+  ForceReleaseRequest,
+  GetHistoryRequest,
+  GetPredictionRequest,
+  Health,
+  ListLocksRequest,
+  ListSessionsRequest,
+  SetPolicyRequest,
+  WarnRequest,
+} from "@forelock/protocol";
 import type { Caller } from "../caller.ts";
 import type { EndSessionOptions, ForceReleaseOptions } from "../client.ts";
 import type { RequestOptions } from "../lock/lock.ts";
 import { holderFromWire, modeFromWire } from "../lock/modes.ts";
 import type { LockInfo, LockList, ServerStatus, SessionInfo, SessionList, Why } from "./inspect.ts";
+import type {
+  History,
+  HistoryOptions,
+  Policies,
+  PolicyInfo,
+  Prediction,
+  PredictionOptions,
+  PredictionTotals,
+  Profile,
+  SetPolicyOptions,
+  WarnOptions,
+} from "./prediction.ts";
 
 export async function why(caller: Caller, name: string, options: RequestOptions): Promise<Why> {
   const reply = await caller.ask("read", { $case: "why", value: { name } }, "why", options.signal);
@@ -33,7 +55,13 @@ export async function listSessions(
   { signal, ...list }: SessionList,
 ): Promise<{ readonly sessions: readonly SessionInfo[]; readonly more: boolean }> {
   const value = ListSessionsRequest.create(list);
-  return caller.ask("read", { $case: "listSessions", value }, "listSessions", signal);
+  const { sessions, more } = await caller.ask("read", { $case: "listSessions", value }, "listSessions", signal);
+  return { sessions: sessions.map((session) => ({ ...session, health: healthFromWire(session.health) })), more };
+}
+
+function healthFromWire(health: Health): SessionInfo["health"] {
+  if (health === Health.FAILING) return "failing";
+  return health === Health.DEGRADED ? "degraded" : "ok";
 }
 
 export async function forceRelease(
@@ -53,3 +81,56 @@ export async function endSession(
   const value = EndSessionRequest.create({ session, reason });
   return caller.ask("read", { $case: "endSession", value }, "endSession", signal);
 }
+
+export async function history(caller: Caller, name: string, { signal, ...options }: HistoryOptions): Promise<History> {
+  const value = GetHistoryRequest.create({ name, ...options });
+  return caller.ask("read", { $case: "getHistory", value }, "getHistory", signal);
+}
+
+/** @returns one warning for each holder */
+export async function warn(
+  caller: Caller,
+  name: string,
+  { signal, ...options }: WarnOptions,
+): Promise<{ readonly warnings: readonly string[] }> {
+  const value = WarnRequest.create({ name, ...options });
+  return caller.ask("read", { $case: "warn", value }, "warn", signal);
+}
+
+export async function setPolicy(
+  caller: Caller,
+  prefix: string,
+  set: Readonly<Record<string, string>>,
+  { reason, signal }: SetPolicyOptions,
+): Promise<PolicyInfo> {
+  const value = SetPolicyRequest.create({ prefix, set: { ...set }, reason });
+  const { policy } = await caller.ask("read", { $case: "setPolicy", value }, "setPolicy", signal);
+  return policy ?? { prefix, set: {}, effective: {}, threshold: 0, changedBy: "", changedMs: 0, reason: "" };
+}
+
+export async function policies(caller: Caller, { signal }: RequestOptions): Promise<Policies> {
+  return caller.ask("read", { $case: "listPolicies", value: {} }, "listPolicies", signal);
+}
+
+export async function profile(caller: Caller, name: string, { signal }: RequestOptions): Promise<Profile> {
+  return caller.ask("read", { $case: "getProfile", value: { name } }, "getProfile", signal);
+}
+
+export async function prediction(caller: Caller, { signal, ...options }: PredictionOptions): Promise<Prediction> {
+  const value = GetPredictionRequest.create(options);
+  const { totals, ...rest } = await caller.ask("read", { $case: "getPrediction", value }, "getPrediction", signal);
+  return { ...rest, totals: totals ?? NO_TOTALS };
+}
+
+const NO_TOTALS: PredictionTotals = {
+  warnings: 0,
+  released: 0,
+  extended: 0,
+  forced: 0,
+  wrong: 0,
+  ignored: 0,
+  observed: 0,
+  observedRight: 0,
+  observedWrong: 0,
+  observedSavedMs: 0,
+};

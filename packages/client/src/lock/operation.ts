@@ -1,6 +1,7 @@
 // lock/operation.ts: asynchronous locking as users see it: a place in a queue that has a name.
 // Not here: how it is kept (queued-operation.ts, remote-operation.ts).
 import type { ForelockError } from "../errors.ts";
+import type { HoldForecast, Risk } from "../inspect/prediction.ts";
 import type { Lock, LockOptions, RequestOptions } from "./lock.ts";
 
 export interface EnqueueOptions extends LockOptions {
@@ -25,6 +26,10 @@ export interface Holder {
   readonly silent: boolean;
   /** The program's own name for itself. */
   readonly client: string;
+  /** How long the hold will last in all; absent without history. */
+  readonly forecast: HoldForecast | undefined;
+  /** Only of contended grants, and of those that were warned. */
+  readonly risk: Risk | undefined;
 }
 
 /** Of this client's session. */

@@ -102,4 +102,8 @@ const READS: ReadonlySet<RequestBody["$case"]> = new Set([
   "listLocks",
   "listSessions",
   "getStatus",
+  "listPolicies",
+  "getProfile",
+  "getPrediction",
+  "getHistory",
 ]);

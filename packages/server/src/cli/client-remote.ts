@@ -12,6 +12,7 @@ import {
   type RemoteOptions,
   ServerUnreachable,
   type Target,
+  type WarnWish,
 } from "./remote.ts";
 
 /** R1: how long a command that only asks goes on through an outage, once it was connected. A holder's session goes on longer. */
@@ -86,7 +87,7 @@ class ClientRemote implements Remote {
     return this.#client.status();
   }
 
-  async listLocks(wish: ListWish & { readonly stuck: boolean }) {
+  async listLocks(wish: ListWish & { readonly stuck: boolean; readonly byPain: boolean }) {
     const { locks, more } = await this.#client.listLocks(wish);
     return { items: locks, more };
   }
@@ -103,6 +104,47 @@ class ClientRemote implements Remote {
 
   why(name: string) {
     return this.#client.why(name);
+  }
+
+  history({
+    name,
+    sinceMs,
+    limit,
+  }: {
+    readonly name: string;
+    readonly sinceMs: number | undefined;
+    readonly limit: number;
+  }) {
+    return this.#client.history(name, { limit, ...(sinceMs !== undefined && { sinceMs }) });
+  }
+
+  async warn({ name, token, reason, countdownMs }: WarnWish) {
+    const { warnings } = await this.#client.warn(name, {
+      reason,
+      ...(token !== undefined && { token }),
+      ...(countdownMs !== undefined && { countdownMs }),
+    });
+    return warnings;
+  }
+
+  policies() {
+    return this.#client.policies();
+  }
+
+  setPolicy({
+    prefix,
+    set,
+    reason,
+  }: {
+    readonly prefix: string;
+    readonly set: Readonly<Record<string, string>>;
+    readonly reason: string;
+  }) {
+    return this.#client.setPolicy(prefix, set, { reason });
+  }
+
+  prediction(limit: number) {
+    return this.#client.prediction({ limit });
   }
 
   forceRelease({
@@ -155,6 +197,8 @@ function heldLock(lock: Lock): HeldLock {
     signal: lock.signal,
     // The client tells by the signal, at safe-until itself, and 500 ms or more before the server could grant anybody else.
     safeMs: () => (lock.held ? Number.POSITIVE_INFINITY : 0),
-    release: ({ undo }) => lock.release({ undo }),
+    release: async ({ undo }) => {
+      await lock.release({ undo });
+    },
   };
 }

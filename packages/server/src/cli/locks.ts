@@ -39,7 +39,7 @@ export function locksCommand(invocation: Invocation): ForelockCommand {
     await using remote = await context.connect({ session: "none" });
     const { items, more } = await collect(
       limit,
-      (page) => remote.listLocks({ prefix, stuck, ...page }),
+      (page) => remote.listLocks({ prefix, stuck, byPain: false, ...page }),
       (lock) => lock.name,
     );
     if (context.json) await context.printJson({ locks: items, more });

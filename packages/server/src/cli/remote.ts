@@ -5,8 +5,12 @@ import type {
   Appended,
   FileBytes,
   FileInfo,
+  History,
   LockInfo,
   OperationStatus,
+  Policies,
+  PolicyInfo,
+  Prediction,
   ServerStatus,
   SessionInfo,
   WatchEvent,
@@ -92,10 +96,28 @@ export interface Remote extends AsyncDisposable {
   acquire(wish: AcquireWish): Promise<HeldLock>;
   append(wish: AppendWish): Promise<Appended>;
   status(): Promise<ServerStatus>;
-  listLocks(wish: ListWish & { readonly stuck: boolean }): Promise<Page<LockInfo>>;
+  /** By pain they come the worst first, as many as one page has room for. */
+  listLocks(wish: ListWish & { readonly stuck: boolean; readonly byPain: boolean }): Promise<Page<LockInfo>>;
   listFiles(wish: ListWish): Promise<Page<FileInfo>>;
   listSessions(wish: Omit<ListWish, "prefix">): Promise<Page<SessionInfo>>;
   why(name: string): Promise<Why>;
+  /** @param sinceMs undefined: as far as the log remembers */
+  history(wish: {
+    readonly name: string;
+    readonly sinceMs: number | undefined;
+    readonly limit: number;
+  }): Promise<History>;
+  /** @returns the warnings, one for each holder */
+  warn(wish: WarnWish): Promise<readonly string[]>;
+  policies(): Promise<Policies>;
+  /** @param set an empty text takes a field back to what the shorter prefix says */
+  setPolicy(wish: {
+    readonly prefix: string;
+    readonly set: Readonly<Record<string, string>>;
+    readonly reason: string;
+  }): Promise<PolicyInfo>;
+  /** @param limit decisions at most */
+  prediction(limit: number): Promise<Prediction>;
   /** @param token undefined: all holders */
   forceRelease(wish: {
     readonly name: string;
@@ -111,6 +133,15 @@ export interface Remote extends AsyncDisposable {
   cancelOperation(reference: string): Promise<boolean>;
   /** Ends without an error when `signal` aborts. */
   watch(pattern: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
+}
+
+export interface WarnWish {
+  readonly name: string;
+  /** Undefined: all holders. */
+  readonly token: bigint | undefined;
+  readonly reason: string;
+  /** Undefined: what the policy says. */
+  readonly countdownMs: number | undefined;
 }
 
 export interface Forced {

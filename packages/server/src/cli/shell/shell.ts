@@ -143,7 +143,7 @@ async function namesFor(
     case "files":
       return unique([...held, ...(await remote.listFiles(list)).items.map((file) => file.name)]);
     case "locks": {
-      const locks = (await remote.listLocks({ ...list, stuck: false })).items.map((lock) => lock.name);
+      const locks = (await remote.listLocks({ ...list, stuck: false, byPain: false })).items.map((lock) => lock.name);
       return unique([...locks, ...(await remote.listFiles(list)).items.map((file) => file.name)]);
     }
     default:

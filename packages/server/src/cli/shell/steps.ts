@@ -179,6 +179,7 @@ async function showLocks(desk: Desk, { operands }: Line): Promise<"stay"> {
     after: "",
     limit: ROWS_MAX,
     stuck: false,
+    byPain: false,
   });
   const table = renderTable(LOCK_COLUMNS, locks.map(lockRow), desk.context.out.width);
   await desk.say(

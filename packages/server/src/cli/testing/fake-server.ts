@@ -1,6 +1,19 @@
 // fake-server.ts: a lock service in memory, for tests of the commands: exclusive locks, queues, files, undo. It answers as the
 // protocol says, and can be told to force, to go silent, or to refuse the next call.
-import type { Appended, FileBytes, Holder, OperationStatus, ServerStatus, WatchEvent, Why } from "@forelock/client";
+import type {
+  Appended,
+  FileBytes,
+  History,
+  Holder,
+  OperationStatus,
+  Policies,
+  PolicyInfo,
+  Prediction,
+  ServerStatus,
+  SessionInfo,
+  WatchEvent,
+  Why,
+} from "@forelock/client";
 import { ForelockError } from "@forelock/protocol";
 import type {
   AcquireWish,
@@ -11,6 +24,7 @@ import type {
   Remote,
   RemoteOptions,
   Target,
+  WarnWish,
 } from "../remote.ts";
 
 interface FakeGrant {
@@ -38,6 +52,15 @@ export class FakeServer {
   readonly events: WatchEvent[] = [];
   /** Errors that the next calls of a name meet. */
   readonly refusals = new Map<string, Error>();
+  /** Laid over every answer of `why`. */
+  whyFacts: Partial<Why> = {};
+  sessionFacts: Partial<SessionInfo> = {};
+  /** Forecast and risk of every holder. */
+  holderFacts: Partial<Holder> = {};
+  history: History = { entries: [], reachMs: 0, more: false };
+  readonly warned: WarnWish[] = [];
+  policies: Policies = { policies: [], fields: [] };
+  prediction: Prediction = { calibrations: [], decisions: [], totals: NO_TOTALS };
   safeMs = 28_500;
   open = 0;
   #token = 100n;
@@ -193,13 +216,15 @@ class FakeRemote implements Remote {
     return STATUS;
   }
 
-  async listLocks(wish: ListWish) {
+  async listLocks(wish: ListWish & { readonly byPain: boolean }) {
     this.#server.meet("listLocks");
     const { items, more } = pageOf([...this.#server.holders.keys()], wish);
     const locks = items.map((name) => {
       const waiting = this.#server.queues.get(name)?.length ?? 0;
-      return { name, holders: [this.#holder(name)], waiting, limit: 0, waitedMs: waiting * 1_000 };
+      const waitedMs = waiting * 1_000;
+      return { name, holders: [this.#holder(name)], waiting, limit: 0, waitedMs, painMs: waiting * waitedMs };
     });
+    if (wish.byPain) locks.sort((a, b) => b.painMs - a.painMs);
     return { items: locks, more };
   }
 
@@ -214,7 +239,9 @@ class FakeRemote implements Remote {
 
   async listSessions() {
     const ana = { session: "s1", principal: "", client: "ana", ttlMs: 30_000, grants: 1, waits: 0, silentMs: 1_200 };
-    return { items: [{ ...ana, partitions: [0], waiting: false, lagMs: 2 }], more: false };
+    const vitals = { lagMs: 2, application: "", health: "ok" as const, jitterMs: 12.4, suspicion: 0, risk: undefined };
+    const session = { ...ana, partitions: [0], waiting: false, ...vitals, ...this.#server.sessionFacts };
+    return { items: [session], more: false };
   }
 
   async why(name: string): Promise<Why> {
@@ -227,10 +254,64 @@ class FakeRemote implements Remote {
       reference: "r",
       waitedMs: 10,
       priority: 0,
+      eta: undefined,
+      risk: undefined,
     }));
     const holders = this.#server.holders.has(name) ? [this.#holder(name)] : [];
     const sentence = `${holders.length} holders.`;
-    return { name, holders, waiters, waiting: waiters.length, partition: 0, limit: 0, sentence, related: [] };
+    const waiting = waiters.length;
+    const plain = { name, holders, waiters, waiting, partition: 0, limit: 0, sentence, related: [], next: [] };
+    return { ...plain, ...this.#server.whyFacts };
+  }
+
+  async history(wish: { readonly name: string; readonly sinceMs: number | undefined; readonly limit: number }) {
+    this.#server.meet("history");
+    const { entries, ...rest } = this.#server.history;
+    const wanted = entries.filter(({ name, agoMs }) => name === wish.name && agoMs <= (wish.sinceMs ?? agoMs));
+    return { ...rest, entries: wanted.slice(-wish.limit), more: rest.more || wanted.length > wish.limit };
+  }
+
+  async warn(wish: WarnWish) {
+    this.#server.meet("warn");
+    if (!this.#server.holders.has(wish.name)) throw new ForelockError("not_held", `${wish.name} is held by nobody.`);
+    this.#server.warned.push(wish);
+    return ["w1"];
+  }
+
+  async policies() {
+    this.#server.meet("policies");
+    return this.#server.policies;
+  }
+
+  async setPolicy(wish: {
+    readonly prefix: string;
+    readonly set: Readonly<Record<string, string>>;
+    readonly reason: string;
+  }): Promise<PolicyInfo> {
+    this.#server.meet("setPolicy");
+    const { policies, fields } = this.#server.policies;
+    const found = policies.find(({ prefix }) => prefix === wish.prefix);
+    const standard = Object.fromEntries(fields.map((field) => [field.name, field.standard]));
+    const given = Object.fromEntries(
+      Object.entries({ ...found?.set, ...wish.set }).filter(([, value]) => value !== ""),
+    );
+    const policy: PolicyInfo = {
+      prefix: wish.prefix,
+      set: given,
+      effective: { ...standard, ...given },
+      threshold: Number(given["threshold"] ?? standard["threshold"] ?? 0),
+      changedBy: "ana",
+      changedMs: 1,
+      reason: wish.reason,
+    };
+    this.#server.policies = { fields, policies: [...policies.filter((each) => each !== found), policy] };
+    return policy;
+  }
+
+  async prediction(limit: number): Promise<Prediction> {
+    this.#server.meet("prediction");
+    const { decisions, ...rest } = this.#server.prediction;
+    return { ...rest, decisions: decisions.slice(0, limit) };
   }
 
   async forceRelease({ name, reason }: { readonly name: string; readonly reason: string }) {
@@ -271,11 +352,25 @@ class FakeRemote implements Remote {
 
   #holder(name: string): Holder {
     const { client, token } = this.#server.holders.get(name) ?? { client: "", token: 0n };
-    return { ...NOBODY, client, token, mode: "exclusive", heldMs: 12_300, take: 0 };
+    const plain = { client, token, mode: "exclusive" as const, heldMs: 12_300, take: 0 };
+    return { ...NOBODY, ...plain, forecast: undefined, risk: undefined, ...this.#server.holderFacts };
   }
 }
 
 const NOBODY = { session: "s1", principal: "", silent: false };
+
+const NO_TOTALS = {
+  warnings: 0,
+  released: 0,
+  extended: 0,
+  forced: 0,
+  wrong: 0,
+  ignored: 0,
+  observed: 0,
+  observedRight: 0,
+  observedWrong: 0,
+  observedSavedMs: 0,
+};
 
 const STATUS: ServerStatus = {
   version: "0.1.0",
