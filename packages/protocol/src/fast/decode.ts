@@ -58,7 +58,15 @@ export function decodeServerFrame(bytes: Uint8Array): ServerFrame {
 
 /** @throws what `ClientFrame.decode` throws */
 export function decodeClientFrame(bytes: Uint8Array): ClientFrame {
-  if (!sharesNothing) return ClientFrame.decode(bytes);
+  return fastClientFrame(bytes, Number.POSITIVE_INFINITY) ?? ClientFrame.decode(bytes);
+}
+
+/**
+ * What `decodeClientFrame` would return, when the frame is nothing but whole operations, at most `operationsMax`, and the lowest
+ * unanswered sequence. Else `undefined`: for a caller that is stricter than the generated code.
+ */
+export function fastClientFrame(bytes: Uint8Array, operationsMax: number): ClientFrame | undefined {
+  if (!sharesNothing) return undefined;
   const frame: ClientFrame = { ...CLIENT_FRAME, operations: [], settled: [] };
   begin(bytes);
   while (cursor.at < cursor.end) {
@@ -66,7 +74,7 @@ export function decodeClientFrame(bytes: Uint8Array): ClientFrame {
     if (tag === 0x10) frame.lowestUnanswered = cursor.varint();
     else if (tag === 0x1a) frame.operations.push(operation());
     else cursor.irregular = true;
-    if (cursor.irregular) return ClientFrame.decode(bytes);
+    if (cursor.irregular || frame.operations.length > operationsMax) return undefined;
   }
   return frame;
 }

@@ -1,10 +1,10 @@
 // decode.ts: bytes of one frame to what the client sent, without doing more than a frame may ask for. Not here: lengths
 // (tcp/reader.ts), meaning (connection.ts, validate.ts).
-//   F1. Operations are counted before they are decoded: a megabyte of empty operations costs no megabytes of objects.
+//   F1. Operations are counted before or while they are decoded: a megabyte of empty operations costs no megabytes of objects.
 //   F2. Each message ends exactly where its length says, or the frame is refused as a whole.
 
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import { ForelockError, HeartbeatRequest, Hello, Operation } from "@forelock/protocol";
+import { ForelockError, fastClientFrame, HeartbeatRequest, Hello, Operation } from "@forelock/protocol";
 
 export interface DecodedFrame {
   readonly hello: Hello | undefined;
@@ -28,6 +28,12 @@ const NONE: readonly number[] = [];
 
 /** @throws ForelockError `bad_frame` */
 export function decodeFrame(bytes: Uint8Array, operationsMax: number): DecodedFrame {
+  const plain = fastClientFrame(bytes, operationsMax);
+  if (plain !== undefined) {
+    const { lowestUnanswered, operations } = plain;
+    const operationCount = operations.length;
+    return { hello: undefined, lowestUnanswered, operations, operationCount, settled: NONE, heartbeat: undefined };
+  }
   try {
     // F1: an operation takes 2 bytes at least, so that a small frame cannot have too many and is read only once.
     const isSmall = bytes.length <= operationsMax * 2;

@@ -1,8 +1,16 @@
 // write.ts: replies and notices to frames. Not here: when they are written (switchboard.ts).
 //   F3. Each frame is at most frameBytesMax long; what alone would be longer is answered `frame_too_large`.
 //   F4. What is large by nature travels alone, so that nothing small waits behind a frame being split.
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { HeartbeatReply, Notice, Reply, Welcome, Error as WireError } from "@forelock/protocol";
+import {
+  encodeNotice,
+  encodeReply,
+  FastWriter,
+  HeartbeatReply,
+  type Notice,
+  type Reply,
+  Welcome,
+  Error as WireError,
+} from "@forelock/protocol";
 
 /** What one connection has to say at the end of a tick. */
 export interface Outgoing {
@@ -14,20 +22,17 @@ export interface Outgoing {
 }
 
 export const HEADER_BYTES = 4;
-const HEADER = new Uint8Array(HEADER_BYTES);
 const WELCOME = 0x0a;
-const REPLY = 0x12;
-const NOTICE = 0x1a;
 const HEARTBEAT = 0x22;
 const CLOSING = 0x2a;
 /** Of small replies or notices: about 100 KiB, far below the least frame limit that makes sense. */
 const FRAME_MESSAGES_MAX = 1_000;
 const LARGE: ReadonlySet<string> = new Set(["readFile", "readRecords", "listFiles", "listLocks", "listSessions"]);
 
-/** One for all connections of a node: its buffer grows to the largest frame and stays. */
+/** One for all connections of a node: frames share its memory, which is let go when they are sent. */
 export class FrameWriter {
   readonly #bytesMax: number;
-  #writer = new BinaryWriter();
+  readonly #writer = new FastWriter();
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -36,17 +41,13 @@ export class FrameWriter {
   /** Hands each frame to `write`, in order, with room for its length in front, which is already filled in. */
   write(outgoing: Outgoing, write: (frame: Uint8Array) => void): void {
     const { welcome, replies, notices, heartbeats, closing } = outgoing;
-    if (welcome !== undefined)
-      write(this.#one((writer) => Welcome.encode(welcome, writer.uint32(WELCOME).fork()).join()));
+    if (welcome !== undefined) write(this.#single(WELCOME, Welcome.encode(welcome).finish()));
     if (replies.length > 0) this.#replies(replies, write);
     for (let at = 0; at < notices.length; at += FRAME_MESSAGES_MAX) {
       this.#notices(notices.slice(at, at + FRAME_MESSAGES_MAX), write);
     }
-    for (const beat of heartbeats) {
-      write(this.#one((writer) => HeartbeatReply.encode(beat, writer.uint32(HEARTBEAT).fork()).join()));
-    }
-    if (closing !== undefined)
-      write(this.#one((writer) => WireError.encode(closing, writer.uint32(CLOSING).fork()).join()));
+    for (const beat of heartbeats) write(this.#single(HEARTBEAT, HeartbeatReply.encode(beat).finish()));
+    if (closing !== undefined) write(this.#single(CLOSING, WireError.encode(closing).finish()));
   }
 
   #replies(replies: readonly Reply[], write: (frame: Uint8Array) => void): void {
@@ -62,9 +63,9 @@ export class FrameWriter {
 
   /** Writes replies `from` (with) to `to` (without) as one frame, or as two halves where one is too long. */
   #split(replies: readonly Reply[], from: number, to: number, write: (frame: Uint8Array) => void): void {
-    const frame = this.#one((writer) => {
-      for (let at = from; at < to; at++) Reply.encode(replies[at]!, writer.uint32(REPLY).fork()).join(); // In range.
-    });
+    this.#begin();
+    for (let at = from; at < to; at++) encodeReply(replies[at]!, this.#writer); // In range.
+    const frame = this.#finish();
     if (frame.length - HEADER_BYTES <= this.#bytesMax) {
       write(frame);
     } else if (to - from === 1) {
@@ -77,9 +78,9 @@ export class FrameWriter {
   }
 
   #notices(notices: readonly Notice[], write: (frame: Uint8Array) => void): void {
-    const frame = this.#one((writer) => {
-      for (const notice of notices) Notice.encode(notice, writer.uint32(NOTICE).fork()).join();
-    });
+    this.#begin();
+    for (const notice of notices) encodeNotice(notice, this.#writer);
+    const frame = this.#finish();
     if (frame.length - HEADER_BYTES <= this.#bytesMax || notices.length === 1) {
       write(frame);
     } else {
@@ -89,15 +90,22 @@ export class FrameWriter {
     }
   }
 
-  #one(encode: (writer: BinaryWriter) => void): Uint8Array {
-    const writer = this.#writer.raw(HEADER);
-    try {
-      encode(writer);
-    } catch (error) {
-      this.#writer = new BinaryWriter(); // The half-written one is no use any more.
-      throw error;
-    }
-    const frame = writer.finish();
+  #single(tag: number, message: Uint8Array): Uint8Array {
+    this.#begin();
+    this.#writer.room(1);
+    this.#writer.byte(tag);
+    this.#writer.raw(message);
+    return this.#finish();
+  }
+
+  #begin(): void {
+    this.#writer.begin();
+    this.#writer.room(HEADER_BYTES);
+    this.#writer.at += HEADER_BYTES;
+  }
+
+  #finish(): Uint8Array {
+    const frame = this.#writer.finish();
     const bytes = frame.length - HEADER_BYTES;
     frame[0] = bytes >>> 24;
     frame[1] = bytes >>> 16;

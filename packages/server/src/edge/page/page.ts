@@ -19,6 +19,11 @@ const TYPE_BY_EXTENSION: Readonly<Record<string, string>> = {
 // src/edge/page and dist/edge/page are equally deep, so the same address is right from both.
 const FOLDER = new URL("../../../dist/dashboard/", import.meta.url);
 
+const UNBUILT: PageFile = {
+  type: "text/html; charset=utf-8",
+  body: "<!doctype html><title>Forelock</title><p>This server was built without its dashboard: run <code>npm run build</code>.",
+};
+
 /** `/` and all under `/assets/`. */
 export const PAGE: ReadonlyMap<string, PageFile> = readDashboard(FOLDER);
 
@@ -31,11 +36,6 @@ export function readDashboard(folder: URL): ReadonlyMap<string, PageFile> {
     ...assets.map((name) => [`/assets/${name}`, read(new URL(`assets/${name}`, folder))] as const),
   ]);
 }
-
-const UNBUILT: PageFile = {
-  type: "text/html; charset=utf-8",
-  body: "<!doctype html><title>Forelock</title><p>This server was built without its dashboard: run <code>npm run build</code>.",
-};
 
 function read(file: URL): PageFile {
   const extension = file.pathname.split(".").at(-1) ?? "";
