@@ -55,6 +55,7 @@ export type {
   LockSet,
   LockTarget,
   PermitOptions,
+  Released,
   ReleaseOptions,
   RequestOptions,
   Semaphore,

@@ -103,7 +103,7 @@ function addGrant(reply: AcquireReply, index: number, mode: Lock["mode"], sessio
     mode,
     partition,
     reference: reply.reference,
-    grantedAtMs: session.nowMs(),
+    grantedAtMs: session.heardAtMs,
   });
   session.grants.add(grant);
   return grant;

@@ -16,6 +16,9 @@ export interface Outcome<Result> {
 
 export type AcquisitionState = "asked" | "queued" | "granted" | "ended" | "abandoned";
 
+const NO_BLOCKERS: readonly Holder[] = [];
+const ignore = (): void => {};
+
 export class Acquisition<Result> implements Request {
   sequence = 0;
   issuedAtMs = 0;
@@ -25,9 +28,9 @@ export class Acquisition<Result> implements Request {
   state: AcquisitionState = "asked";
   /** While queued: 1 is next. */
   position = 0;
-  blockers: readonly Holder[] = [];
+  blockers: readonly Holder[] = NO_BLOCKERS;
   /** Called when `state` or `position` has changed. Must not throw. */
-  onChange: () => void = () => {};
+  onChange: () => void = ignore;
   readonly keep: Keep | undefined;
   readonly body: RequestBody;
   readonly result: Promise<Result>;

@@ -13,7 +13,7 @@ export interface GrantFields {
   readonly mode: Lock["mode"];
   readonly partition: number;
   readonly reference: string;
-  /** Monotonic: heartbeats sent later must list its partition. */
+  /** When its frame came, monotonic: heartbeats sent later must list its partition. */
   readonly grantedAtMs: number;
 }
 

@@ -7,8 +7,8 @@ import type { HeldLock } from "./held-lock.ts";
 /** Only asked whether its lease has passed, which it has not. */
 const session = { checkLease: () => {} } as unknown as Grant["session"];
 
-function grantOf(name: string, partition: number, grantedAtMs: number): Grant {
-  return new Grant({ session, name, token: 7n, mode: "exclusive", partition, reference: "r", grantedAtMs });
+function grantOf(name: string, partition: number, grantedAtMs: number, token = 7n): Grant {
+  return new Grant({ session, name, token, mode: "exclusive", partition, reference: "r", grantedAtMs });
 }
 
 test("a grant that is younger than a heartbeat is not judged by its answer", () => {
@@ -39,6 +39,24 @@ test("equal tokens of different names are different grants", () => {
   expect(grants.find("b", 7n)).toBe(second);
   grants.drop(first);
   expect(grants.size).toBe(1);
+});
+
+test("grants of one name are told apart by their tokens", () => {
+  const grants = new Grants();
+  const [first, second, third] = [grantOf("a", 1, 0, 1n), grantOf("a", 1, 0, 2n), grantOf("a", 1, 0, 3n)];
+  for (const grant of [first, second, third]) grants.add(grant);
+  expect([...grants]).toEqual([first, second, third]);
+  grants.drop(second);
+  grants.drop(second); // Twice changes nothing.
+  expect([grants.find("a", 1n), grants.find("a", 2n), grants.find("a", 3n)]).toEqual([first, undefined, third]);
+  grants.rekey(third, 4n);
+  expect([grants.find("a", 3n), grants.find("a", 4n), grants.size]).toEqual([undefined, third, 2]);
+  expect(grants.reconcile([])).toEqual([]);
+  expect([first.lost?.code, second.lost?.code, third.lost?.code]).toEqual(["lock_lost", undefined, "lock_lost"]);
+  expect([grants.size, ...grants]).toEqual([0]);
+  grants.add(second);
+  grants.loseMissing(100, [1], []);
+  expect([...grants]).toEqual([second]);
 });
 
 test("a change under way is not judged by a resumed session: its answer tells", async () => {

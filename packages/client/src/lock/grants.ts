@@ -4,26 +4,52 @@
 import { ForelockError, type HeldGrant } from "@forelock/protocol";
 import type { Grant } from "./grant.ts";
 
+/** As a rule one grant; by token where a name is held several times, shared or as permits. */
+type OfName = Grant | Map<bigint, Grant>;
+
 export class Grants {
-  readonly #grantByKey = new Map<string, Grant>();
+  /** By name and then by token: a key made of both would have to be built and hashed for each grant. */
+  readonly #heldByName = new Map<string, OfName>();
+  /** 0 where nothing is held any more. */
   readonly #countByPartition = new Map<number, number>();
+  #size = 0;
 
   get size(): number {
-    return this.#grantByKey.size;
+    return this.#size;
   }
 
   add(grant: Grant): void {
-    this.#grantByKey.set(keyOf(grant), grant);
+    const held = this.#heldByName.get(grant.name);
+    if (held === undefined) {
+      this.#heldByName.set(grant.name, grant);
+    } else if (held instanceof Map) {
+      held.set(grant.token, grant);
+    } else {
+      this.#heldByName.set(grant.name, new Map([held, grant].map((one) => [one.token, one])));
+    }
+    this.#size++;
     this.#count(grant.partition, 1);
   }
 
   find(name: string, token: bigint): Grant | undefined {
-    return this.#grantByKey.get(keyOf({ name, token }));
+    const held = this.#heldByName.get(name);
+    if (held instanceof Map) return held.get(token);
+    return held?.token === token ? held : undefined;
   }
 
   /** Its release is on its way, or it was lost. */
   drop(grant: Grant): void {
-    if (this.#grantByKey.delete(keyOf(grant))) this.#count(grant.partition, -1);
+    const held = this.#heldByName.get(grant.name);
+    if (held === undefined) return;
+    if (held instanceof Map) {
+      if (!held.delete(grant.token)) return;
+      if (held.size === 0) this.#heldByName.delete(grant.name);
+    } else {
+      if (held.token !== grant.token) return;
+      this.#heldByName.delete(grant.name);
+    }
+    this.#size--;
+    this.#count(grant.partition, -1);
   }
 
   /** It is held under another token from now on. */
@@ -41,7 +67,7 @@ export class Grants {
   }
 
   loseAll(why: string, cause: unknown): void {
-    for (const grant of [...this.#grantByKey.values()]) this.lose(grant, why, cause);
+    for (const grant of [...this]) this.lose(grant, why, cause);
   }
 
   /** A heartbeat sent at `sentAtMs` was answered: what is older and not in `alive` is lost (T2). */
@@ -49,9 +75,10 @@ export class Grants {
     const living = new Set(alive);
     for (const partition of expired) living.delete(partition);
     const suspect =
-      expired.length > 0 || [...this.#countByPartition.keys()].some((partition) => !living.has(partition));
+      expired.length > 0 ||
+      [...this.#countByPartition].some(([partition, count]) => count > 0 && !living.has(partition));
     if (!suspect) return; // The usual case, at a cost that does not grow with the number of locks.
-    for (const grant of [...this.#grantByKey.values()]) {
+    for (const grant of [...this]) {
       const dead = !living.has(grant.partition);
       if (dead && grant.grantedAtMs < sentAtMs) this.lose(grant, "the session expired in its partition.");
     }
@@ -64,22 +91,23 @@ export class Grants {
   reconcile(held: readonly HeldGrant[]): readonly HeldGrant[] {
     const heldKeys = new Set(held.map(keyOf));
     const changing = new Set<string>();
-    for (const [key, grant] of [...this.#grantByKey]) {
+    for (const grant of [...this]) {
       if (grant.changing)
         changing.add(grant.name); // The answer to the change will tell.
-      else if (!heldKeys.has(key)) this.lose(grant, "the server does not hold it any more."); // T2
+      else if (!heldKeys.has(keyOf(grant))) this.lose(grant, "the server does not hold it any more."); // T2
     }
-    return held.filter((grant) => !this.#grantByKey.has(keyOf(grant)) && !changing.has(grant.name));
+    return held.filter((grant) => this.find(grant.name, grant.token) === undefined && !changing.has(grant.name));
   }
 
-  [Symbol.iterator](): IterableIterator<Grant> {
-    return this.#grantByKey.values();
+  *[Symbol.iterator](): IterableIterator<Grant> {
+    for (const held of this.#heldByName.values()) {
+      if (held instanceof Map) yield* held.values();
+      else yield held;
+    }
   }
 
   #count(partition: number, change: number): void {
-    const count = (this.#countByPartition.get(partition) ?? 0) + change;
-    if (count === 0) this.#countByPartition.delete(partition);
-    else this.#countByPartition.set(partition, count);
+    this.#countByPartition.set(partition, (this.#countByPartition.get(partition) ?? 0) + change);
   }
 }
 

@@ -8,11 +8,12 @@ import { abandonOn, withSignal } from "../signal.ts";
 import { giveBack, reenterBody, upgradeBody } from "./acquire.ts";
 import { Acquisition } from "./acquisition.ts";
 import type { Grant } from "./grant.ts";
-import type { Lock, ReleaseOptions, RequestOptions, WaitOptions } from "./lock.ts";
+import type { Lock, Released, ReleaseOptions, RequestOptions, WaitOptions } from "./lock.ts";
+import { lossOf, Release } from "./release.ts";
 
 export class HeldLock implements Lock {
   readonly #grant: Grant;
-  #released: Promise<void> | undefined;
+  #released: Promise<Released> | undefined;
 
   constructor(grant: Grant) {
     this.#grant = grant;
@@ -42,11 +43,15 @@ export class HeldLock implements Lock {
     return this.#released === undefined && this.#grant.lost === undefined;
   }
 
+  get safeMs(): number {
+    return this.held ? this.#grant.session.safeMs : 0;
+  }
+
   get durable(): boolean {
     return this.#grant.session.durable;
   }
 
-  release(options?: ReleaseOptions): Promise<void> {
+  release(options?: ReleaseOptions): Promise<Released> {
     this.#released ??= this.#release(options?.undo ?? false); // H1
     return withSignal(this.#released, options?.signal);
   }
@@ -109,16 +114,13 @@ export class HeldLock implements Lock {
     }
   }
 
-  #release(undo: boolean): Promise<void> {
+  #release(undo: boolean): Promise<Released> {
     const grant = this.#grant;
-    if (grant.lost !== undefined) return rejected(grant.lost);
-    const { name, token, session } = grant;
-    const call = new Call({ $case: "release", value: { name, token, undo } }, "release");
-    if (--grant.entries === 0) session.grants.drop(grant);
-    session.submit(call);
-    return call.promise.then(ignore, (error: unknown) => {
-      throw lossOf(grant, error);
-    });
+    if (grant.lost !== undefined) return Promise.reject(grant.lost);
+    const release = new Release(grant, undo);
+    if (--grant.entries === 0) grant.session.grants.drop(grant);
+    grant.session.submit(release);
+    return release.promise;
   }
 
   #usable(mode: Lock["mode"]): Grant {
@@ -136,26 +138,5 @@ export class HeldLock implements Lock {
     if (token === undefined || grant.lost !== undefined) return;
     grant.mode = mode;
     grant.session.grants.rekey(grant, token);
-  }
-}
-
-function ignore(): void {}
-
-/** A rejection that is also delivered when nobody listens yet: the caller of `release` does. */
-function rejected(error: unknown): Promise<void> {
-  return Promise.reject(error);
-}
-
-/** Refusals that mean that the grant had ended are one code for its holder. */
-function lossOf(grant: Grant, error: unknown): unknown {
-  if (!(error instanceof ForelockError)) return error;
-  switch (error.code) {
-    case "stale_token":
-    case "not_held":
-    case "session_expired":
-    case "session_unknown":
-      return new ForelockError("lock_lost", `The lock ${grant.name} had ended before its release.`, { cause: error });
-    default:
-      return error;
   }
 }

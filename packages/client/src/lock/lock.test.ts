@@ -58,6 +58,33 @@ describe("releasing", () => {
     expect(scene.server.sessions.executed).toEqual(["acquire 1", "release 2"]);
   });
 
+  test("tells how many appends it undid", async () => {
+    await using scene = await Scene.open();
+    const client = await scene.client();
+    const { elements } = scene.server.sessions;
+    const release = elements.release.bind(elements);
+    elements.release = (request) => ({ ...release(request), undone: request.undo ? 3 : 0 });
+    const [kept, undone] = [await client.lock("a"), await client.lock("b")];
+    expect(await kept.release()).toEqual({ undone: 0 });
+    expect(await undone.release({ undo: true })).toEqual({ undone: 3 });
+    const set = await client.lockAll(["{t}/a", "{t}/b"]);
+    expect(await set.release({ undo: true })).toEqual({ undone: 6 });
+  });
+
+  test("leaves no time in which the lock is safe; before, it is the ttl less a margin", async () => {
+    await using scene = await Scene.open();
+    const client = await scene.client({ ttlMs: 20_000 });
+    const [released, lost] = [await client.lock("a"), await client.lock("b")];
+    for (const { safeMs } of [released, lost]) {
+      expect(safeMs).toBeGreaterThan(10_000);
+      expect(safeMs).toBeLessThanOrEqual(19_000);
+    }
+    await released.release();
+    await client.forceRelease("b", { reason: "test" });
+    await eventually(() => !lost.held);
+    expect([released.safeMs, lost.safeMs]).toEqual([0, 0]);
+  });
+
   test("`await using` releases at the end of the block", async () => {
     await using scene = await Scene.open();
     const client = await scene.client();

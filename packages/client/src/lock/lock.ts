@@ -31,6 +31,11 @@ export interface ReleaseOptions extends RequestOptions {
   readonly undo?: boolean;
 }
 
+export interface Released {
+  /** Appends that were undone: those made under the grant, when the release asked to undo them and was its last. */
+  readonly undone: number;
+}
+
 export interface Lock extends AsyncDisposable {
   readonly name: string;
   readonly mode: LockMode | "permit";
@@ -42,13 +47,18 @@ export interface Lock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** False once it was released or lost. Only a hint for code that cannot take a signal: the token is what guards. */
   readonly held: boolean;
+  /**
+   * Milliseconds for which it can be relied on if no further heartbeat is answered, on a monotonic clock: 0 once it was released or
+   * lost. Heartbeats put it back to nearly the session's ttl, so that it falls only while the server is not heard.
+   */
+  readonly safeMs: number;
   /** False when the server answers before its disk has what it answers (`durability: relaxed`). */
   readonly durable: boolean;
   /**
    * Ends the grant, once; called again, gives the same promise.
    * @throws ForelockError `lock_lost` when the lock had been lost before: what it guarded may have been touched by others.
    */
-  release(options?: ReleaseOptions): Promise<void>;
+  release(options?: ReleaseOptions): Promise<Released>;
   /** From shared to exclusive, waiting for other holders to leave; shared meanwhile. Of two upgraders one gets `deadlock`. */
   upgrade(options?: WaitOptions): Promise<void>;
   /** From exclusive to shared, at once. Commits what was appended. */
@@ -66,7 +76,7 @@ export interface LockSet extends AsyncDisposable {
   /** Aborted when any of them is lost. */
   readonly signal: AbortSignal;
   /** @throws ForelockError `lock_lost` when any of them had been lost; the others are released. */
-  release(options?: ReleaseOptions): Promise<void>;
+  release(options?: ReleaseOptions): Promise<Released>;
 }
 
 /** One of several to take together: a name, or how to take it. */

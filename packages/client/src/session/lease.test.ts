@@ -14,31 +14,39 @@ function manualClock(): Clock & { nowMs: number; sleptMs: number } {
   return clock;
 }
 
+/** What is remembered must never say longer than what is looked up. */
+function remainingMs(lease: Lease): number {
+  const hasPassed = lease.hasPassed();
+  const leftMs = lease.remainingMs();
+  expect(hasPassed).toBe(leftMs <= 0);
+  return leftMs;
+}
+
 describe("safe-until", () => {
   test("is the time of sending plus the ttl, less 500 ms or a twentieth of the ttl", () => {
     const clock = manualClock();
     const short = new Lease(clock);
     short.extend(1_000, 1_000);
-    expect(short.remainingMs()).toBeCloseTo(500, 2);
+    expect(remainingMs(short)).toBeCloseTo(500, 2);
     const long = new Lease(clock);
     long.extend(1_000, 30_000);
-    expect(long.remainingMs()).toBeCloseTo(28_500, 2);
+    expect(remainingMs(long)).toBeCloseTo(28_500, 2);
     clock.nowMs += 28_501;
-    expect(long.remainingMs()).toBeLessThan(0);
+    expect(remainingMs(long)).toBeLessThan(0);
   });
 
   test("never falls: an answer to an older heartbeat changes nothing", () => {
     const lease = new Lease(manualClock());
     lease.extend(1_000, 30_000);
     lease.extend(400, 30_000);
-    expect(lease.remainingMs()).toBeCloseTo(28_500, 2);
+    expect(remainingMs(lease)).toBeCloseTo(28_500, 2);
   });
 
   test("is seen by every thread that shares the memory", () => {
     const clock = manualClock();
     const main = new Lease(clock);
     new Lease(clock, main.shared).extend(1_000, 30_000);
-    expect(main.remainingMs()).toBeCloseTo(28_500, 2);
+    expect(remainingMs(main)).toBeCloseTo(28_500, 2);
   });
 
   test("counts the time that the machine slept, until the next heartbeat; a wall clock put back counts nothing", () => {
@@ -46,12 +54,29 @@ describe("safe-until", () => {
     const lease = new Lease(clock);
     lease.extend(1_000, 30_000);
     clock.sleptMs = 20_000;
-    expect(lease.remainingMs()).toBeCloseTo(8_500, 2);
+    expect(remainingMs(lease)).toBeCloseTo(8_500, 2);
     lease.extend(1_001, 30_000);
-    expect(lease.remainingMs()).toBeCloseTo(28_501, 2);
+    expect(remainingMs(lease)).toBeCloseTo(28_501, 2);
     clock.sleptMs = -50_000;
-    expect(lease.remainingMs()).toBeCloseTo(28_501, 2);
+    expect(remainingMs(lease)).toBeCloseTo(28_501, 2);
   });
+});
+
+test("has passed once the time is over, also when the machine slept it away, and not any more after a heartbeat", () => {
+  const clock = manualClock();
+  const main = new Lease(clock);
+  const heartbeats = new Lease(clock, main.shared);
+  expect(main.hasPassed()).toBe(true); // Before the first.
+  heartbeats.extend(1_000, 30_000);
+  expect(main.hasPassed()).toBe(false);
+  clock.nowMs += 28_000;
+  expect(main.hasPassed()).toBe(false);
+  clock.sleptMs = 600;
+  expect(main.hasPassed()).toBe(true);
+  heartbeats.extend(clock.nowMs, 30_000);
+  expect(main.hasPassed()).toBe(false);
+  clock.nowMs += 28_501;
+  expect(main.hasPassed()).toBe(true);
 });
 
 test("the silence of the main loop is measured from its last turn", () => {

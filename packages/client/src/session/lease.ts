@@ -20,6 +20,9 @@ export class Lease {
   readonly shared: SharedArrayBuffer;
   readonly #fields: BigInt64Array;
   readonly #clock: Clock;
+  /** What this thread last saw of the memory: until then it is safe in any case, for safe-until never falls. */
+  #seenUntilMs = 0;
+  #seenSkewMs = 0;
 
   constructor(clock: Clock, shared = new SharedArrayBuffer(FIELDS * BigInt64Array.BYTES_PER_ELEMENT)) {
     this.shared = shared;
@@ -37,8 +40,16 @@ export class Lease {
 
   /** Milliseconds until safe-until; 0 or less when it has passed. */
   remainingMs(): number {
-    const slept = Math.max(0, this.#skewMs() - milliseconds(Atomics.load(this.#fields, SKEW))); // S2
-    return milliseconds(Atomics.load(this.#fields, SAFE_UNTIL)) - this.#clock.monotonicMs() - slept;
+    this.#look();
+    const nowMs = this.#clock.monotonicMs();
+    return this.#seenUntilMs - nowMs - this.#sleptMs(nowMs);
+  }
+
+  /** Whether safe-until has passed. As a rule two clocks are read, and not the shared memory. */
+  hasPassed(): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs + this.#sleptMs(nowMs) < this.#seenUntilMs) return false; // S1
+    return this.remainingMs() <= 0;
   }
 
   /** Called by the main thread's timer: its loop turns. */
@@ -49,6 +60,17 @@ export class Lease {
   /** How long ago the main thread's loop last turned, in milliseconds. */
   sinceTickMs(): number {
     return Math.max(0, this.#clock.monotonicMs() - milliseconds(Atomics.load(this.#fields, TICK)));
+  }
+
+  /** Safe-until first: its own skew was stored before it, and with that of a later one it is early, which is safe. */
+  #look(): void {
+    this.#seenUntilMs = milliseconds(Atomics.load(this.#fields, SAFE_UNTIL));
+    this.#seenSkewMs = milliseconds(Atomics.load(this.#fields, SKEW));
+  }
+
+  /** Since the heartbeat that was seen last. */
+  #sleptMs(nowMs: number): number {
+    return Math.max(0, this.#clock.wallMs() - nowMs - this.#seenSkewMs); // S2
   }
 
   #skewMs(): number {

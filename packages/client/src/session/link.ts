@@ -114,6 +114,11 @@ export class Link {
     return this.#gone;
   }
 
+  /** When the server was last heard, or first asked after a silence; monotonic. */
+  get heardAtMs(): number {
+    return this.#heardAtMs;
+  }
+
   get connected(): boolean {
     return this.#connection !== undefined;
   }
@@ -259,10 +264,10 @@ export class Link {
     if (this.#flushing) return;
     this.#flushing = true;
     this.#nowMs = this.#environment.clock.monotonicMs();
-    this.#environment.soon(() => this.#flush());
+    this.#environment.soon(this.#flush);
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
     this.#flushing = false;
     const connection = this.#connection;
     if (connection === undefined) return;
@@ -279,7 +284,7 @@ export class Link {
         heartbeat: undefined,
       });
     }
-  }
+  };
 
   #received(frame: ServerFrame): void {
     if (this.#gone !== undefined) return;
@@ -293,8 +298,7 @@ export class Link {
   #reply(reply: Reply): void {
     const request = this.window.unanswered.get(reply.sequence);
     if (request === undefined) return; // Answered before: the request was sent twice.
-    this.#pausing.get(request)?.dispose();
-    this.#pausing.delete(request);
+    if (this.#pausing.size > 0) this.#answeredInPause(request);
     const refusal = refusalOf(reply);
     if (refusal !== undefined) {
       this.#refused(request, errorFromWire(refusal));
@@ -306,6 +310,11 @@ export class Link {
     if (queued && request.body.$case !== "getOperation") this.window.queued(request);
     else this.window.answered(request);
     request.answer(body);
+  }
+
+  #answeredInPause(request: Request): void {
+    this.#pausing.get(request)?.dispose();
+    this.#pausing.delete(request);
   }
 
   #notice(notice: Notice): void {

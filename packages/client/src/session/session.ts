@@ -109,6 +109,16 @@ export class Session {
     return this.#environment.clock.monotonicMs();
   }
 
+  /** When the server was last heard, monotonic. */
+  get heardAtMs(): number {
+    return this.#link.heardAtMs;
+  }
+
+  /** Milliseconds until safe-until; 0 when it has passed, or the session is over. */
+  get safeMs(): number {
+    return this.gone === undefined ? Math.max(0, this.#lease.remainingMs()) : 0;
+  }
+
   /** Has the server end a wait; what came of it is passed to the request like any other end. */
   async cancel(request: Request): Promise<boolean> {
     const call = new Call({ $case: "cancel", value: { reference: "", sequence: request.sequence } }, "cancel");
@@ -135,7 +145,7 @@ export class Session {
 
   /** Gives the session up when safe-until has passed (S1). */
   checkLease(): void {
-    if (this.#welcomes > 0 && this.gone === undefined && this.#lease.remainingMs() <= 0) {
+    if (this.#welcomes > 0 && this.gone === undefined && this.#lease.hasPassed()) {
       this.#link.end(new ForelockError("session_expired", "No heartbeat was acknowledged in time."));
     }
   }
