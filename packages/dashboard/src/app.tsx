@@ -1,16 +1,22 @@
 // app.tsx: the frame around every screen: name, navigation, connection, theme, sign-in. Not here: what a screen shows (screens/).
-import type { StatusReply } from "@forelock/protocol";
+import type { SessionInfo, StatusReply, WhyReply } from "@forelock/protocol";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Link } from "./feed/feed.ts";
 import type { Parts } from "./feed/screen.ts";
 import { age, bytes, count } from "./format/format.ts";
 import { useLive, useNow, useRoute } from "./hooks.ts";
+import { isDemo, isDemoClient } from "./lock/lock-row.ts";
 import { SignIn } from "./parts/sign-in.tsx";
+import { TellContext, Told } from "./parts/tell.tsx";
 import { ThemeChoice } from "./parts/theme.tsx";
 import { hashOf, type Route, type ScreenName, TITLES } from "./route.ts";
 import { FilesScreen } from "./screens/files.tsx";
+import { LockScreen } from "./screens/lock.tsx";
 import { NowScreen } from "./screens/now.tsx";
+import { PredictionScreen } from "./screens/prediction.tsx";
+import { SessionsScreen } from "./screens/sessions.tsx";
+import { SettingsScreen } from "./screens/settings.tsx";
 import type { Json } from "./wire/json.ts";
 
 const TABS: readonly Exclude<ScreenName, "lock">[] = ["now", "sessions", "prediction", "settings", "files"];
@@ -26,8 +32,10 @@ export function App(): JSX.Element {
   useEffect(() => {
     document.title = `${title} · Forelock`;
   }, [title]);
+  const [told, tell] = useState("");
+  const hasDemo = useDemo(live.parts);
   return (
-    <>
+    <TellContext.Provider value={tell}>
       {/* A button, not a link: the address behind the # is taken by the screens. */}
       <button type="button" class="skip" onClick={() => main.current?.focus()}>
         Skip to content
@@ -37,7 +45,7 @@ export function App(): JSX.Element {
           <Mark /> Forelock
         </a>
         <nav aria-label="Screens">
-          <ul>
+          <ul class="tabs">
             {TABS.map((screen) => (
               <li key={screen}>
                 <a href={hashOf({ screen })} aria-current={isUnder(route, screen) ? "page" : undefined}>
@@ -57,11 +65,17 @@ export function App(): JSX.Element {
           …
         </p>
       )}
+      {hasDemo && (
+        <p class="banner demo">
+          <strong>Demo load.</strong> What is named demo/… is made up by this server, to have something to show.
+        </p>
+      )}
       <Facts parts={live.parts} nowMs={nowMs} />
       <main ref={main} tabIndex={-1} class={isLost ? "stale" : ""} aria-label={title}>
         <Screen route={route} parts={live.parts} nowMs={nowMs} prefix={prefix} onPrefix={setPrefix} />
       </main>
-    </>
+      <Told text={told} onClose={() => tell("")} />
+    </TellContext.Provider>
   );
 }
 
@@ -77,11 +91,34 @@ function Screen({ route, ...rest }: ScreenProps): JSX.Element {
   switch (route.screen) {
     case "now":
       return <NowScreen {...rest} />;
+    case "lock":
+      return <LockScreen key={route.name} name={route.name} {...rest} />;
+    case "sessions":
+      return <SessionsScreen {...rest} />;
+    case "prediction":
+      return <PredictionScreen {...rest} />;
+    case "settings":
+      return <SettingsScreen {...rest} />;
     case "files":
       return <FilesScreen {...rest} />;
-    default:
-      return <p />;
   }
+}
+
+/** Whether anything of the demo has been seen since the page was opened. */
+function useDemo(parts: Parts): boolean {
+  const [isSeen, setSeen] = useState(false);
+  const isThere = isSeen || showsDemo(parts);
+  useEffect(() => {
+    if (isThere) setSeen(true);
+  }, [isThere]);
+  return isThere;
+}
+
+function showsDemo({ locks, sessions, why }: Parts): boolean {
+  if (locks?.kind === "list") return [...locks.rows.keys()].some(isDemo);
+  if (why?.kind === "value") return isDemo((why.row.json as Json<WhyReply>).name ?? ""); // The part `why` is this.
+  if (sessions?.kind !== "list") return false;
+  return [...sessions.rows.values()].some(({ json }) => isDemoClient((json as Json<SessionInfo>).client ?? "")); // As above.
 }
 
 function queryOf(route: Route, prefix: string): string {

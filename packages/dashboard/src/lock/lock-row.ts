@@ -67,3 +67,8 @@ export function clientName({ client, session }: { readonly client?: string; read
 export function isDemo(name: string): boolean {
   return name.startsWith("demo/");
 }
+
+/** The same of a client. */
+export function isDemoClient(client: string): boolean {
+  return client.startsWith("demo ");
+}

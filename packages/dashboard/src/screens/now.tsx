@@ -1,13 +1,16 @@
 // now.tsx: the locks by the pain they cause: who holds, for how long against the forecast, who waits.
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { Part, Parts } from "../feed/screen.ts";
-import { age, count, duration } from "../format/format.ts";
+import { age, count, duration, plural } from "../format/format.ts";
+import { type Held, locksAt, withHeld } from "../history/moment.ts";
+import { type History, useHistory } from "../history/use-history.ts";
 import { clientName, isDemo, type LockOrder, type LockRow, lockRowOf, sortLocks } from "../lock/lock-row.ts";
 import { BandBar } from "../parts/band-bar.tsx";
 import { Search } from "../parts/search.tsx";
 import { Empty, Missing } from "../parts/state.tsx";
 import { DemoTag, RiskScore, SilentTag, StateTag } from "../parts/tags.tsx";
+import { TimeSlider } from "../parts/time-slider.tsx";
 import { hashOf } from "../route.ts";
 
 export interface NowProps {
@@ -18,13 +21,26 @@ export interface NowProps {
 }
 
 export function NowScreen({ parts, nowMs, prefix, onPrefix }: NowProps): JSX.Element {
+  const { state, load } = useHistory("");
+  const [atMs, setMoment] = useState(0);
+  const isPast = state.kind === "there" && atMs < 0;
   return (
     <section aria-labelledby="now-title">
       <div class="bar">
         <h1 id="now-title">Locks by pain</h1>
         <Search label="Name begins with" prefix={prefix} onPrefix={onPrefix} />
       </div>
-      <Locks part={parts["locks"]} nowMs={nowMs} prefix={prefix} />
+      <TimeSlider state={state} atMs={atMs} onMoment={setMoment} onLoad={load} />
+      {isPast ? (
+        <PastLocks
+          history={state.history}
+          held={heldOf(parts["locks"], state.history.takenAtMs)}
+          atMs={atMs}
+          prefix={prefix}
+        />
+      ) : (
+        <Locks part={parts["locks"]} nowMs={nowMs} prefix={prefix} />
+      )}
     </section>
   );
 }
@@ -64,13 +80,57 @@ function Locks({ part, nowMs, prefix }: LocksProps): JSX.Element {
   );
 }
 
+interface PastLocksProps {
+  readonly history: History;
+  readonly held: readonly Held[];
+  readonly atMs: number;
+  readonly prefix: string;
+}
+
+/** Rows that a browser lays out at ease. */
+const PAST_ROWS_MAX = 200;
+
+function PastLocks({ history, held, atMs, prefix }: PastLocksProps): JSX.Element {
+  const [order, setOrder] = useState<LockOrder>("pain");
+  const spans = useMemo(() => withHeld(history.spans, held), [history]);
+  const all = useMemo(() => locksAt(spans, atMs).filter(({ name }) => name.startsWith(prefix)), [spans, atMs, prefix]);
+  const clock = new Date(history.takenMs + atMs).toLocaleTimeString();
+  return (
+    <>
+      <p class="banner">
+        As it was at {clock}, {duration(-atMs)} ago: {plural(all.length, "lock")} held or waited for. Forecasts and risk
+        of that time are not kept here; see Prediction for what was decided.
+      </p>
+      {all.length === 0 ? (
+        <Empty title="The log tells of no lock at that moment." />
+      ) : (
+        <LockTable rows={sortLocks(all, order).slice(0, PAST_ROWS_MAX)} order={order} onOrder={setOrder} isPast />
+      )}
+    </>
+  );
+}
+
+/** What is held now, with its age at the moment of the history's answer. */
+function heldOf(part: Part | undefined, takenAtMs: number): readonly Held[] {
+  if (part?.kind !== "list") return [];
+  return [...part.rows.values()].flatMap((row) => {
+    const { name, holder, heldMs } = lockRowOf(row, Math.max(row.atMs, takenAtMs));
+    if (holder === undefined) return [];
+    const { session = "", client = "", token = "" } = holder;
+    const sinceMs = Math.max(0, row.atMs - takenAtMs);
+    return heldMs < sinceMs ? [] : [{ name, session, client, token, heldMs: heldMs - sinceMs }];
+  });
+}
+
 interface LockTableProps {
   readonly rows: readonly LockRow[];
   readonly order: LockOrder;
   readonly onOrder: (order: LockOrder) => void;
+  /** Without forecasts, which are of now. */
+  readonly isPast?: boolean;
 }
 
-function LockTable({ rows, order, onOrder }: LockTableProps): JSX.Element {
+function LockTable({ rows, order, onOrder, isPast = false }: LockTableProps): JSX.Element {
   const heading = (by: LockOrder, title: string, isNumber = true): JSX.Element => (
     <th
       scope="col"
@@ -93,15 +153,17 @@ function LockTable({ rows, order, onOrder }: LockTableProps): JSX.Element {
             {heading("waiting", "Waiting")}
             <th scope="col">Holder</th>
             {heading("held", "Held for")}
-            <th scope="col">Age against forecast</th>
-            <th scope="col" class="number">
-              Risk
-            </th>
+            {!isPast && <th scope="col">Age against forecast</th>}
+            {!isPast && (
+              <th scope="col" class="number">
+                Risk
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <LockLine key={row.name} row={row} />
+            <LockLine key={row.name} row={row} isPast={isPast} />
           ))}
         </tbody>
       </table>
@@ -109,7 +171,7 @@ function LockTable({ rows, order, onOrder }: LockTableProps): JSX.Element {
   );
 }
 
-function LockLine({ row }: { readonly row: LockRow }): JSX.Element {
+function LockLine({ row, isPast }: { readonly row: LockRow; readonly isPast: boolean }): JSX.Element {
   const { name, holder, holders, heldMs, waiting, waitedMs, painMs, limit } = row;
   const others = holders > 1 ? ` and ${count(holders - 1)} more` : "";
   return (
@@ -127,10 +189,12 @@ function LockLine({ row }: { readonly row: LockRow }): JSX.Element {
         {holder?.silent === true && <SilentTag />} <StateTag state={holder?.risk?.state} />
       </td>
       <td class="number">{holder === undefined ? "" : age(heldMs)}</td>
-      <td>{holder === undefined ? "" : <BandBar heldMs={heldMs} forecast={holder.forecast} />}</td>
-      <td class="number">
-        <RiskScore risk={holder?.risk} />
-      </td>
+      {!isPast && <td>{holder === undefined ? "" : <BandBar heldMs={heldMs} forecast={holder.forecast} />}</td>}
+      {!isPast && (
+        <td class="number">
+          <RiskScore risk={holder?.risk} />
+        </td>
+      )}
     </tr>
   );
 }

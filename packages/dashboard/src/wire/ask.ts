@@ -9,6 +9,8 @@ import type {
   GetHistoryRequest,
   ListLocksReply,
   ListLocksRequest,
+  ListPoliciesReply,
+  ListPoliciesRequest,
   SetPolicyReply,
   SetPolicyRequest,
   WarnReply,
@@ -17,6 +19,7 @@ import type {
 import type { Json } from "./json.ts";
 
 interface Methods {
+  "list-policies": readonly [ListPoliciesRequest, ListPoliciesReply];
   "list-locks": readonly [ListLocksRequest, ListLocksReply];
   "force-release": readonly [ForceReleaseRequest, ForceReleaseReply];
   "end-session": readonly [EndSessionRequest, EndSessionReply];

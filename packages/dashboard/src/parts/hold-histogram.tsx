@@ -1,0 +1,100 @@
+// hold-histogram.tsx: how long a lock has been held, and over it where the present hold is predicted to end.
+import type { Distribution, HoldForecast } from "@forelock/protocol";
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import type UPlot from "uplot";
+import { age, count, duration } from "../format/format.ts";
+import { stepsOf } from "../lock/histogram.ts";
+import type { Json } from "../wire/json.ts";
+import { axisStyle, type Colours, Plot } from "./plot.tsx";
+
+export interface HoldHistogramProps {
+  readonly hold: Json<Distribution>;
+  /** Of the present hold; undefined when nobody holds it, or nothing is predicted. */
+  readonly forecast: Json<HoldForecast> | undefined;
+  readonly heldMs: number | undefined;
+}
+
+interface Line {
+  readonly ms: number;
+  readonly title: string;
+}
+
+export function HoldHistogram({ hold, forecast, heldMs }: HoldHistogramProps): JSX.Element {
+  const steps = useMemo(() => stepsOf(hold), [hold]);
+  const lines = useMemo(
+    () => linesOf(forecast, heldMs),
+    [forecast, heldMs === undefined ? 0 : Math.round(heldMs / 1_000)],
+  );
+  const options = useMemo(() => (colours: Colours) => optionsOf(colours, lines), [lines]);
+  if (steps === undefined) return <p class="empty">No hold has ended yet.</p>;
+  const { p50Ms = 0, p90Ms = 0, p99Ms = 0, observations = 0 } = hold;
+  const past = `${count(observations)} past holds: half ended within ${duration(p50Ms)}, nine of ten within ${duration(p90Ms)}, 99 of 100 within ${duration(p99Ms)}.`;
+  const label = `Histogram of hold times. ${past} ${lines.map(({ title, ms }) => `${title} ${duration(ms)}.`).join(" ")}`;
+  return (
+    <>
+      <Plot label={label} height={220} data={steps} options={options} />
+      <p class="note">{past}</p>
+      <p class="note">{lines.map(({ title, ms }) => `${title} ${duration(ms)}`).join(" · ")}</p>
+    </>
+  );
+}
+
+function linesOf(forecast: Json<HoldForecast> | undefined, heldMs: number | undefined): readonly Line[] {
+  const lines: Line[] =
+    heldMs === undefined ? [] : [{ ms: Math.max(1, Math.floor(heldMs / 1_000) * 1_000), title: "held" }];
+  if (forecast === undefined) return lines;
+  const { p50Ms = 0, p90Ms = 0, p99Ms = 0 } = forecast;
+  return [...lines, { ms: p50Ms, title: "p50" }, { ms: p90Ms, title: "p90" }, { ms: p99Ms, title: "p99" }];
+}
+
+function optionsOf(colours: Colours, lines: readonly Line[]): Omit<UPlot.Options, "width" | "height"> {
+  const axis = axisStyle(colours);
+  return {
+    legend: { show: false },
+    cursor: { show: false },
+    scales: {
+      x: { time: false, distr: 3, range: (_plot, min, max) => rangeOf(min, max, lines) },
+      y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
+    },
+    axes: [
+      { ...axis, values: (_plot, splits) => splits.map((ms) => (isDecade(ms) ? age10(ms) : "")) },
+      { ...axis, size: 44 },
+    ],
+    series: [{}, { stroke: colours.accent, fill: colours.band, width: 1, paths: stepped, points: { show: false } }],
+    hooks: { draw: [(plot) => drawLines(plot, lines, colours)] },
+  };
+}
+
+/** Right of each edge stands its count, up to the next edge. */
+const stepped: UPlot.Series.PathBuilder = (plot, series, from, to) =>
+  (plot.constructor as typeof UPlot).paths.stepped?.({ align: 1 })(plot, series, from, to) ?? null; // The chart's own class; uPlot's word for no path is null.
+
+function rangeOf(min: number, max: number, lines: readonly Line[]): [number, number] {
+  const all = [min, max, ...lines.map(({ ms }) => ms)].filter((ms) => ms > 0);
+  return [Math.min(...all) / 1.2, Math.max(...all) * 1.4];
+}
+
+const isDecade = (ms: number): boolean => Math.abs(Math.log10(ms) - Math.round(Math.log10(ms))) < 1e-6;
+const age10 = (ms: number): string => (ms < 1_000 ? duration(ms) : age(ms));
+
+function drawLines(plot: UPlot, lines: readonly Line[], colours: Colours): void {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  for (const [index, { ms, title }] of lines.entries()) {
+    const x = plot.valToPos(ms, "x", true);
+    const isAge = title === "held";
+    ctx.strokeStyle = isAge ? colours.text : colours.second;
+    ctx.fillStyle = isAge ? colours.text : colours.second;
+    ctx.lineWidth = (isAge ? 2 : 1.5) * ratio;
+    ctx.setLineDash(isAge ? [] : [5 * ratio, 3 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.fillText(title, x + 3 * ratio, bbox.top + (10 + 12 * (index % 2)) * ratio); // In two rows: neighbours are near.
+  }
+  ctx.restore();
+}
