@@ -205,7 +205,9 @@ function acquired(): AcquireReply {
         reply.position = cursor.uint32();
         break;
       case 0x2a:
-        reply.grants.push(grant());
+        if (reply.grants.length === 0)
+          reply.grants = [grant()]; // As a rule the only one: `push` would make room for 17.
+        else reply.grants.push(grant());
         break;
       case 0x40:
         reply.partition = cursor.uint32();
