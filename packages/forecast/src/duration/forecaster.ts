@@ -18,6 +18,12 @@ import { survivalBeyond, survivalQuantiles, truncateBelow } from "./survival.ts"
 
 const VERSION = 1;
 const LEVELS = DURATION_QUANTILES.length;
+/**
+ * Scoring a duration that nobody forecast costs as much as learning it. The first so many are all scored, then one in eight:
+ * levels drift slowly, and what was forecast for a hold is always scored.
+ */
+const SCORED_ALL_MAX = 4_096;
+const SCORED_MASK = 7;
 /** Running holds of the client that a forecast looks at; of more, the oldest and the newest stand for the rest. */
 const RUNNING_SAMPLE_MAX = 16;
 
@@ -276,10 +282,13 @@ export class DurationForecaster {
     this.#score(clientRow, elementRow, pairRow, position, slot);
     this.#spread.set(position);
     let place = pairs.series[pairRow]!;
-    if (!this.#series.isPlaceOf(place, clientNumber, elementNumber)) {
-      place = this.#series.apply(pairs.rows.counts[pairRow]!, () => ({ client, element, clientNumber, elementNumber }));
+    if (this.#series.isPlaceOf(place, clientNumber, elementNumber)) {
+      if (this.#series.isChallenged(place)) this.#scoreChallengers(clientRow, elementRow, pairRow, position);
+    } else {
+      const asks = this.#series.mayApply(pairs.rows.counts[pairRow]!);
+      place = asks ? this.#series.apply({ client, element, clientNumber, elementNumber }) : -1;
       pairs.series[pairRow] = place;
-    } else if (this.#series.isChallenged(place)) this.#scoreChallengers(clientRow, elementRow, pairRow, position);
+    }
     pairs.rows.learn(pairRow, this.#spread);
     clients.rows.learn(clientRow, this.#spread);
     elements.rows.learn(elementRow, this.#spread);
@@ -294,10 +303,10 @@ export class DurationForecaster {
       const { forecasts } = this.#running;
       for (let index = 0; index < LEVELS; index += 1)
         calibration.score(index, position <= forecasts[slot * LEVELS + index]!); // In range.
-    } else {
+    } else if (calibration.scored < SCORED_ALL_MAX || (this.#sources.all.counts[0]! & SCORED_MASK) === 0) {
       const below = this.#mixture.massBelow(clientRow, elementRow, pairRow, position);
       for (let index = 0; index < LEVELS; index += 1) calibration.score(index, below <= calibration.corrected[index]!); // In range.
-    }
+    } else return;
     calibration.settle();
   }
 

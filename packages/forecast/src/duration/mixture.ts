@@ -9,7 +9,7 @@ import { BUCKETS } from "./buckets.ts";
 import type { DurationLevel } from "./forecast.ts";
 import type { NameTable } from "./names.ts";
 import type { PairTable } from "./pairs.ts";
-import type { HistogramRows } from "./rows.ts";
+import { CELL, type HistogramRows, MASS, SCALE } from "./rows.ts";
 
 /** Durations after which a duration counts half: the pair's habit of this minute and its habit, then the less specific levels. */
 export const HALF_LIVES = { pair: [1.5, 100], client: 30, element: 200, all: 2_000 } as const;
@@ -72,7 +72,7 @@ export class Mixture {
   /** The mixture from completed work. Rows as `find` gave them. */
   fill(client: number, element: number, pair: number): void {
     this.#weigh(client, element, pair);
-    this.#sum(this.#pair, this.#recent);
+    this.#sum(this.#pair, this.#recent, BUCKETS);
   }
 
   /**
@@ -92,7 +92,7 @@ export class Mixture {
     this.#all /= rest;
     this.#element /= rest;
     this.#client /= rest;
-    this.#sum(0, 0);
+    this.#sum(0, 0, BUCKETS);
     this.#redistribute(ages.client, massOf(clients.rows, rows.client) + CLIENT_K);
     this.#blend(rows.pair * 2 + 1, pairTakes);
     this.#redistribute(ages.pair, massOf(pairs.rows, rows.pair * 2 + 1) + PAIR_K);
@@ -107,13 +107,15 @@ export class Mixture {
     if (share > 0.5) this.level = "series";
   }
 
-  /** The mass of the mixture from completed work below a position, without filling it: cheaper by half. */
+  /** The mass of the mixture from completed work below a position. Fills no more of it than that needs. */
   massBelow(client: number, element: number, pair: number, position: number): number {
     this.#weigh(client, element, pair);
     const whole = Math.min(BUCKETS - 1, Math.floor(position));
+    this.#sum(this.#pair, this.#recent, whole + 1);
+    const { weights } = this;
     let below = 0;
-    for (let bucket = 0; bucket < whole; bucket += 1) below += this.#at(bucket);
-    return below + this.#at(whole) * (position - whole);
+    for (let bucket = 0; bucket < whole; bucket += 1) below += weights[bucket]!; // In range.
+    return below + weights[whole]! * (position - whole); // In range.
   }
 
   // M2, from the least specific level up: what a level leaves multiplies everything below it.
@@ -129,14 +131,14 @@ export class Mixture {
     const fromElement = fromClient * (1 - clientTakes);
     const fromAll = fromElement * (1 - elementTakes);
     this.#prior = fromAll * (1 - allTakes);
-    this.#all = allTakes > 0 ? (fromAll * allTakes) / all.masses[0]! : 0; // One row, and in range where a share is taken.
-    this.#element = elementTakes > 0 ? (fromElement * elementTakes) / elements.rows.masses[element]! : 0;
-    this.#client = clientTakes > 0 ? (fromClient * clientTakes) / clients.rows.masses[client]! : 0;
-    this.#pair = pairTakes > 0 ? (fromPair * pairTakes) / pairs.rows.masses[pair * 2 + 1]! : 0;
-    this.#recent = recentTakes > 0 ? recentTakes / pairs.rows.masses[pair * 2]! : 0;
-    this.#elementAt = Math.max(0, element) * BUCKETS;
-    this.#clientAt = Math.max(0, client) * BUCKETS;
-    this.#pairAt = Math.max(0, pair) * 2 * BUCKETS;
+    this.#all = allTakes > 0 ? (fromAll * allTakes) / all.cells[MASS]! : 0; // One row, and in range where a share is taken.
+    this.#element = elementTakes > 0 ? (fromElement * elementTakes) / elements.rows.cells[element * CELL + MASS]! : 0;
+    this.#client = clientTakes > 0 ? (fromClient * clientTakes) / clients.rows.cells[client * CELL + MASS]! : 0;
+    this.#pair = pairTakes > 0 ? (fromPair * pairTakes) / pairs.rows.cells[(pair * 2 + 1) * CELL + MASS]! : 0;
+    this.#recent = recentTakes > 0 ? recentTakes / pairs.rows.cells[pair * 2 * CELL + MASS]! : 0;
+    this.#elementAt = Math.max(0, element) * CELL;
+    this.#clientAt = Math.max(0, client) * CELL;
+    this.#pairAt = Math.max(0, pair) * 2 * CELL;
     this.#nameLevel(1 - fromClient, fromClient * clientTakes, fromElement * elementTakes, fromAll * allTakes);
     if (this.level === "pair")
       this.observations = pairs.rows.counts[pair]!; // It has a share, so there is a row; so below.
@@ -153,44 +155,40 @@ export class Mixture {
     else this.level = largest === all ? "all" : "prior";
   }
 
-  #sum(pair: number, recent: number): void {
+  #sum(pair: number, recent: number, end: number): void {
+    // Locals throughout: read from fields, they would be read again for every bucket.
+    const { weights } = this;
+    const priorScale = this.#prior;
+    const allScale = this.#all;
+    const elementScale = this.#element;
+    const clientScale = this.#client;
+    const elementAt = this.#elementAt;
+    const clientAt = this.#clientAt;
+    const pairAt = this.#pairAt;
     const { prior } = this.#sources;
-    const all = this.#sources.all.weights;
-    const elements = this.#sources.elements.rows.weights;
-    const clients = this.#sources.clients.rows.weights;
-    const pairs = this.#sources.pairs.rows.weights;
-    for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
-      // In range: every offset is that of a row.
-      this.weights[bucket] =
-        this.#prior * prior[bucket]! +
-        this.#all * all[bucket]! +
-        this.#element * elements[this.#elementAt + bucket]! +
-        this.#client * clients[this.#clientAt + bucket]! +
-        recent * pairs[this.#pairAt + bucket]! +
-        pair * pairs[this.#pairAt + BUCKETS + bucket]!;
+    const all = this.#sources.all.cells;
+    const elements = this.#sources.elements.rows.cells;
+    const clients = this.#sources.clients.rows.cells;
+    const pairs = this.#sources.pairs.rows.cells;
+    for (let bucket = 0; bucket < end; bucket += 1) {
+      // In range: every offset is that of a cell.
+      weights[bucket] =
+        priorScale * prior[bucket]! +
+        allScale * all[bucket]! +
+        elementScale * elements[elementAt + bucket]! +
+        clientScale * clients[clientAt + bucket]! +
+        recent * pairs[pairAt + bucket]! +
+        pair * pairs[pairAt + CELL + bucket]!;
     }
-  }
-
-  #at(bucket: number): number {
-    const { prior, all, elements, clients, pairs } = this.#sources;
-    // In range: every offset is that of a row.
-    return (
-      this.#prior * prior[bucket]! +
-      this.#all * all.weights[bucket]! +
-      this.#element * elements.rows.weights[this.#elementAt + bucket]! +
-      this.#client * clients.rows.weights[this.#clientAt + bucket]! +
-      this.#recent * pairs.rows.weights[this.#pairAt + bucket]! +
-      this.#pair * pairs.rows.weights[this.#pairAt + BUCKETS + bucket]!
-    );
   }
 
   /** Lets one memory of the pair take its share of the mixture. */
   #blend(at: number, share: number): void {
     if (share <= 0) return;
-    const { weights, masses } = this.#sources.pairs.rows;
-    const scale = share / masses[at]!; // In range: it has a share.
+    const { cells } = this.#sources.pairs.rows;
+    const scale = share / cells[at * CELL + MASS]!; // In range: it has a share.
     for (let bucket = 0; bucket < BUCKETS; bucket += 1)
-      this.weights[bucket] = (1 - share) * this.weights[bucket]! + scale * weights[at * BUCKETS + bucket]!; // In range.
+      this.weights[bucket] = (1 - share) * this.weights[bucket]! + scale * cells[at * CELL + bucket]!; // In range.
   }
 
   /**
@@ -201,13 +199,14 @@ export class Mixture {
   #redistribute(ages: Ages, strength: number): void {
     if (ages.total === 0) return;
     const { weights } = this;
+    const { counts } = ages;
     const whole = 1 / (strength + ages.total);
     let survived = 1;
     let spread = ages.young; // Holds younger than this bucket, each divided by what survived its age.
     let stranded = 0; // Holds older than nearly everything known: the next bucket is the best guess.
     for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
       const mass = weights[bucket]!; // In range, here and below.
-      const count = ages.counts[bucket]!;
+      const count = counts[bucket]!;
       let added = mass * spread + stranded;
       stranded = 0;
       if (count > 0) {
@@ -230,7 +229,7 @@ const SURVIVED_MIN = 1e-6;
 
 /** Durations that a memory stands for, forgotten ones by what is left of them. */
 function massOf(rows: HistogramRows, at: number): number {
-  return at < 0 ? 0 : rows.masses[at]! / rows.scales[at]!; // In range: the row was found.
+  return at < 0 ? 0 : rows.cells[at * CELL + MASS]! / rows.cells[at * CELL + SCALE]!; // In range: the row was found.
 }
 
 function shareOf(rows: HistogramRows, at: number, k: number): number {

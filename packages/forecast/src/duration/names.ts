@@ -33,6 +33,7 @@ export class NameTable {
 
   write(out: StateWriter): void {
     out.uint32(this.rows.used);
+    out.uint32(this.rows.moves);
     out.float64(this.#nextNumber);
     for (const row of this.rows.inOrderOfUse()) {
       out.text(this.#names[row]!); // A row in use has a name.
@@ -44,12 +45,14 @@ export class NameTable {
   /** Into an empty table; of more names than fit, the least recently used are left out. */
   read(from: StateReader): void {
     const used = from.uint32();
+    const moves = from.uint32();
     const nextNumber = from.float64();
     for (let index = 0; index < used; index += 1) {
       const name = from.text();
       this.rows.readRow(from, this.#add(name, from.uint32()));
     }
     this.#nextNumber = nextNumber;
+    this.rows.moves = moves;
   }
 
   #add(name: string, number: number): number {

@@ -25,19 +25,9 @@ export class PairTable {
 
   /** Bytes of state for each pair, the share of the hash table included. */
   get bytesPerPair(): number {
-    const { weights, masses, scales, counts } = this.rows;
-    const arrays = [
-      weights,
-      masses,
-      scales,
-      counts,
-      this.series,
-      this.#clients,
-      this.#elements,
-      this.#chains,
-      this.#heads,
-    ];
-    const orderOfUse = 2 * Int32Array.BYTES_PER_ELEMENT;
+    const { cells, counts } = this.rows;
+    const arrays = [cells, counts, this.series, this.#clients, this.#elements, this.#chains, this.#heads];
+    const orderOfUse = 3 * Int32Array.BYTES_PER_ELEMENT;
     return arrays.reduce((sum, array) => sum + array.byteLength, 0) / this.rows.rowsMax + orderOfUse;
   }
 
@@ -63,6 +53,7 @@ export class PairTable {
 
   write(out: StateWriter): void {
     out.uint32(this.rows.used);
+    out.uint32(this.rows.moves);
     for (const row of this.rows.inOrderOfUse()) {
       out.uint32(this.#clients[row]!); // In range, here and below.
       out.uint32(this.#elements[row]!);
@@ -74,12 +65,14 @@ export class PairTable {
   /** Into an empty table; of more pairs than fit, the least recently used are left out. */
   read(from: StateReader): void {
     const used = from.uint32();
+    const moves = from.uint32();
     for (let index = 0; index < used; index += 1) {
       const client = from.uint32();
       const row = this.#add(client, from.uint32());
       from.ints32(this.series.subarray(row, row + 1));
       this.rows.readRow(from, row);
     }
+    this.rows.moves = moves;
   }
 
   #add(client: number, element: number): number {

@@ -4,9 +4,15 @@
 //       weights of a row are divided by the newest one when they are read.
 //   R2. Weights and masses are finite: a row is scaled down long before a float overflows.
 //   R3. A row in use has a place in the order of use; the oldest is reused only when all rows are in use.
+//   R4. That order is right to within an eighth of the table: a row that moved to its end so recently is not moved again. So a
+//       working set that is small against the table costs one comparison a use.
 import { BUCKETS, type Spread } from "./buckets.ts";
 import type { StateReader, StateWriter } from "./state.ts";
 
+/** Floats of one histogram, and where its mass and its scale are. */
+export const CELL = BUCKETS + 2;
+export const MASS = BUCKETS;
+export const SCALE = BUCKETS + 1;
 /** A factor at which a row is scaled down: far from the float's 3e38, and rare at any half-life. */
 const SCALE_MAX = 1e18;
 /** What is left of a weight this small is noise; as a denormal it would only be slow. */
@@ -16,17 +22,20 @@ const NONE = -1;
 export class HistogramRows {
   readonly rowsMax: number;
   readonly memories: number;
-  /** Histogram of row r, memory m: from `(r * memories + m) * BUCKETS`, in units of that memory's `scales`. */
-  readonly weights: Float32Array;
-  /** Sum of the weights of a row and memory, in the same units. */
-  readonly masses: Float64Array;
-  /** What the newest duration weighed. */
-  readonly scales: Float64Array;
+  /**
+   * One cell for each row and memory, from `(row * memories + memory) * CELL`: the weights of the buckets, their sum at MASS, and
+   * what the newest duration weighed at SCALE. Side by side, since a cell is read and written as one.
+   */
+  readonly cells: Float32Array;
   /** Durations learned, including those since forgotten. */
   readonly counts: Float64Array;
   readonly #growths: readonly number[];
   readonly #older: Int32Array;
   readonly #newer: Int32Array;
+  /** By row: what `moves` was when the row last moved to the end of the order. */
+  readonly #movedAt: Uint32Array;
+  /** Moves so far, modulo 2^32; part of the state, as `counts` is. */
+  moves = 0;
   #oldest = NONE;
   #newest = NONE;
   #used = 0;
@@ -36,12 +45,11 @@ export class HistogramRows {
     this.rowsMax = rowsMax;
     this.memories = halfLives.length;
     this.#growths = halfLives.map((halfLife) => 2 ** (1 / halfLife));
-    this.weights = new Float32Array(rowsMax * this.memories * BUCKETS);
-    this.masses = new Float64Array(rowsMax * this.memories);
-    this.scales = new Float64Array(rowsMax * this.memories);
+    this.cells = new Float32Array(rowsMax * this.memories * CELL);
     this.counts = new Float64Array(rowsMax);
     this.#older = new Int32Array(rowsMax).fill(NONE);
     this.#newer = new Int32Array(rowsMax).fill(NONE);
+    this.#movedAt = new Uint32Array(rowsMax);
   }
 
   get used(): number {
@@ -60,35 +68,32 @@ export class HistogramRows {
     else {
       row = this.#oldest;
       this.#unlink(row);
-      this.weights.fill(0, row * this.memories * BUCKETS, (row + 1) * this.memories * BUCKETS);
+      this.cells.fill(0, row * this.memories * CELL, (row + 1) * this.memories * CELL);
     }
-    for (let memory = 0; memory < this.memories; memory += 1) {
-      this.masses[row * this.memories + memory] = 0;
-      this.scales[row * this.memories + memory] = 1;
-    }
+    for (let memory = 0; memory < this.memories; memory += 1)
+      this.cells[(row * this.memories + memory) * CELL + SCALE] = 1;
     this.counts[row] = 0;
     this.#linkNewest(row);
     return row;
   }
 
   touch(row: number): void {
-    if (row === this.#newest) return;
+    if ((this.moves - this.#movedAt[row]!) >>> 0 <= this.rowsMax >>> 3) return; // In range. R4
     this.#unlink(row);
     this.#linkNewest(row);
   }
 
   /** One more duration, in every memory of the row. */
   learn(row: number, spread: Spread): void {
-    const { weights } = this;
-    for (let memory = 0; memory < this.memories; memory += 1) {
-      const at = row * this.memories + memory;
-      const scale = this.#grow(at, this.#growths[memory]!); // One for each memory.
-      const base = at * BUCKETS;
+    const { cells, memories } = this;
+    for (let memory = 0; memory < memories; memory += 1) {
+      const cell = (row * memories + memory) * CELL;
+      const scale = this.#grow(cell, this.#growths[memory]!); // One for each memory.
       // In range: a spread names buckets, and `add` gave the row.
-      weights[base + spread.low]! += scale * spread.lowWeight;
-      weights[base + spread.middle]! += scale * spread.middleWeight;
-      weights[base + spread.high]! += scale * spread.highWeight;
-      this.masses[at]! += scale;
+      cells[cell + spread.low]! += scale * spread.lowWeight;
+      cells[cell + spread.middle]! += scale * spread.middleWeight;
+      cells[cell + spread.high]! += scale * spread.highWeight;
+      cells[cell + MASS]! += scale;
     }
     this.counts[row]! += 1; // In range.
   }
@@ -96,11 +101,10 @@ export class HistogramRows {
   /** One more duration of which only a distribution is known; `distribution` sums to 1. */
   learnDistribution(row: number, distribution: Float64Array): void {
     for (let memory = 0; memory < this.memories; memory += 1) {
-      const at = row * this.memories + memory;
-      const scale = this.#grow(at, this.#growths[memory]!); // One for each memory.
-      const base = at * BUCKETS;
-      for (let bucket = 0; bucket < BUCKETS; bucket += 1) this.weights[base + bucket]! += scale * distribution[bucket]!; // In range.
-      this.masses[at]! += scale;
+      const cell = (row * this.memories + memory) * CELL;
+      const scale = this.#grow(cell, this.#growths[memory]!); // One for each memory.
+      for (let bucket = 0; bucket < BUCKETS; bucket += 1) this.cells[cell + bucket]! += scale * distribution[bucket]!; // In range.
+      this.cells[cell + MASS]! += scale; // In range.
     }
     this.counts[row]! += 1; // In range.
   }
@@ -111,40 +115,36 @@ export class HistogramRows {
   }
 
   writeRow(out: StateWriter, row: number): void {
-    const from = row * this.memories;
-    out.floats32(this.weights.subarray(from * BUCKETS, (from + this.memories) * BUCKETS));
-    out.floats64(this.masses.subarray(from, from + this.memories));
-    out.floats64(this.scales.subarray(from, from + this.memories));
-    out.float64(this.counts[row]!); // In range.
+    out.floats32(this.cells.subarray(row * this.memories * CELL, (row + 1) * this.memories * CELL));
+    out.float64(this.counts[row]!); // In range, as below.
+    out.uint32(this.#movedAt[row]!);
   }
 
-  /** Fills a row that `add` gave. */
+  /** Fills a row that `add` gave; after the last row, `moves` is set to what it was. */
   readRow(from: StateReader, row: number): void {
-    const at = row * this.memories;
-    from.floats32(this.weights.subarray(at * BUCKETS, (at + this.memories) * BUCKETS));
-    from.floats64(this.masses.subarray(at, at + this.memories));
-    from.floats64(this.scales.subarray(at, at + this.memories));
+    from.floats32(this.cells.subarray(row * this.memories * CELL, (row + 1) * this.memories * CELL));
     this.counts[row] = from.float64();
+    this.#movedAt[row] = from.uint32();
   }
 
   /** The weight of the next duration (R1). */
-  #grow(at: number, growth: number): number {
-    const scale = this.scales[at]! * growth; // In range.
-    if (scale > SCALE_MAX) return this.#scaleDown(at, scale);
-    this.scales[at] = scale;
-    return scale;
+  #grow(cell: number, growth: number): number {
+    const scale = this.cells[cell + SCALE]! * growth; // In range.
+    if (scale > SCALE_MAX) return this.#scaleDown(cell, scale);
+    this.cells[cell + SCALE] = scale;
+    return this.cells[cell + SCALE]!; // Just written: as the float keeps it.
   }
 
-  // R2: also the place where the mass forgets the rounding of a million additions.
-  #scaleDown(at: number, scale: number): number {
+  // R2: also where the mass forgets the rounding of many additions.
+  #scaleDown(cell: number, scale: number): number {
     let mass = 0;
-    for (let index = at * BUCKETS; index < (at + 1) * BUCKETS; index += 1) {
-      const weight = this.weights[index]! / scale; // In range.
-      this.weights[index] = weight < WEIGHT_MIN ? 0 : weight;
-      mass += this.weights[index]!; // Just written: as the float keeps it.
+    for (let index = cell; index < cell + BUCKETS; index += 1) {
+      const weight = this.cells[index]! / scale; // In range.
+      this.cells[index] = weight < WEIGHT_MIN ? 0 : weight;
+      mass += this.cells[index]!; // Just written: as the float keeps it.
     }
-    this.masses[at] = mass;
-    this.scales[at] = 1;
+    this.cells[cell + MASS] = mass;
+    this.cells[cell + SCALE] = 1;
     return 1;
   }
 
@@ -163,5 +163,7 @@ export class HistogramRows {
     if (this.#newest === NONE) this.#oldest = row;
     else this.#newer[this.#newest] = row;
     this.#newest = row;
+    this.moves = (this.moves + 1) >>> 0;
+    this.#movedAt[row] = this.moves;
   }
 }

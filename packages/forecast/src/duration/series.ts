@@ -54,7 +54,7 @@ const LEAD_MIN = 1.03;
 const WEIGHT_EXPONENT = 6;
 const LOSS_KEEP = 2 ** (-1 / 50);
 const CREDIT_MAX = 16;
-/** Fewer durations are no series. */
+/** Fewer durations are no series; and a pair asks for a place once in so many, or pairs alike would take it from each other all day. */
 const COUNT_MIN = 32;
 const LOG_MIN = Math.log(DURATION_MS_MIN);
 
@@ -105,20 +105,25 @@ export class PairSeries {
 
   /** Whether a place, remembered by a pair, is (still) that pair's. */
   isPlaceOf(place: number, clientNumber: number, elementNumber: number): boolean {
+    if (place < 0) return false; // Nearly always; and asking an array for -1 is slow.
     const series = this.#series[place];
     return series !== undefined && series.clientNumber === clientNumber && series.elementNumber === elementNumber;
   }
 
-  /** A place for a pair that has none and was just busy, or -1 (T2). `durations`: how many it has had. */
-  apply(durations: number, identity: () => PairIdentity): number {
-    if (durations < COUNT_MIN || this.#seriesMax === 0) return -1;
-    if (this.#series.length < this.#seriesMax) return this.#series.push(this.#empty(identity())) - 1;
+  /** Whether it is a pair's turn to ask for a place, which has had so many durations. */
+  mayApply(durations: number): boolean {
+    return durations >= COUNT_MIN && durations % COUNT_MIN === 0 && this.#seriesMax > 0;
+  }
+
+  /** A place for a pair that has none, or -1 (T2). */
+  apply(identity: PairIdentity): number {
+    if (this.#series.length < this.#seriesMax) return this.#series.push(this.#empty(identity)) - 1;
     const place = this.#hand;
     this.#hand = (this.#hand + 1) % this.#seriesMax;
     const resting = this.#series[place]!; // In range: all places are taken.
     resting.credit -= 1;
     if (resting.credit > 0) return -1;
-    this.#series[place] = this.#empty(identity());
+    this.#series[place] = this.#empty(identity);
     return place;
   }
 
