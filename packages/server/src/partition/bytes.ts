@@ -1,6 +1,7 @@
 // bytes.ts: a growing writer and a reader for the two formats of a partition: events in log records, and snapshots.
 // Variable-length integers (7 bits a byte, low first), length-prefixed text and bytes.
 import { assert } from "@forelock/protocol";
+import { readToken, writeToken } from "./token.ts";
 
 const TWO_28 = 268_435_456;
 
@@ -58,7 +59,7 @@ export class ByteWriter {
 
   token(value: bigint): void {
     this.#reserve(8);
-    this.#buffer.writeBigUInt64LE(value, this.#length);
+    writeToken(this.#buffer, this.#length, value);
     this.#length += 8;
   }
 
@@ -156,7 +157,7 @@ export class ByteReader {
 
   token(): bigint {
     this.#need(8);
-    const value = this.#buffer.readBigUInt64LE(this.#at);
+    const value = readToken(this.#buffer, this.#at);
     this.#at += 8;
     return value;
   }

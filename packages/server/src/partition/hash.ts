@@ -17,6 +17,7 @@ import type {
   Wait,
   Warning,
 } from "./state.ts";
+import { tokenHigh, tokenLow } from "./token.ts";
 
 export type Sign = 1 | -1;
 
@@ -57,7 +58,7 @@ function add(
 
 /** 32 bits of a token: its counter, and its epoch above. */
 function tokenHash(token: bigint): number {
-  return mix(Number(BigInt.asUintN(32, token)), Number(BigInt.asUintN(31, token >> 32n)));
+  return mix(tokenLow(token), tokenHigh(token) & 0x7fffffff);
 }
 
 export function addSession(state: PartitionState, sign: Sign, session: Session): void {
@@ -112,12 +113,21 @@ export function addElement(state: PartitionState, sign: Sign, element: Element):
   }
 }
 
+/** The most frequent of all: what was added is kept in the row, and not computed again to take it away. */
 export function addOperation(state: PartitionState, sign: Sign, operation: Operation): void {
-  const identity = mix(operation.session?.number ?? 0, low(operation.sequence));
-  const kept = operation.requestId === "" ? 0 : mix(hashText(operation.requestId), hashText(operation.principal));
-  const waiting = operation.wait?.id ?? 0;
-  const times = kept === 0 ? 0 : mix(operation.keepMs, mix(low(operation.forgetAtMs), high(operation.forgetAtMs)));
-  add(state, sign, 6, identity, mix(operation.digest, kept), waiting, times, outcomeHash(operation.outcome));
+  if (sign === 1) {
+    const identity = mix(operation.session?.number ?? 0, low(operation.sequence));
+    const kept = operation.requestId === "" ? 0 : mix(hashText(operation.requestId), hashText(operation.principal));
+    const waiting = operation.wait?.id ?? 0;
+    const times = kept === 0 ? 0 : mix(operation.keepMs, mix(low(operation.forgetAtMs), high(operation.forgetAtMs)));
+    const { hashLow, hashHigh } = state;
+    add(state, 1, 6, identity, mix(operation.digest, kept), waiting, times, outcomeHash(operation.outcome));
+    operation.hashLow = (state.hashLow - hashLow) | 0;
+    operation.hashHigh = (state.hashHigh - hashHigh) | 0;
+  } else {
+    state.hashLow = (state.hashLow - operation.hashLow) | 0;
+    state.hashHigh = (state.hashHigh - operation.hashHigh) | 0;
+  }
 }
 
 function outcomeHash(outcome: Outcome | undefined): number {

@@ -44,6 +44,8 @@ export function remember(
     wait: undefined,
     outcome,
     forgetAtMs: Number.POSITIVE_INFINITY,
+    hashLow: 0,
+    hashHigh: 0,
   };
   if (request.requestId !== "") {
     const key = keptKey(session.principal, request.requestId);
@@ -72,6 +74,8 @@ export function partOperation(session: Session, request: EventRequest): Operatio
     wait: undefined,
     outcome: undefined,
     forgetAtMs: Number.POSITIVE_INFINITY,
+    hashLow: 0,
+    hashHigh: 0,
   };
 }
 

@@ -218,6 +218,8 @@ function readOperation(reader: ByteReader, session: Session | undefined, princip
     forgetAtMs: reader.float(),
     outcome: readOutcome(reader),
     wait: undefined,
+    hashLow: 0,
+    hashHigh: 0,
   };
 }
 
@@ -428,6 +430,8 @@ function forgotten(principal: string): Operation {
     wait: undefined,
     outcome: undefined,
     forgetAtMs: Number.POSITIVE_INFINITY,
+    hashLow: 0,
+    hashHigh: 0,
   };
 }
 

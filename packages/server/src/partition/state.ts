@@ -263,6 +263,9 @@ export interface Operation {
   outcome: Outcome | undefined;
   /** Partition clock at which a kept one is forgotten; Infinity until it ends. */
   forgetAtMs: number;
+  /** What it adds to the hash of the state, in halves; 0 until it is added. Derived. */
+  hashLow: number;
+  hashHigh: number;
 }
 
 /** What became of an acknowledgement. `over`: the grant had ended before. */
@@ -376,11 +379,14 @@ export function keptKey(principal: string, requestId: string): string {
   return `${principal}\n${requestId}`;
 }
 
-const COUNTER_BITS = 40n;
+const COUNTER_SCALE = 2 ** 40;
+/** Below it a token is exact as a number. */
+const PLAIN_EPOCHS = 2 ** 13;
 
-/** The token of the grant that is number `counter` of its partition. */
+/** The token of the grant that is number `counter` (below 2^40) of its partition. */
 export function tokenOf(epoch: number, counter: number): FencingToken {
-  return (BigInt(epoch) << COUNTER_BITS) + BigInt(counter);
+  if (epoch < PLAIN_EPOCHS) return BigInt(epoch * COUNTER_SCALE + counter);
+  return BigInt(epoch) * BigInt(COUNTER_SCALE) + BigInt(counter);
 }
 
 export function holdersOf(element: Element): Iterable<Grant> {

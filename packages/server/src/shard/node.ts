@@ -7,6 +7,7 @@ import {
   type GetOperationRequest,
   type HeartbeatReply,
   type Operation as OperationMessage,
+  Preemptible,
   type Reply,
   unreachable,
   type Welcome,
@@ -18,12 +19,15 @@ import type { EventLog } from "../log/event-log.ts";
 import type { PartitionLimits, SessionCommand } from "../partition/commands.ts";
 import type { PartitionEvent } from "../partition/events.ts";
 import type { FileRow, Operation, PartitionState, Wait } from "../partition/state.ts";
+import type { HoldForecasts } from "../preempt/engine.ts";
 import { acquireReply, errorMessage, errorReply } from "./answers.ts";
 import { Awaits } from "./awaits.ts";
 import { Batches, isPart } from "./batches.ts";
 import { DeadlockDetector } from "./detector.ts";
 import { FileReads } from "./file-reads.ts";
+import { Foresight } from "./foresight.ts";
 import type { ReadHistory } from "./history.ts";
+import { Insight } from "./insight.ts";
 import { Liveness } from "./liveness.ts";
 import { Operators } from "./operators.ts";
 import { createPlacement, type Placement } from "./placement.ts";
@@ -63,6 +67,14 @@ export interface NodeOptions {
   readonly version: string;
   /** Looks through the log for GetHistory. Undefined: in this thread, through `log`. */
   readonly readHistory?: ReadHistory;
+  /** False: nothing is learned, forecast or acted on. */
+  readonly isPredicting?: boolean;
+  /** Between what was learned and those who ask: for tests, which put an adversary there. */
+  readonly forecasts?: (profiles: HoldForecasts) => HoldForecasts;
+  /** Whether grants may ask for calls to this URL when they are lost. Undefined: to none. */
+  readonly isCompensationAllowed?: (url: string) => boolean;
+  /** How busy the node is, 0 to 1. */
+  readonly load?: () => number;
   /** One line for the operator: audit of operator commands, failures. */
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -95,6 +107,8 @@ export class Node implements Service {
   readonly #detector: DeadlockDetector;
   readonly #watches = new Watches();
   readonly batches: Batches;
+  readonly foresight: Foresight;
+  readonly insight: Insight;
   readonly #operators: Operators;
   readonly #fileReads: FileReads;
   readonly #timers: { dispose(): void }[] = [];
@@ -112,6 +126,8 @@ export class Node implements Service {
     this.#startedAtMs = options.clock.monotonicMs();
     this.partitionOf = createPlacement(options.placementKey, options.states.length);
     this.directory = new SessionDirectory(options.limits.sessionsMax);
+    this.foresight = new Foresight(this);
+    this.insight = new Insight(this);
     const observer = this.#observer();
     this.shards = options.states.map(
       (state) =>
@@ -139,6 +155,10 @@ export class Node implements Service {
     return this.#unavailable;
   }
 
+  get isPredicting(): boolean {
+    return this.options.isPredicting ?? true;
+  }
+
   get uptimeMs(): number {
     return Math.floor(this.options.clock.monotonicMs() - this.#startedAtMs);
   }
@@ -151,6 +171,7 @@ export class Node implements Service {
     this.#repeat(LIVENESS_CHECK_MS, () => this.#liveness.check(this.options.clock.monotonicMs()));
     this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());
     this.#repeat(KEEP_TIME_MS, () => this.#keepTime());
+    if (this.isPredicting) for (const { everyMs, run } of this.foresight.rhythm) this.#repeat(everyMs, run);
     this.batches.resume();
   }
 
@@ -232,6 +253,7 @@ export class Node implements Service {
     const known = this.#known(session);
     known.lagMs = vitals.lagMs;
     known.health = vitals.health;
+    this.foresight.heard(known, this.options.clock.monotonicMs());
     this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {
       respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
     });
@@ -342,6 +364,9 @@ export class Node implements Service {
     switch (body.$case) {
       case "acquire": {
         const asker = this.#asker(session);
+        const { name, preemptible, compensation } = body.value;
+        if (preemptible === Preemptible.NEVER || compensation !== undefined)
+          this.insight.checkTerms(name, preemptible === Preemptible.NEVER, compensation?.url);
         return this.carryOut(
           this.shardOf(body.value.name),
           acquireCommand(operation, body.value, asker),
@@ -416,13 +441,17 @@ export class Node implements Service {
       case "watch":
       case "unwatch":
         throw new ForelockError("not_supported", "Watches are a matter of the connection.");
-      case "acknowledge":
+      case "acknowledge": {
+        const command = otherCommand(operation, this.#asker(session), undefined);
+        const judged = this.insight.acknowledgement(command, body.value);
+        return this.carryOut(this.shardOf(body.value.name), judged, sequence, caller, respond);
+      }
       case "warn":
       case "setPolicy":
       case "listPolicies":
       case "getProfile":
       case "getPrediction":
-        throw new ForelockError("not_supported", "Not in this release.");
+        return this.insight.carryOut(caller, body, sequence, respond);
       default:
         return unreachable(body);
     }
@@ -467,6 +496,7 @@ export class Node implements Service {
 
   #observer(): ShardObserver {
     const node = this;
+    const { isPredicting } = this;
     return {
       sessionOpened(partition, sessionId) {
         const known = node.directory.get(sessionId);
@@ -492,12 +522,22 @@ export class Node implements Service {
           sink?.notify({ body: { $case: "operation", value: reply } });
         });
       },
-      grantLost(shard, grant, why, reason, undone) {
+      grantLost(shard, grant, why, reason, undone, warning) {
         node.#lost += 1;
+        node.foresight.lost(shard, grant, why, undone, warning);
         const sink = node.#sinkOf(grant.session.id);
         if (sink === undefined) return;
         const value = { name: grant.element.name, token: grant.token, why, reason, undone };
         shard.afterDurable(() => sink.notify({ body: { $case: "lost", value } }));
+      },
+      released(shard, grant) {
+        if (isPredicting) node.foresight.released(shard, grant);
+      },
+      waited(shard, wait) {
+        if (isPredicting) node.foresight.waited(shard, wait);
+      },
+      preempt(shard, event) {
+        node.foresight.happened(shard, event);
       },
       appended(partition, file: FileRow, index, offset, bytes, checksum) {
         node.options.bulk.append({ partition, file: file.number }, { index, offset, bytes, checksum });
@@ -580,13 +620,18 @@ export class Node implements Service {
   #forgetAnswered(shard: Shard, known: KnownSession): void {
     const row = shard.state.sessions.get(known.id);
     if (row === undefined || row.done.size < FORGET_MIN || known.lowest <= row.lowest) return;
+    if (shard.forgetting.has(known.id)) return; // Every operation of a frame comes here before the first turn.
+    shard.forgetting.add(known.id);
     this.#forget(shard.partition, known, []);
   }
 
   #forget(partition: number, known: KnownSession, settled: readonly number[]): void {
     this.shards[partition]?.submit(
       { kind: "acknowledge", sessionId: known.id, below: Math.max(1, known.lowest), settled },
-      () => undefined,
+      () => {
+        this.shards[partition]?.forgetting.delete(known.id);
+        return undefined;
+      },
       () => {},
     );
   }

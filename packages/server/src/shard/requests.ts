@@ -20,6 +20,7 @@ import type {
 } from "../partition/commands.ts";
 import { hashText } from "../partition/hash.ts";
 import type { Terms } from "../partition/state.ts";
+import { tokenHigh, tokenLow } from "../partition/token.ts";
 import { parseWarning } from "./reference.ts";
 
 const NO_WAIT_LIMIT = -1;
@@ -31,7 +32,7 @@ export interface Asker {
 }
 
 const combine = (hash: number, value: number): number => Math.imul(hash ^ value, 0x85ebca6b) ^ (hash >>> 13);
-const tokenBits = (token: bigint): number => Number(BigInt.asIntN(32, token)) ^ Number(BigInt.asIntN(32, token >> 32n));
+const tokenBits = (token: bigint): number => tokenLow(token) ^ tokenHigh(token);
 
 function requestId(operation: Operation, asker: Asker, digest: number): RequestId {
   const { keep } = operation;

@@ -14,7 +14,7 @@ import { ByteWriter } from "../partition/bytes.ts";
 import { encodeEvent } from "../partition/codec.ts";
 import type { Command, PartitionLimits, Refusal } from "../partition/commands.ts";
 import { decide } from "../partition/decide.ts";
-import type { PartitionEvent } from "../partition/events.ts";
+import type { PartitionEvent, PreemptEvent } from "../partition/events.ts";
 import type { LossWhy, Observer } from "../partition/observer.ts";
 import type { Element, FileRow, Grant, Operation, PartitionState, Wait } from "../partition/state.ts";
 
@@ -31,6 +31,12 @@ export interface ShardObserver {
   /** Bulk is written only when its record is durable. */
   appended(partition: number, file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
   cut(partition: number, file: FileRow): void;
+  /** A grant ends by its release, or with a session that closes. It is still in its tables. */
+  released(shard: Shard, grant: Grant): void;
+  /** A wait was granted. */
+  waited(shard: Shard, wait: Wait): void;
+  /** An event of pre-emption was applied. */
+  preempt(shard: Shard, event: PreemptEvent): void;
   /** A waiter moved up much. */
   moved(shard: Shard, wait: Wait, position: number): void;
   /** Every event, when `isWatched`. */
@@ -101,6 +107,21 @@ const WAIT_GRANTED_BYTES_MAX = 9;
 const TAKEN_MAX = 1_024;
 const WRITER_BYTES = 4_096;
 
+function isOfPreemption(event: PartitionEvent): event is PreemptEvent {
+  switch (event.kind) {
+    case "warned":
+    case "warning_acknowledged":
+    case "warning_over":
+    case "preempted":
+    case "compensated":
+    case "policy_set":
+    case "terms":
+      return true;
+    default:
+      return false;
+  }
+}
+
 export class Shard {
   readonly partition: number;
   readonly state: PartitionState;
@@ -123,6 +144,8 @@ export class Shard {
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped: ForelockError | undefined;
   readonly #applyObserver: Observer;
+  /** Sessions whose answered operations are to be forgotten in the next turn. Kept by the node. */
+  readonly forgetting = new Set<string>();
   events = 0;
   records = 0;
   /** Effects that the command decided last took back, with grants that it ended. */
@@ -143,6 +166,8 @@ export class Shard {
         this.undone += undone;
         observer.grantLost(this, grant, why, reason, undone, warning);
       },
+      released: (grant) => observer.released(this, grant),
+      waited: (wait) => observer.waited(this, wait),
       appended: (file, index, offset, bytes, checksum) => {
         this.#gatheredBulk.push(() => observer.appended(this.partition, file, index, offset, bytes, checksum));
       },
@@ -284,6 +309,7 @@ export class Shard {
     } else {
       apply(this.state, event, this.#applyObserver);
       if (event.kind === "session_opened") observer.sessionOpened(this.partition, event.id);
+      else if (isOfPreemption(event)) observer.preempt(this, event);
     }
     this.events += 1;
   }

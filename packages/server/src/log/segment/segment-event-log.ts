@@ -155,16 +155,16 @@ export class SegmentEventLog implements EventLog {
     return this.#lastEpoch;
   }
 
-  async append(record: LogRecord): Promise<void> {
-    if (this.#closing !== undefined) throw closedError();
-    if (this.#commits.stopped !== undefined) throw this.#commits.stopped;
-    this.#assertNext(record);
-    this.#inFlight.add(record.partition);
+  append(record: LogRecord): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(closedError());
+    if (this.#commits.stopped !== undefined) return Promise.reject(this.#commits.stopped);
     try {
-      await this.#commits.append(record);
-    } finally {
-      this.#inFlight.delete(record.partition);
+      this.#assertNext(record);
+    } catch (error) {
+      return Promise.reject(error);
     }
+    this.#inFlight.add(record.partition); // Until it is durable; after a failure nothing is appended any more.
+    return this.#commits.append(record);
   }
 
   read(after: (partition: number) => number): AsyncIterable<readonly LogRecord[]> {
@@ -233,6 +233,7 @@ export class SegmentEventLog implements EventLog {
     assert(segment?.generation === next.generation, "commits go to the newest segment");
     segment.endOffset = next.offset;
     for (const record of records) {
+      this.#inFlight.delete(record.partition);
       segment.lastByPartition.set(record.partition, record.sequence);
       this.#raiseTail(record.partition, record);
     }
