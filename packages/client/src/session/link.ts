@@ -82,6 +82,7 @@ export class Link {
   #connection: Connection | undefined;
   #gone: ForelockError | undefined;
   #flushing = false;
+  /** When what waits to be sent was asked for: one look at the clock for all of a turn. */
   #nowMs = 0;
   #heardAtMs = 0;
   #stalls = 0;
@@ -271,7 +272,7 @@ export class Link {
     this.#flushing = false;
     const connection = this.#connection;
     if (connection === undefined) return;
-    if (this.window.unanswered.size === 0) this.#heardAtMs = this.#environment.clock.monotonicMs();
+    if (this.window.unanswered.size === 0) this.#heardAtMs = Math.max(this.#heardAtMs, this.#nowMs);
     const inFlightMax = Math.min(this.#settings.inFlightMax, this.limits.requestsInFlight);
     for (;;) {
       const operations = this.#outbox.nextFrame(this.limits, inFlightMax); // K2, K3
