@@ -27,7 +27,7 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   "version.ts": { parts: [], packages: TECHNOLOGY },
   log: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   bulk: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
-  shard: { parts: TURN, packages: TECHNOLOGY },
+  shard: { parts: TURN, packages: /^(@forelock\/(protocol|forecast)|node:.+)$/ },
   // A thread of its own, which reads the log's files: wired here, as main.ts does for the process.
   "shard/snapshot-build.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
   "shard/snapshot-worker.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
@@ -38,7 +38,9 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   edge: { parts: ["shard", ...ANY_ABOVE_PURE], packages: ANY },
   settings: { parts: ["edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },
-  cli: { parts: [...BELOW_CLI, "serve.ts", "real-time.ts"], packages: ANY },
+  // A load from outside: it knows the client, and nothing of the server's parts.
+  demo: { parts: ["clock.ts"], packages: /^@forelock\/client$/ },
+  cli: { parts: [...BELOW_CLI, "demo", "serve.ts", "real-time.ts"], packages: ANY },
   "real-time.ts": { parts: ["clock.ts"], packages: TECHNOLOGY },
   // For the simulator only; nothing else may import it.
   "internal.ts": { parts: BELOW_CLI, packages: ANY },

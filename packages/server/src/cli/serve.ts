@@ -59,6 +59,9 @@ export async function serveCommand(
 async function addFlags(command: ForelockCommand): Promise<void> {
   const { CONFIG_ENVIRONMENT_NAME, flagsOf } = await import("../settings/read.ts");
   command.addOption(option("--config <file>", "Settings file, TOML", { env: CONFIG_ENVIRONMENT_NAME }));
+  command.addOption(
+    option("--demo", "Add a lively load of clients that hang, die and overrun, on locks named demo/..."),
+  );
   for (const flag of flagsOf()) {
     const group = flag.key.includes(".") ? GROUPS[flag.key.split(".")[0] ?? ""] : undefined;
     const each = option(flag.usage, flag.help, flag.default === "" ? undefined : { default: flag.default });
@@ -75,6 +78,8 @@ async function runServe(context: Context, flags: Readonly<Record<string, unknown
     env: io.env,
     fileText: file === undefined ? undefined : await readConfig(context, file),
   });
+  const hasDemo = flags["demo"] === true;
+  if (hasDemo) refuseDemo(settings);
   const stop = new AbortController();
   const impatient = listenForStop(context, stop);
   try {
@@ -82,11 +87,33 @@ async function runServe(context: Context, flags: Readonly<Record<string, unknown
     if (context.json)
       await context.printJson({ event: "serving", address: served.address, data: settings.values.data });
     else await context.out.lines(greeting(served.address, settings));
+    if (hasDemo) void startDemo(context, served.address, stop.signal);
     const code = await Promise.race([served.closed.then(() => 0), impatient.code]);
     if (code === 0) await err.line("forelock: stopped.");
     return code;
   } finally {
     impatient.release();
+  }
+}
+
+/** Its clients are plain ones. */
+function refuseDemo({ values, principals }: Settings): void {
+  if (values["tls.cert"] === "" && principals.length === 0) return;
+  throw new UsageError(
+    "--demo needs a server without TLS and without principals: try it beside this one, on a port and folder of its own.",
+  );
+}
+
+/** Does not reject: the server goes on without it. */
+async function startDemo(context: Context, endpoint: string, signal: AbortSignal): Promise<void> {
+  const { runDemo } = await import("../demo/demo.ts");
+  const say = (line: string): void => {
+    void (context.json ? context.printJson({ event: "demo", line }) : context.out.line(line));
+  };
+  try {
+    await runDemo({ endpoint, clock: context.io.clock, random: Math.random, say, signal });
+  } catch (error) {
+    if (!signal.aborted) await context.err.line(`forelock: the demo ended: ${String(error)}`);
   }
 }
 
