@@ -13,11 +13,20 @@ export function stepsOf({ edgesMs = [], counts = [] }: Json<Distribution>): Step
   const first = counts.findIndex((value) => value > 0);
   const last = counts.findLastIndex((value) => value > 0);
   if (first < 0 || edgesMs.length < counts.length) return undefined;
-  const edges = edgesMs.slice(first, last + 2).map((edge, index, all) => (edge > 0 ? edge : leftOf(all[index + 1])));
-  const lastEdge = edges[last - first + 1] ?? (edges.at(-1) ?? 1) * 2; // An open end is drawn as wide as its start.
+  const edges = edgesMs.slice(first, last + 2).map((edge, index, all) => placeOf(edge, all[index + 1]));
+  const lastEdge = edges[last - first + 1] ?? (edges[last - first] ?? 1) * 2; // An open end is drawn as wide as its start.
   const xs = [...edges.slice(0, last - first + 1), lastEdge];
-  if (!xs.every((x, index) => Number.isFinite(x) && x > (xs[index - 1] ?? 0))) return undefined;
+  if (!isRising(xs)) return undefined;
   return [xs, [...counts.slice(first, last + 1), 0]];
 }
 
-const leftOf = (next = 2): number => (next > 0 ? next / 2 : 1);
+/** @returns undefined for an edge without end, which JSON has no number for */
+function placeOf(edge: number, next = 2): number | undefined {
+  if (!Number.isFinite(edge)) return undefined;
+  if (edge > 0) return edge;
+  return next > 0 ? next / 2 : 1;
+}
+
+function isRising(xs: readonly (number | undefined)[]): xs is readonly number[] {
+  return xs.every((x, index) => x !== undefined && x > (xs[index - 1] ?? 0));
+}

@@ -14,7 +14,7 @@ export function greeting(address: string, { values }: Pick<Settings, "values">):
     `Forelock is serving on ${address}`,
     `  data        ${values.data}`,
     `  durability  ${durability}`,
-    `  status page ${scheme}://${address}/`,
+    `  dashboard   ${scheme}://${address}/`,
     "",
     "Try in another terminal:",
     `  npx forelock lock file_0${endpoint} -- sh -c 'echo hello | npx forelock append file_0'`,

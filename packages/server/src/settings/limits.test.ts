@@ -55,6 +55,9 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Files expanded from the setting `files`": ["settings/file-names.test.ts", "as many names as allowed are taken"],
   "File contents kept open": ["bulk/disk.test.ts", "no more files are open than allowed"],
   "Operations on file contents in flight": ["bulk/disk.test.ts", "at most two file operations are in flight"],
+  "Live screens of the dashboard": ["edge/http/live.test.ts", "live screens are capped, and given back"],
+  "Rows of a live screen": ["edge/http/live.test.ts", "is refused before the stream begins"],
+  "Looks that a live screen may be behind": ["edge/http/live.test.ts", "a reader that does not keep up is cut"],
 };
 
 const textOf = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
