@@ -8,15 +8,20 @@ import { EXIT_CODES } from "./exit-codes.ts";
 import { exitCodesCommand } from "./exit-codes-command.ts";
 import { reportFailure } from "./failure.ts";
 import { catCommand, filesCommand } from "./files.ts";
+import { historyCommand } from "./history.ts";
 import type { CliIo } from "./io.ts";
 import { lockCommand } from "./lock.ts";
-import { locksCommand, releaseCommand, whyCommand } from "./locks.ts";
+import { locksCommand, releaseCommand } from "./locks.ts";
 import { logCommand } from "./log.ts";
 import { operationCommand } from "./operation.ts";
+import { policyCommand } from "./policy.ts";
+import { predictionCommand } from "./prediction.ts";
 import { serveCommand } from "./serve.ts";
 import { shellCommand } from "./shell/shell.ts";
 import { sessionsCommand, statusCommand } from "./status.ts";
+import { warnCommand } from "./warn.ts";
 import { watchCommand } from "./watch.ts";
+import { whyCommand } from "./why.ts";
 
 /**
  * Runs one command line. Never rejects.
@@ -53,8 +58,12 @@ async function buildProgram(invocation: Invocation, argv: readonly string[]): Pr
     statusCommand,
     locksCommand,
     whyCommand,
+    historyCommand,
     sessionsCommand,
+    warnCommand,
     releaseCommand,
+    policyCommand,
+    predictionCommand,
     appendCommand,
     catCommand,
     filesCommand,

@@ -1,6 +1,7 @@
 // help.ts: `--help` of every command: usage and examples first, then commands, then options with unit and default.
 import type { Option } from "commander";
 import type { ForelockCommand } from "./command.ts";
+import { wrapWords } from "./table.ts";
 
 const TERM_WIDTH_MAX = 32;
 const LINE_WIDTH = 110;
@@ -14,7 +15,7 @@ export function formatHelp(command: ForelockCommand): string {
     ),
     section("Commands:", definitions(commandTerms(command))),
     ...optionGroups(command).map(([title, options]) => section(title, definitions(options.map(optionTerm)))),
-    ...command.notes.map((note) => wrap(note, LINE_WIDTH).join("\n")),
+    ...command.notes.map((note) => wrapWords(note, LINE_WIDTH).join("\n")),
   ];
   return `${sections.filter((text) => text !== "").join("\n\n")}\n`;
 }
@@ -52,22 +53,8 @@ function definitions(entries: readonly Definition[]): readonly string[] {
   const widest = Math.max(0, ...entries.map(([term]) => term.length).filter((length) => length <= TERM_WIDTH_MAX));
   const indent = " ".repeat(widest + 4);
   return entries.flatMap(([term, help]) => {
-    const lines = wrap(help, LINE_WIDTH - indent.length);
+    const lines = wrapWords(help, LINE_WIDTH - indent.length);
     if (term.length > widest) return [`  ${term}`, ...lines.map((line) => indent + line)];
     return lines.map((line, index) => (index === 0 ? `  ${term.padEnd(widest)}  ${line}` : indent + line));
   });
-}
-
-function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

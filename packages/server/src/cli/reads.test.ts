@@ -18,9 +18,9 @@ test("locks prints one aligned row each on stdout and their count on stderr", as
   expect(await terminal.run("locks", "orders/")).toBe(0);
   expect(terminal.out).toBe(
     [
-      "LOCK       MODE       HELD BY     FOR  TOKEN  WAITING  FIRST WAITS",
-      "orders/42  exclusive  ana      12.3 s    101",
-      "orders/7   exclusive  bo       12.3 s    102",
+      "LOCK       MODE       HELD BY     FOR  FREE IN  RISK  TOKEN  WAITING  FIRST WAITS",
+      "orders/42  exclusive  ana      12.3 s                   101",
+      "orders/7   exclusive  bo       12.3 s                   102",
       "",
     ].join("\n"),
   );
@@ -44,13 +44,6 @@ test("no locks is said on stderr, and stdout stays empty for scripts", async () 
   expect(await terminal.run("locks")).toBe(0);
   expect(terminal.out).toBe("");
   expect(terminal.err).toBe("No locks.\n");
-});
-
-test("why gives the sentence first, then holders and waiters", async () => {
-  const terminal = new FakeTerminal();
-  terminal.server.hold("a", "ana");
-  expect(await terminal.run("why", "a")).toBe(0);
-  expect(terminal.out).toMatch(/^a\n {2}1 holders\.\n\n {2}HELD BY .*\n {2}ana .*12\.3 s +101 +s1\n$/);
 });
 
 test("release --force names the tokens that are dead now", async () => {

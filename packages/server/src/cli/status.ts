@@ -3,6 +3,7 @@ import type { ServerStatus, SessionInfo } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import { formatDuration } from "./duration.ts";
 import { printRows } from "./listing.ts";
+import { percent, riskCell } from "./outlook.ts";
 import { collect, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from "./paging.ts";
 import type { Palette } from "./palette.ts";
 import { formatBytes, formatCount, parseCount, printable } from "./quantity.ts";
@@ -62,13 +63,20 @@ const SESSION_COLUMNS: readonly Column[] = [
   { title: "HEARD", align: "left" },
   { title: "TTL", align: "right" },
   { title: "LAG", align: "right" },
+  { title: "HEALTH", align: "left" },
+  { title: "JITTER", align: "right" },
+  { title: "GONE", align: "right" },
+  { title: "RISK", align: "left" },
 ];
 
 export function sessionsCommand(invocation: Invocation): ForelockCommand {
   const command = makeCommand({
     usage: "sessions",
-    summary: "List sessions: who is connected, what they hold, when they were last heard",
+    summary: "List sessions: who is connected, what they hold, how they are, when they were last heard",
     examples: ["forelock sessions", "forelock sessions --json --limit 50"],
+    notes: [
+      "LAG and HEALTH are what the client says of itself, JITTER is the spread of its heartbeats, GONE how likely it is that it is gone, by its silence so far. RISK is the highest of its contended grants.",
+    ],
   }).addOption(option("--limit <count>", "Rows at most", { default: formatCount(LIST_LIMIT_DEFAULT) }));
   return onRun<SessionsOptions>(command, invocation, async (context, options) => {
     const limit = parseCount("--limit", options.limit ?? String(LIST_LIMIT_DEFAULT), { min: 1, max: LIST_LIMIT_MAX });
@@ -87,12 +95,16 @@ export function sessionsCommand(invocation: Invocation): ForelockCommand {
 export function sessionRow(session: SessionInfo): readonly string[] {
   return [
     session.session,
-    session.client,
+    session.application === "" ? session.client : `${session.client} [${session.application}]`,
     session.principal,
     formatCount(session.grants),
     formatCount(session.waits),
     `${formatDuration(session.silentMs)} ago${session.waiting ? ", silent" : ""}`,
     formatDuration(session.ttlMs),
     formatDuration(session.lagMs),
+    session.health,
+    formatDuration(session.jitterMs),
+    percent(session.suspicion),
+    riskCell(session.risk),
   ];
 }

@@ -71,3 +71,18 @@ export function displayWidth(text: string): number {
 }
 
 const segmentWidth = (segment: string): number => (WIDE.test(segment) ? 2 : 1);
+
+/** Lines of at most `width` columns, broken between words; a longer word has a line of its own. */
+export function wrapWords(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && displayWidth(line) + 1 + displayWidth(word) > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,11 +1,12 @@
 // steps.ts: the shell's commands, one table: help, completion and dispatch come from it.
 import { ForelockError } from "@forelock/protocol";
 import { parseDurationMs } from "../duration.ts";
-import { LOCK_COLUMNS, lockRow, whyLines } from "../locks.ts";
+import { LOCK_COLUMNS, lockRow } from "../locks.ts";
 import { formatBytes, formatCount, parseCount, plural, printable } from "../quantity.ts";
 import { statusLines } from "../status.ts";
 import { renderTable } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
+import { lookOf, whyLines } from "../why.ts";
 import type { Desk } from "./desk.ts";
 import type { Line } from "./words.ts";
 
@@ -192,7 +193,7 @@ async function showLocks(desk: Desk, { operands }: Line): Promise<"stay"> {
 async function showWhy(desk: Desk, { operands }: Line): Promise<"stay"> {
   const name = operands[0] ?? (await desk.ask("Which lock", desk.latest?.name ?? FIRST_NAME));
   const why = await desk.remote.why(name);
-  await desk.say({ ...why }, whyLines(why, desk.context.out.palette, desk.context.out.width));
+  await desk.say({ ...why }, whyLines(why, lookOf(desk.context)));
   return "stay";
 }
 

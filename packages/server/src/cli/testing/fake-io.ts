@@ -26,6 +26,8 @@ export class FakeTerminal {
   onServe: Serve = () => Promise.reject(new Error("no server in this test"));
   /** Whether output goes to a terminal. */
   isTerminal = false;
+  /** Of that terminal. */
+  columns = 80;
   out = "";
   err = "";
   #nowMs = 0;
@@ -104,7 +106,7 @@ export class FakeTerminal {
   };
 
   #stream(append: (text: string) => void): PassThrough {
-    const stream = Object.assign(new PassThrough(), { isTTY: this.isTerminal });
+    const stream = Object.assign(new PassThrough(), { isTTY: this.isTerminal, columns: this.columns });
     stream.on("data", (chunk: Buffer) => append(chunk.toString()));
     return stream;
   }
