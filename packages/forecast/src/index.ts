@@ -15,6 +15,8 @@ export { DurationForecaster, type DurationGauges } from "./duration/forecaster.t
 export type { DurationForecasterOptions } from "./duration/options.ts";
 export type { HoldHandle } from "./duration/running.ts";
 export type { ChallengerStanding, DurationTable, SeriesOfPair } from "./duration/series.ts";
+export { type EtaEstimate, QueueEta, type QueueView } from "./eta/queue-eta.ts";
+export type { DurationLike } from "./eta/waiting.ts";
 export { emptySeriesForecast, type SeriesEvent, type SeriesForecast } from "./series/forecast.ts";
 export { SeriesForecaster } from "./series/forecaster.ts";
 export type { SeriesOptions } from "./series/shape.ts";
