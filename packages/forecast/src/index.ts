@@ -2,6 +2,7 @@
 // number be). Pure: no clock, no chance, no I/O; times and seeds are arguments.
 
 export type { Challenger, ChallengerOptions, FittedChallenger } from "./challenger/challenger.ts";
+export { lstmChallenger } from "./challenger/lstm.ts";
 export { ridgeChallenger } from "./challenger/ridge.ts";
 export { sarimaChallenger } from "./challenger/sarima.ts";
 export { challengerTable, type PointForecaster } from "./duration/challenge.ts";

@@ -27,8 +27,8 @@ export function meanError(forecast: ArrayLike<number>, truth: ArrayLike<number>)
   return sum / truth.length;
 }
 
-/** Histories that broke models before: each must give a finite forecast or no fit. */
-export function cruelHistories(): Readonly<Record<string, Float64Array>> {
+/** Histories that broke models before, mostly of `steps` values: each must give a finite forecast or no fit. */
+export function cruelHistories(steps = 400): Readonly<Record<string, Float64Array>> {
   const random = seededRandom(5);
   const make = (length: number, value: (t: number) => number): Float64Array =>
     Float64Array.from({ length }, (_, t) => value(t));
@@ -36,19 +36,19 @@ export function cruelHistories(): Readonly<Record<string, Float64Array>> {
     empty: new Float64Array(0),
     one: Float64Array.of(3),
     short: make(9, (t) => t),
-    constant: make(400, () => 7),
-    zeros: make(400, () => 0),
-    gaps: make(400, () => Number.NaN),
-    mostlyGaps: make(400, (t) => (t % 7 === 0 ? random() : Number.NaN)),
-    infinite: make(400, (t) => (t % 50 === 3 ? Infinity : random())),
-    huge: make(400, () => 1e300 * random()),
-    beyondRange: make(400, (t) => (t % 2 === 0 ? 1.7e308 : -1.7e308)),
-    tiny: make(400, () => 1e-300 * random()),
-    oneSpike: make(400, (t) => (t === 200 ? 1e12 : 0)),
-    step: make(400, (t) => (t < 390 ? 1 : 1000)),
-    growing: make(400, (t) => 1.1 ** t),
-    ramp: make(400, (t) => t),
-    alternating: make(400, (t) => (t % 2 === 0 ? 1 : -1)),
-    walk: make(400, () => random()).map((_, t, all) => all.subarray(0, t).reduce((sum, step) => sum + step - 0.5, 0)),
+    constant: make(steps, () => 7),
+    zeros: make(steps, () => 0),
+    gaps: make(steps, () => Number.NaN),
+    mostlyGaps: make(steps, (t) => (t % 7 === 0 ? random() : Number.NaN)),
+    infinite: make(steps, (t) => (t % 50 === 3 ? Infinity : random())),
+    huge: make(steps, () => 1e300 * random()),
+    beyondRange: make(steps, (t) => (t % 2 === 0 ? 1.7e308 : -1.7e308)),
+    tiny: make(steps, () => 1e-300 * random()),
+    oneSpike: make(steps, (t) => (t === steps / 2 ? 1e12 : 0)),
+    step: make(steps, (t) => (t < steps - 10 ? 1 : 1000)),
+    growing: make(steps, (t) => 1.1 ** t),
+    ramp: make(steps, (t) => t),
+    alternating: make(steps, (t) => (t % 2 === 0 ? 1 : -1)),
+    walk: make(steps, () => random()).map((_, t, all) => all.subarray(0, t).reduce((sum, step) => sum + step - 0.5, 0)),
   };
 }
