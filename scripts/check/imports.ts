@@ -36,7 +36,7 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   // Calls outside services over HTTP; knows nothing of partitions.
   compensate: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   edge: { parts: ["shard", ...ANY_ABOVE_PURE], packages: ANY },
-  settings: { parts: ["edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
+  settings: { parts: ["compensate", "edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },
   // A load from outside: it knows the client, and nothing of the server's parts.
   demo: { parts: ["clock.ts"], packages: /^@forelock\/client$/ },

@@ -142,6 +142,20 @@ export const ERRORS = {
     "The file was cut by an undo below the place the read continued from.",
     "Read again from the length in the message.",
   ),
+  preemption_required: spec(
+    409,
+    "FAILED_PRECONDITION",
+    "never",
+    "The policy of the element allows no grant that is not pre-empted.",
+    "Ask without preemptible NEVER, or have an operator set never=allow for the prefix.",
+  ),
+  compensation_refused: spec(
+    403,
+    "PERMISSION_DENIED",
+    "never",
+    "The URL of the compensation is not in the allow-list.",
+    "Add its origin and path to the setting compensation.allow.",
+  ),
   guard_required: spec(
     409,
     "FAILED_PRECONDITION",

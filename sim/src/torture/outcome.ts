@@ -33,6 +33,8 @@ const VERDICTS: { readonly [Code in ErrorCode]: Verdict } = {
   limit_mismatch: "refused",
   no_such_file: "refused",
   rolled_back: "refused",
+  preemption_required: "decided",
+  compensation_refused: "decided",
   guard_required: "refused",
   bad_argument: "refused",
   bad_name: "refused",

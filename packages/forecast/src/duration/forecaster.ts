@@ -196,13 +196,17 @@ export class DurationForecaster {
     return 1 - this.#calibration.honest(1 - survivalBeyond(this.#mixture.weights, ageMs, deadlineMs));
   }
 
-  /** `outlives` for a running hold; `undefined` when it is not running (any more). */
-  outlivesHold(handle: HoldHandle, nowMs: number, deadlineMs: number): number | undefined {
+  /**
+   * `outlives` for a running hold; `undefined` when it is not running (any more). With `fromMs` it is asked as of that age:
+   * with 0, how many of such holds last as long, from what is known beside this one.
+   */
+  outlivesHold(handle: HoldHandle, nowMs: number, deadlineMs: number, fromMs?: number): number | undefined {
     checkMilliseconds("nowMs", nowMs);
     checkMilliseconds("deadlineMs", deadlineMs);
     const slot = this.#running.find(handle);
     if (slot < 0) return undefined;
-    const ageMs = Math.max(0, nowMs - this.#running.startMsOf(slot));
+    const ageMs = fromMs ?? Math.max(0, nowMs - this.#running.startMsOf(slot));
+    checkMilliseconds("fromMs", ageMs);
     if (deadlineMs <= ageMs) return 1;
     this.#fill(this.#running.clientOf(slot), this.#running.elementOf(slot), nowMs, slot);
     return 1 - this.#calibration.honest(1 - survivalBeyond(this.#mixture.weights, ageMs, deadlineMs));

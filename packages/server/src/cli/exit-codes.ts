@@ -49,6 +49,8 @@ const EXIT_BY_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   limit_mismatch: "refused",
   no_such_file: "unknown",
   rolled_back: "refused",
+  preemption_required: "refused",
+  compensation_refused: "refused",
   guard_required: "refused",
   not_held: "unknown",
   bad_argument: "usage",

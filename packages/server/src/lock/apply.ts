@@ -182,6 +182,7 @@ function grantWait(state: PartitionState, wait: Wait, observer: Observer): void 
     // Held before it leaves the queue: an element that nothing needs for a moment would be dropped.
     for (const part of wait.parts) grants.push(hold(state, wait.session, wait.operation, part, wait));
     if (state.warnings.size > 0 || state.termsByTarget.size > 0) handOnTo(state, wait, grants[0]);
+    observer.waited(wait);
     removeWait(state, wait, true, observer);
   } else {
     removeWait(state, wait, true, observer); // First: the row of the wait names the token that the upgrade replaces.
@@ -220,6 +221,7 @@ function release(state: PartitionState, event: LockEvent & { readonly kind: "rel
     endUpgrade(state, grant, observer);
     commitEffects(state, grant);
     dropPart(state, grant);
+    observer.released(grant);
     removeGrant(state, grant, observer);
   }
   remember(state, sessionOf(state, event.request.session), event.request, { kind: "released", stillHeld, undone });

@@ -1,6 +1,6 @@
 // observer.ts: what `apply` tells the shell while it changes the tables: who is concerned, and what rests outside the state.
 // The shell acts on it only when the record is durable.
-import type { Element, FileRow, Grant, Operation } from "./state.ts";
+import type { Element, FileRow, Grant, Operation, Wait } from "./state.ts";
 
 export type LossWhy = "expired" | "forced" | "preempted";
 
@@ -11,6 +11,10 @@ export interface Observer {
   ended(operation: Operation): void;
   /** A grant ended without its release. `undone` counts effects; `warning` is 0 unless its countdown ended it. */
   lost(grant: Grant, why: LossWhy, reason: string, undone: number, warning: number): void;
+  /** A grant ends by its release, or with a session that closes. It is still in its tables. */
+  released(grant: Grant): void;
+  /** A wait was granted. It is still in its tables, and its warning with the grant already. */
+  waited(wait: Wait): void;
   /** Bytes to be written to the bulk store. */
   appended(file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
   /** An undo cut the file to what its row now says. */
@@ -22,6 +26,8 @@ export const SILENT: Observer = {
   freed: () => {},
   ended: () => {},
   lost: () => {},
+  released: () => {},
+  waited: () => {},
   appended: () => {},
   cut: () => {},
 };

@@ -19,14 +19,19 @@ export interface HoldQuantiles {
   readonly source: string;
 }
 
-/** What the engine asks of a forecaster. Both may throw, or answer nonsense. */
+/**
+ * What the engine asks of a forecaster. Both may throw, or answer nonsense. `self` names the hold that is asked about, where the
+ * forecaster knows it as running: it must not count as one more that has lasted so long.
+ */
 export interface HoldForecasts {
-  quantiles(client: string, element: string, ageMs: number, nowMs: number): HoldQuantiles | undefined;
+  quantiles(client: string, element: string, ageMs: number, nowMs: number, self?: number): HoldQuantiles | undefined;
   /** Probability that a hold of `ageMs` lasts longer than `deadlineMs`, both from its beginning. */
-  outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number): number;
+  outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number, self?: number): number;
 }
 
 export interface Holder {
+  /** The forecaster's name for this hold, if it has one. */
+  readonly self?: number | undefined;
   readonly client: string;
   readonly element: string;
   readonly ageMs: number;
@@ -67,9 +72,9 @@ export class Engine {
 
   /** @param nowMs of a clock that does not fall */
   assess(holder: Holder, policy: Policy, threshold: number, nowMs: number): Assessment {
-    const { client, element, ageMs } = holder;
+    const { client, element, ageMs, self } = holder;
     const countdownMs = this.#countdownMs(client, policy);
-    const forecast = this.forecast(client, element, ageMs, nowMs);
+    const forecast = this.forecast(client, element, ageMs, nowMs, self);
     if (forecast === undefined) {
       const risk = riskOf(blind(holder), policy.weights);
       return { risk, threshold, forecast, action: "none", countdownMs, reason: "There is no forecast of this hold." };
@@ -77,8 +82,8 @@ export class Engine {
     const remainingMs = Math.max(0, (forecast.p50Ms + forecast.p90Ms) / 2 - ageMs);
     const signs: HoldSigns = {
       ...holder,
-      survivalRatio: this.#outlives(client, element, 0, ageMs, nowMs),
-      outlivesRatio: this.#outlives(client, element, ageMs, ageMs + countdownMs, nowMs),
+      survivalRatio: this.#outlives(client, element, 0, ageMs, nowMs, self),
+      outlivesRatio: this.#outlives(client, element, ageMs, ageMs + countdownMs, nowMs, self),
       remainingMs,
       stuckRatio: this.#ledger.stuckRatio,
       patienceMs: Math.max(holder.ttlMs, PATIENCE_P99S * forecast.p99Ms),
@@ -135,9 +140,9 @@ export class Engine {
   }
 
   /** Undefined when there is none, or none that makes sense. */
-  forecast(client: string, element: string, ageMs: number, nowMs: number): HoldQuantiles | undefined {
+  forecast(client: string, element: string, ageMs: number, nowMs: number, self?: number): HoldQuantiles | undefined {
     try {
-      const found = this.#forecasts.quantiles(client, element, ageMs, nowMs);
+      const found = this.#forecasts.quantiles(client, element, ageMs, nowMs, self);
       if (found === undefined) return undefined;
       const { p50Ms, p90Ms, p99Ms } = found;
       const isSound = p50Ms >= 0 && p90Ms >= p50Ms && p99Ms >= p90Ms && Number.isFinite(p99Ms);
@@ -169,9 +174,9 @@ export class Engine {
     return "";
   }
 
-  #outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number): number {
+  #outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number, self?: number): number {
     try {
-      return ratio(this.#forecasts.outlives(client, element, ageMs, deadlineMs, nowMs));
+      return ratio(this.#forecasts.outlives(client, element, ageMs, deadlineMs, nowMs, self));
     } catch {
       return 0;
     }

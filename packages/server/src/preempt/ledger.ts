@@ -27,6 +27,8 @@ export type DecisionOutcome =
 export interface Decided {
   /** Names the grant, or the wait, within the node. */
   readonly key: string;
+  /** Its name on the wire; absent for what is no warning. */
+  readonly warning?: string;
   readonly kind: DecisionKind;
   /** Wall clock. */
   readonly wallMs: number;
@@ -100,6 +102,12 @@ export class Ledger {
   /** Judged since the controller last asked. */
   #judged = 0;
   #wrong = 0;
+  readonly #onJudged: (row: Decided, isWrong: boolean) => void;
+
+  /** @param onJudged told once of each warning and observation when it is known whether it was wrong */
+  constructor(onJudged: (row: Decided, isWrong: boolean) => void = () => {}) {
+    this.#onJudged = onJudged;
+  }
 
   /** Newest first. */
   decisions(limit: number): readonly Decided[] {
@@ -108,6 +116,12 @@ export class Ledger {
 
   openDecision(key: string): Decided | undefined {
     return this.#openByKey.get(key);
+  }
+
+  /** The open decision of a warning. */
+  byWarning(warning: string): Decided | undefined {
+    for (const row of this.#openByKey.values()) if (row.warning === warning) return row;
+    return undefined;
   }
 
   /** Share of holders that did not end by themselves. */
@@ -262,6 +276,7 @@ export class Ledger {
     row.isJudged = true;
     this.#judged += 1;
     if (isWrong) this.#wrong += 1;
+    this.#onJudged(row, isWrong);
   }
 
   #end(client: string, isStuck: boolean): void {

@@ -35,9 +35,12 @@ export class HeartbeatRhythm {
     return this.#intervals < INTERVALS_MIN ? 0 : Math.sqrt(this.#variance);
   }
 
-  /** Probability, in [0, 1), that a live client would have been heard from by now. */
-  suspicion(nowMs: number): number {
-    const silentMs = nowMs - this.#lastMs;
+  /**
+   * Probability, in [0, 1), that a live client would have been heard from by now.
+   * @param heardMs of the last sign of life of any kind, when that was not a heartbeat
+   */
+  suspicion(nowMs: number, heardMs: number = this.#lastMs): number {
+    const silentMs = nowMs - Math.max(heardMs, this.#lastMs);
     if (this.#intervals < INTERVALS_MIN || !(silentMs > this.#meanMs)) return 0;
     const deviationMs = Math.max(Math.sqrt(this.#variance), this.#meanMs * DEVIATION_RATIO_MIN, 1);
     // The logistic approximation of the normal distribution's tail, as in the original implementation.

@@ -120,8 +120,10 @@ function endSession(
   for (let grant = session.firstGrant; grant !== undefined; grant = grant.next) grants.push(grant);
   for (const grant of grants.reverse()) {
     let undone = 0;
-    if (why === "closed") commitEffects(state, grant);
-    else undone = undoEffects(state, grant, observer);
+    if (why === "closed") {
+      commitEffects(state, grant);
+      if (!grant.reserved) observer.released(grant);
+    } else undone = undoEffects(state, grant, observer);
     if (grant.requestId !== "" && state.parts.get(grant.requestId) === grant) state.parts.delete(grant.requestId);
     const wasReserved = grant.reserved;
     if (why !== "closed" && !wasReserved) owe(state, grant, why);

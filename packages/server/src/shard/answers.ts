@@ -19,6 +19,7 @@ import {
   type PartitionState,
   type Wait,
 } from "../partition/state.ts";
+import type { Outlook } from "./insight.ts";
 import type { Placement } from "./placement.ts";
 import { referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
@@ -171,9 +172,15 @@ export function positionOf(wait: Wait): number {
   return position;
 }
 
+const NOTHING_AHEAD = { forecast: undefined, risk: undefined } as const;
 const MODES = [Mode.EXCLUSIVE, Mode.SHARED, Mode.PERMIT] as const;
 
-export function holderMessage(state: PartitionState, grant: Grant, caller: Caller | undefined): Holder {
+export function holderMessage(
+  state: PartitionState,
+  grant: Grant,
+  caller: Caller | undefined,
+  outlook?: Outlook,
+): Holder {
   const mayRead = caller?.may("read", grant.element.name) === true;
   return {
     session: mayRead ? grant.session.id : "",
@@ -184,7 +191,6 @@ export function holderMessage(state: PartitionState, grant: Grant, caller: Calle
     take: grant.take,
     silent: !isLive(grant.session, state.clockMs),
     client: mayRead ? grant.session.client : "",
-    forecast: undefined,
-    risk: undefined,
+    ...(outlook?.holder(state, grant) ?? NOTHING_AHEAD),
   };
 }

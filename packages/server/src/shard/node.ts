@@ -30,6 +30,7 @@ import type { ReadHistory } from "./history.ts";
 import { Insight } from "./insight.ts";
 import { Liveness } from "./liveness.ts";
 import { Operators } from "./operators.ts";
+import { type CallOut, Owed } from "./owed.ts";
 import { createPlacement, type Placement } from "./placement.ts";
 import { parseReference, referenceOf } from "./reference.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
@@ -73,6 +74,8 @@ export interface NodeOptions {
   readonly forecasts?: (profiles: HoldForecasts) => HoldForecasts;
   /** Whether grants may ask for calls to this URL when they are lost. Undefined: to none. */
   readonly isCompensationAllowed?: (url: string) => boolean;
+  /** Carries those calls out. Undefined: they stay owed. */
+  readonly callOut?: CallOut;
   /** How busy the node is, 0 to 1. */
   readonly load?: () => number;
   /** One line for the operator: audit of operator commands, failures. */
@@ -85,6 +88,8 @@ const BULK_PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const FORGET_MIN = 8;
 const LIVENESS_CHECK_MS = 50;
 const KEEP_TIME_MS = 1_000;
+/** An element may wait for a call before it is granted again. */
+const OWED_CHECK_MS = 100;
 
 type Respond = (reply: Reply) => void;
 
@@ -172,6 +177,10 @@ export class Node implements Service {
     this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());
     this.#repeat(KEEP_TIME_MS, () => this.#keepTime());
     if (this.isPredicting) for (const { everyMs, run } of this.foresight.rhythm) this.#repeat(everyMs, run);
+    if (this.options.callOut !== undefined) {
+      const owed = new Owed(this.shards, this.options.callOut);
+      this.#repeat(OWED_CHECK_MS, () => owed.check());
+    }
     this.batches.resume();
   }
 

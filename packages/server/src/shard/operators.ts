@@ -6,6 +6,7 @@ import {
   LockInfo,
   type Operation as OperationMessage,
   type Reply,
+  type Risk,
   SessionInfo,
   StatusReply,
   unreachable,
@@ -13,9 +14,10 @@ import {
 import { FORCED_MAX } from "../lock/release.ts";
 import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
-import { holdersOf, isLive, type PartitionState } from "../partition/state.ts";
+import { holdersOf, isLive, type PartitionState, type Session } from "../partition/state.ts";
 import { errorMessage, errorReply } from "./answers.ts";
 import { HistoryReader } from "./history.ts";
+import type { Outlook } from "./insight.ts";
 import type { Node } from "./node.ts";
 import { firstByName, listFiles, listLocks, why } from "./reads.ts";
 import type { Caller } from "./service.ts";
@@ -24,6 +26,7 @@ import type { Shard } from "./shard.ts";
 
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000;
+const GRANTS_LOOKED_MAX = 64;
 
 type Respond = (reply: Reply) => void;
 type OperatorBody = Extract<
@@ -73,7 +76,7 @@ export class Operators {
         const shard = this.#node.shardOf(name);
         return shard.read(
           (state) => {
-            const value = why(state, name, caller);
+            const value = why(state, name, caller, this.#node.insight);
             return () => respond({ sequence, body: { $case: "why", value } });
           },
           (error) => respond(errorReply(sequence, errorMessage(error))),
@@ -81,8 +84,14 @@ export class Operators {
       }
       case "listLocks": {
         const limit = pageSize(body.value.limit);
-        const rows = this.#readAll((state) => listLocks(state, body.value, limit, caller));
-        return answer(rows.then((locks) => ({ $case: "listLocks", value: page(locks, limit, "locks") })));
+        const rows = this.#readAll((state) => listLocks(state, body.value, limit, caller, this.#node.insight));
+        const { byPain } = body.value;
+        return answer(
+          rows.then((locks) => ({
+            $case: "listLocks",
+            value: byPain ? byPainPage(locks, limit) : page(locks, limit, "locks"),
+          })),
+        );
       }
       case "listFiles": {
         const limit = pageSize(body.value.limit);
@@ -153,7 +162,7 @@ export class Operators {
   async state(caller: Caller, limit: number): Promise<Readonly<Record<string, unknown>>> {
     const wanted = { prefix: "", after: "", limit, stuck: false, heldMsMin: 0, byPain: false };
     const status = await this.status();
-    const locks = await this.#readAll((state) => listLocks(state, wanted, limit, caller));
+    const locks = await this.#readAll((state) => listLocks(state, wanted, limit, caller, this.#node.insight));
     const files = await this.#readAll((state) => listFiles(state, wanted, limit, caller));
     const sessions = await this.#sessions(caller, "", limit);
     const isOperator = caller.may("read", "");
@@ -266,6 +275,7 @@ export class Operators {
     };
     const nowMs = node.options.clock.monotonicMs();
     const chosen = firstByName(visible(), (session) => session.id, limit + 1);
+    const risks = new Map<string, Risk[]>();
     const wanted = new Map(chosen.map((session) => [session.id, { grants: 0, waits: 0, waiting: false }]));
     await this.#readAll((state) => {
       for (const [id, counts] of wanted) {
@@ -274,6 +284,11 @@ export class Operators {
         counts.grants += row.grants;
         counts.waits += row.waits.size;
         counts.waiting ||= !isLive(row, state.clockMs);
+        for (const risk of contendedRisks(state, row, this.#node.insight)) {
+          const known = risks.get(id);
+          if (known === undefined) risks.set(id, [risk]);
+          else known.push(risk);
+        }
       }
       return [];
     });
@@ -288,9 +303,9 @@ export class Operators {
       lagMs: session.lagMs,
       application: session.application,
       health: session.health,
-      jitterMs: 0,
-      suspicion: 0,
-      risk: undefined,
+      jitterMs: this.#node.foresight.jitterMs(session),
+      suspicion: this.#node.foresight.suspicion(session),
+      risk: highestRisk(risks.get(session.id) ?? []),
     }));
     return { sessions: infos, more: chosen.length > limit };
   }
@@ -310,6 +325,31 @@ export class Operators {
     );
     return rows.flat();
   }
+}
+
+/** Of the first grants of a session that somebody waits for. */
+function contendedRisks(state: PartitionState, session: Session, outlook: Outlook): readonly Risk[] {
+  const risks: Risk[] = [];
+  let looked = 0;
+  for (let grant = session.firstGrant; grant !== undefined && looked < GRANTS_LOOKED_MAX; grant = grant.next) {
+    looked += 1;
+    if (grant.element.waiting === 0 && !state.warningByTarget.has(grant)) continue;
+    const { risk } = outlook.holder(state, grant);
+    if (risk !== undefined) risks.push(risk);
+  }
+  return risks;
+}
+
+function highestRisk(risks: readonly Risk[]): Risk | undefined {
+  return risks.reduce<Risk | undefined>(
+    (most, risk) => (most === undefined || risk.score > most.score ? risk : most),
+    undefined,
+  );
+}
+
+function byPainPage(locks: readonly LockInfo[], limit: number): { locks: LockInfo[]; more: boolean } {
+  const sorted = [...locks].sort((a, b) => b.painMs - a.painMs || (a.name < b.name ? -1 : 1));
+  return { locks: sorted.slice(0, limit), more: sorted.length > limit };
 }
 
 const pageSize = (limit: number): number => (limit === 0 ? LIST_DEFAULT : Math.min(limit, LIST_MAX));

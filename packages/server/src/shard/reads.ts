@@ -6,28 +6,30 @@ import { isBefore } from "../lock/lane.ts";
 import { ancestorsOf } from "../lock/name.ts";
 import { type Element, holdersOf, isLive, type PartitionState, type Wait } from "../partition/state.ts";
 import { holderMessage } from "./answers.ts";
+import type { Outlook } from "./insight.ts";
 import { referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
 
 const WAITERS_SHOWN_MAX = 100;
 const HOLDERS_SHOWN_MAX = 100;
 const RELATED_SHOWN_MAX = 20;
+const PAIN_SAMPLE = 64;
 const WAITER_MODES = [Mode.EXCLUSIVE, Mode.SHARED, Mode.PERMIT] as const;
 
-export function why(state: PartitionState, name: string, caller: Caller): WhyReply {
+export function why(state: PartitionState, name: string, caller: Caller, outlook: Outlook): WhyReply {
   const element = state.elements.get(name);
   const holders = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
   const waits = element === undefined ? [] : firstWaits(element);
   const reply: WhyReply = {
     name,
-    holders: holders.slice(0, HOLDERS_SHOWN_MAX).map((grant) => holderMessage(state, grant, caller)),
-    waiters: waits.map((wait, index) => waiterMessage(state, wait, index + 1)),
+    holders: holders.slice(0, HOLDERS_SHOWN_MAX).map((grant) => holderMessage(state, grant, caller, outlook)),
+    waiters: waits.map((wait, index) => ({ ...waiterMessage(state, wait, index + 1), ...outlook.waiter(state, wait) })),
     waiting: element?.waiting ?? 0,
     partition: state.partition,
     limit: element?.limit ?? 0,
     sentence: "",
     related: element === undefined ? [] : relatedTo(state, element),
-    next: [],
+    next: outlook.next(state, name),
   };
   reply.sentence = sentence(reply);
   return reply;
@@ -47,7 +49,7 @@ function firstWaits(element: Element): readonly Wait[] {
   return waits.sort((a, b) => (isBefore(a, b) ? -1 : 1)).slice(0, WAITERS_SHOWN_MAX);
 }
 
-function waiterMessage(state: PartitionState, wait: Wait, position: number): Waiter {
+function waiterMessage(state: PartitionState, wait: Wait, position: number): Omit<Waiter, "eta" | "risk"> {
   return {
     reference: referenceOf(state.partition, wait.operation),
     session: wait.session.id,
@@ -58,8 +60,6 @@ function waiterMessage(state: PartitionState, wait: Wait, position: number): Wai
     priority: wait.priority,
     silent: !isLive(wait.session, state.clockMs),
     client: wait.session.client,
-    eta: undefined,
-    risk: undefined,
   };
 }
 
@@ -117,7 +117,13 @@ export function firstByName<Row>(rows: Iterable<Row>, nameOf: (row: Row) => stri
 }
 
 /** One more than `limit` where there are more, so that the caller sees it. */
-export function listLocks(state: PartitionState, wanted: ListLocksRequest, limit: number, caller: Caller): LockInfo[] {
+export function listLocks(
+  state: PartitionState,
+  wanted: ListLocksRequest,
+  limit: number,
+  caller: Caller,
+  outlook: Outlook,
+): LockInfo[] {
   const matching = function* (): IterableIterator<Element> {
     for (const element of state.elements.values()) {
       if (!element.name.startsWith(wanted.prefix) || element.name <= wanted.after) continue;
@@ -127,25 +133,42 @@ export function listLocks(state: PartitionState, wanted: ListLocksRequest, limit
       if (caller.may("read", element.name)) yield element;
     }
   };
-  return firstByName(matching(), (element) => element.name, limit + 1).map((element) =>
-    lockInfo(state, element, caller),
-  );
+  const chosen = wanted.byPain
+    ? mostPain(state, matching(), limit + 1)
+    : firstByName(matching(), (element) => element.name, limit + 1);
+  return chosen.map((element) => lockInfo(state, element, caller, outlook));
 }
 
-function lockInfo(state: PartitionState, element: Element, caller: Caller): LockInfo {
-  const holders = [...holdersOf(element)].slice(0, 8).map((grant) => holderMessage(state, grant, caller));
-  const waits = firstWaits(element);
-  const [first] = waits;
+/** Those with the most waiting first, then the rest by name. */
+function mostPain(state: PartitionState, elements: Iterable<Element>, limit: number): readonly Element[] {
+  const all = [...elements].map((element) => ({ element, painMs: painOf(state, element) }));
+  all.sort((a, b) => b.painMs - a.painMs || (a.element.name < b.element.name ? -1 : 1));
+  return all.slice(0, limit).map(({ element }) => element);
+}
+
+/** Waiting done so far by those who wait now, all together. Of a long queue, from a sample of its ends and middle. */
+function painOf(state: PartitionState, element: Element): number {
+  if (element.waiting === 0) return 0;
   let painMs = 0;
-  for (const lane of element.lanes ?? [])
-    for (const wait of lane ?? []) painMs += Math.max(0, state.clockMs - wait.sinceMs);
+  for (const lane of element.lanes ?? []) {
+    if (lane === undefined) continue;
+    const step = Math.max(1, Math.floor(lane.size / PAIN_SAMPLE));
+    for (let position = 1; position <= lane.size; position += step)
+      painMs += step * Math.max(0, state.clockMs - (lane.at(position)?.sinceMs ?? state.clockMs));
+  }
+  return painMs;
+}
+
+function lockInfo(state: PartitionState, element: Element, caller: Caller, outlook: Outlook): LockInfo {
+  const holders = [...holdersOf(element)].slice(0, 8).map((grant) => holderMessage(state, grant, caller, outlook));
+  const [first] = firstWaits(element);
   return {
     name: element.name,
     holders,
     waiting: element.waiting,
     limit: element.limit,
     waitedMs: first === undefined ? 0 : Math.max(0, state.clockMs - first.sinceMs),
-    painMs,
+    painMs: painOf(state, element),
   };
 }
 

@@ -4,7 +4,7 @@ import { MemoryBulkStore } from "../../bulk/memory.ts";
 import type { Clock } from "../../clock.ts";
 import { MemoryEventLog, MemoryLogDisk, type MemoryLogOptions } from "../../log/memory.ts";
 import { LIMITS } from "../../partition/testing/scene.ts";
-import { Node, type NodeLimits } from "../node.ts";
+import { Node, type NodeLimits, type NodeOptions } from "../node.ts";
 import { recover } from "../recovery.ts";
 import type { Caller, OpenedSession } from "../service.ts";
 
@@ -73,6 +73,9 @@ export async function settle(): Promise<void> {
 export interface WorldOptions {
   readonly limits?: Partial<NodeLimits>;
   readonly partitions?: number;
+  /** Off unless asked for: what is forecast is no part of what most tests are about. */
+  readonly isPredicting?: boolean;
+  readonly forecasts?: NonNullable<NodeOptions["forecasts"]>;
   readonly fault?: NonNullable<MemoryLogOptions["fault"]>;
 }
 
@@ -122,13 +125,16 @@ export class World {
       placementKey: new Uint8Array(16),
       isDurable: true,
       version: "test",
+      isPredicting: this.#options.isPredicting ?? false,
+      ...(this.#options.forecasts === undefined ? {} : { forecasts: this.#options.forecasts }),
+      isCompensationAllowed: (url) => url.startsWith("https://shop.example/"),
       note: (line) => this.notes.push(line),
     });
     await this.#node.start(log.lastEpoch() + 1, []);
   }
 
-  client(caller: Caller = CALLER): Client {
-    return new Client(this, caller, this.node.openSession(caller, { ttlMs: undefined, client: "test" }));
+  client(caller: Caller = CALLER, client = "test"): Client {
+    return new Client(this, caller, this.node.openSession(caller, { ttlMs: undefined, client }));
   }
 
   /** A name of another partition than those of `others`. */
@@ -153,6 +159,11 @@ export class Client {
     this.#caller = caller;
     this.opened = opened;
     world.node.listen(opened.session, { notify: (notice) => this.notices.push(notice) });
+  }
+
+  /** A sign of life. */
+  beat(): void {
+    this.#world.node.heartbeat(this.opened.session, 0, { lagMs: 0, health: 0 }, () => {});
   }
 
   /** After a restart of the node: as the same session. */

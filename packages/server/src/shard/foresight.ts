@@ -1,0 +1,477 @@
+// foresight.ts: the loop that looks ahead: contended grants and requests that wait are assessed again and again; what the policy
+// says is then submitted as a command, told to clients, and its outcome remembered. Not here: what is learned (profiles.ts), how risk
+// is judged (preempt/engine.ts), what a warning does to the partition (preempt/decide.ts), what operators ask (insight.ts).
+//   F1. Nothing here changes a partition: it submits commands, which are decided on the state of their turn.
+//   F2. Work per look is bounded: what is left over is first in the next one.
+import { ForelockError, Health, type Notice } from "@forelock/protocol";
+import type { PreemptEvent } from "../partition/events.ts";
+import type { LossWhy } from "../partition/observer.ts";
+import {
+  type Element,
+  type Grant,
+  holdersOf,
+  type PartitionState,
+  type Wait,
+  type Warning,
+} from "../partition/state.ts";
+import { moveThreshold } from "../preempt/controller.ts";
+import { isWarnable } from "../preempt/decide.ts";
+import { type Assessment, Engine } from "../preempt/engine.ts";
+import { Ledger } from "../preempt/ledger.ts";
+import type { Policy } from "../preempt/policy.ts";
+import { HeartbeatRhythm } from "../preempt/suspicion.ts";
+import { isWait } from "../preempt/target.ts";
+import { Etas } from "./etas.ts";
+import { riskMessage, warningRisk } from "./insight-messages.ts";
+import type { Node } from "./node.ts";
+import { Policies } from "./policies.ts";
+import { clientOf, Profiles } from "./profiles.ts";
+import { parseWarning, referenceOf, warningName } from "./reference.ts";
+import type { KnownSession } from "./sessions.ts";
+import type { Shard } from "./shard.ts";
+
+export const LOOK_MS = 200;
+const CONTROL_MS = 10_000;
+/** Assessments in one look: about 20 us each. */
+const ASSESSED_MAX = 400;
+const HOLDERS_MAX = 16;
+const WAITS_MAX = 8;
+/** Copies of an unacknowledged warning come so often: a share of its countdown, within these bounds. */
+const RESEND_SHARE = 1 / 8;
+const RESEND_MS_MIN = 250;
+const RESEND_MS_MAX = 5_000;
+/** What a client that reports itself degraded, or failing, adds to the suspicion. */
+const ILLNESS: Readonly<Record<number, number>> = { [Health.OK]: 0, [Health.DEGRADED]: 0.2, [Health.FAILING]: 0.7 };
+const LAG_ILLNESS_MAX = 0.5;
+const P99 = 0.99;
+const WAITS_JUDGED_MIN = 20;
+
+export class Foresight {
+  readonly ledger: Ledger;
+  readonly profiles: Profiles;
+  readonly policies: Policies;
+  readonly etas = new Etas();
+  readonly engine: Engine;
+  readonly #node: Node;
+  readonly #rhythms = new WeakMap<KnownSession, HeartbeatRhythm>();
+  readonly #sentAtMs = new WeakMap<Warning, number>();
+  readonly #assessed = new WeakMap<Grant | Wait, Assessment>();
+  readonly #judgedByPrefix = new Map<string, { judged: number; wrong: number }>();
+  /** Where the last look ended. */
+  #nextPartition = 0;
+
+  constructor(node: Node) {
+    this.#node = node;
+    const first = node.options.states[0];
+    if (first === undefined) throw new Error("a node has partitions");
+    this.policies = new Policies(first);
+    this.ledger = new Ledger((row, isWrong) => {
+      const { prefix } = this.policies.of(row.name);
+      const counts = this.#judgedByPrefix.get(prefix) ?? { judged: 0, wrong: 0 };
+      counts.judged += 1;
+      counts.wrong += isWrong ? 1 : 0;
+      this.#judgedByPrefix.set(prefix, counts);
+    });
+    this.profiles = new Profiles(this.ledger);
+    this.engine = new Engine(node.options.forecasts?.(this.profiles) ?? this.profiles, this.ledger);
+  }
+
+  /** How often `look` and `control` are to be called. */
+  get rhythm(): readonly { readonly everyMs: number; readonly run: () => void }[] {
+    return [
+      { everyMs: LOOK_MS, run: () => this.look() },
+      { everyMs: CONTROL_MS, run: () => this.control() },
+    ];
+  }
+
+  // ------------------------------------------------------------------------------------------------- what happened
+
+  heard(session: KnownSession, nowMs: number): void {
+    let rhythm = this.#rhythms.get(session);
+    if (rhythm === undefined) {
+      rhythm = new HeartbeatRhythm();
+      this.#rhythms.set(session, rhythm);
+    }
+    rhythm.heard(nowMs);
+  }
+
+  released(shard: Shard, grant: Grant): void {
+    const nowMs = this.#nowMs();
+    this.profiles.released(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    const { coolDownMs } = this.#coolDown(grant);
+    this.ledger.released(keyOf(shard.partition, grant), clientOf(grant.session), nowMs, coolDownMs);
+  }
+
+  lost(shard: Shard, grant: Grant, why: LossWhy, undone: number, warning: number): void {
+    const nowMs = this.#nowMs();
+    this.profiles.lost(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    this.ledger.ended(keyOf(shard.partition, grant), clientOf(grant.session), why, nowMs);
+    if (why !== "preempted") return;
+    const value = {
+      warning: warningName(shard.partition, warning),
+      name: grant.element.name,
+      reference: grantReference(shard.partition, grant),
+      sequence: grant.sequence,
+      token: grant.token,
+      fence: grant.token,
+      undone,
+      reason: "The countdown of a warning ended.",
+    };
+    this.#tell(shard, grant, { body: { $case: "failure", value } });
+  }
+
+  waited(shard: Shard, wait: Wait): void {
+    const name = wait.parts[0]?.element.name;
+    if (name !== undefined) this.profiles.waited(name, shard.state.clockMs - wait.sinceMs);
+    const key = keyOf(shard.partition, wait);
+    const warning = parseWarning(this.ledger.openDecision(key)?.warning ?? "");
+    const target = warning === undefined ? undefined : shard.state.warnings.get(warning.id)?.target;
+    if (target !== undefined && target !== wait) this.ledger.renamed(key, keyOf(shard.partition, target));
+  }
+
+  /** Right after the event was applied. */
+  happened(shard: Shard, event: PreemptEvent): void {
+    const { state, partition } = shard;
+    switch (event.kind) {
+      case "warned": {
+        const warning = state.warnings.get(state.nextWarning - 1);
+        if (warning !== undefined) this.#warned(shard, warning);
+        return;
+      }
+      case "warning_acknowledged": {
+        const warning = state.warnings.get(event.warning);
+        if (warning !== undefined) this.ledger.acknowledged(keyOf(partition, warning.target), event.extensionMs > 0);
+        return;
+      }
+      case "warning_over": {
+        // The row is gone, or is still there as ignored or passed over: either way the ledger knows it by its name.
+        const row = this.ledger.byWarning(warningName(partition, event.warning));
+        if (row !== undefined) this.ledger.over(row.key, event.why);
+        return;
+      }
+      case "policy_set":
+        this.policies.changed();
+        return;
+      case "compensated":
+      case "preempted":
+      case "terms":
+        return;
+    }
+  }
+
+  #warned(shard: Shard, warning: Warning): void {
+    const { target } = warning;
+    const name = nameOf(target);
+    this.ledger.note({
+      key: keyOf(shard.partition, target),
+      warning: warningName(shard.partition, warning.id),
+      kind: isWait(target) ? "pending" : "warned",
+      wallMs: this.#node.options.clock.wallMs(),
+      atMs: this.#nowMs(),
+      name,
+      token: isWait(target) ? 0n : target.token,
+      client: clientOf(target.session),
+      risk: warningRisk(warning),
+      threshold: warning.threshold,
+      countdownMs: warning.countdownMs,
+      waiters: isWait(target) ? 0 : target.element.waiting,
+      reason: warning.reason,
+    });
+    this.#send(shard, warning);
+  }
+
+  // ------------------------------------------------------------------------------------------------- looking ahead
+
+  look(): void {
+    const { shards } = this.#node;
+    let left = ASSESSED_MAX;
+    for (let step = 0; step < shards.length; step += 1) {
+      const shard = shards[(this.#nextPartition + step) % shards.length];
+      if (shard === undefined || shard.stopped !== undefined) continue;
+      this.#resend(shard);
+      if (left <= 0) continue;
+      left -= this.#lookAt(shard, left);
+      if (left <= 0) this.#nextPartition = (this.#nextPartition + step + 1) % shards.length; // F2
+    }
+  }
+
+  /** @returns how many were assessed */
+  #lookAt(shard: Shard, max: number): number {
+    let assessed = 0;
+    for (const element of shard.state.contended) {
+      const { policy, threshold } = this.policies.of(element.name);
+      if (policy.policy === "off") continue;
+      let holders = 0;
+      for (const grant of holdersOf(element)) {
+        if (assessed >= max || holders >= HOLDERS_MAX) break;
+        holders += 1;
+        if (grant.reserved || shard.state.clockMs - grant.grantedAtMs < policy.minimumHoldMs) continue;
+        assessed += 1;
+        this.#consider(shard, grant, policy, threshold);
+      }
+      if (policy.policy !== "observe") assessed += this.#lookAtWaits(shard, element, policy, max - assessed);
+      if (assessed >= max) {
+        // The set keeps the order of insertion: what was looked at goes behind the rest.
+        shard.state.contended.delete(element);
+        shard.state.contended.add(element);
+        break;
+      }
+    }
+    return assessed;
+  }
+
+  #consider(shard: Shard, grant: Grant, policy: Policy, threshold: number): void {
+    const nowMs = this.#nowMs();
+    const key = keyOf(shard.partition, grant);
+    this.profiles.watch(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    const assessment = this.assess(shard.state, grant, policy, threshold);
+    if (assessment.action === "none" || shard.state.warningByTarget.has(grant)) return;
+    if (assessment.action === "observe") {
+      if (this.ledger.openDecision(key) !== undefined) return;
+      this.ledger.note({
+        ...{ key, warning: "", kind: "observed", wallMs: this.#node.options.clock.wallMs(), atMs: nowMs },
+        ...{ name: grant.element.name, token: grant.token, client: clientOf(grant.session) },
+        ...{ risk: assessment.risk, threshold, countdownMs: assessment.countdownMs },
+        ...{ waiters: grant.element.waiting, reason: assessment.reason },
+      });
+      return;
+    }
+    this.#submitWarning(shard, { name: grant.element.name, token: grant.token, wait: 0 }, assessment);
+  }
+
+  /** Those next in line: who comes later has time to be looked at. */
+  #lookAtWaits(shard: Shard, element: Element, policy: Policy, max: number): number {
+    let assessed = 0;
+    for (const lane of element.lanes ?? []) {
+      for (const wait of lane ?? []) {
+        if (assessed >= Math.min(max, WAITS_MAX)) return assessed;
+        if (!isWarnable(wait) || wait.parts[0]?.element !== element || shard.state.warningByTarget.has(wait)) continue;
+        assessed += 1;
+        const assessment = this.assessWait(wait, policy);
+        if (assessment.action !== "none")
+          this.#submitWarning(shard, { name: "", token: 0n, wait: wait.id }, assessment);
+      }
+    }
+    return assessed;
+  }
+
+  #submitWarning(
+    shard: Shard,
+    target: { readonly name: string; readonly token: bigint; readonly wait: number },
+    { risk, threshold, countdownMs, reason, action }: Assessment,
+  ): void {
+    const { score, parts } = risk;
+    const cause = { countdownMs, enforce: action === "enforce", score, threshold, parts, reason, by: "" };
+    shard.submit(
+      { kind: "warn", ...target, cause },
+      () => undefined,
+      () => {}, // It was released, or the log failed: there is nothing to warn of any more.
+    );
+  }
+
+  assess(state: PartitionState, grant: Grant, policy: Policy, threshold: number): Assessment {
+    const { element, session } = grant;
+    const known = this.#node.directory.get(session.id);
+    let waiters = element.waiting;
+    for (const ancestor of element.ancestors) waiters += ancestor.waiting;
+    const assessment = this.engine.assess(
+      {
+        self: this.profiles.handleOf(grant),
+        client: clientOf(session),
+        element: element.name,
+        ageMs: Math.max(0, state.clockMs - grant.grantedAtMs),
+        waiters,
+        silenceRatio: this.suspicion(known),
+        illnessRatio: illnessOf(known),
+        contentionRatio: this.profiles.contentionRatio(element.name),
+        loadRatio: this.#node.options.load?.() ?? 0,
+        ttlMs: session.ttlMs,
+      },
+      policy,
+      threshold,
+      this.#nowMs(),
+    );
+    this.#assessed.set(grant, assessment);
+    return assessment;
+  }
+
+  assessWait(wait: Wait, policy: Policy): Assessment {
+    const element = wait.parts[0]?.element;
+    const known = this.#node.directory.get(wait.session.id);
+    const name = element?.name ?? "";
+    const assessment = this.engine.assessWait(
+      {
+        client: clientOf(wait.session),
+        element: name,
+        waiters: Math.max(0, (element?.waiting ?? 1) - 1),
+        silenceRatio: this.suspicion(known),
+        illnessRatio: illnessOf(known),
+        contentionRatio: this.profiles.contentionRatio(name),
+        loadRatio: this.#node.options.load?.() ?? 0,
+      },
+      policy,
+      this.#nowMs(),
+    );
+    this.#assessed.set(wait, assessment);
+    return assessment;
+  }
+
+  /** What the last look said; undefined for what was never looked at. */
+  lastAssessment(target: Grant | Wait): Assessment | undefined {
+    return this.#assessed.get(target);
+  }
+
+  /** 0 to 1: that the client is gone, by its silence. */
+  suspicion(known: KnownSession | undefined): number {
+    if (known === undefined) return 0;
+    return this.#rhythms.get(known)?.suspicion(this.#nowMs(), known.heardAtMs) ?? 0;
+  }
+
+  jitterMs(known: KnownSession): number {
+    return this.#rhythms.get(known)?.jitterMs ?? 0;
+  }
+
+  // ------------------------------------------------------------------------------------------------- telling clients
+
+  #resend(shard: Shard): void {
+    if (shard.state.warnings.size === 0) return;
+    const nowMs = this.#nowMs();
+    for (const warning of shard.state.warnings.values()) {
+      if (warning.phase !== "warned") continue;
+      const everyMs = Math.min(RESEND_MS_MAX, Math.max(RESEND_MS_MIN, warning.countdownMs * RESEND_SHARE));
+      if (nowMs - (this.#sentAtMs.get(warning) ?? Number.NEGATIVE_INFINITY) >= everyMs) {
+        // In a turn: what is told must be durable, and as it is then.
+        this.#sentAtMs.set(warning, nowMs);
+        shard.read(
+          (state) => {
+            if (state.warnings.get(warning.id) === warning && warning.phase === "warned") this.#send(shard, warning);
+            return undefined;
+          },
+          () => {},
+        );
+      }
+    }
+  }
+
+  /** From inside a turn. */
+  #send(shard: Shard, warning: Warning): void {
+    this.#sentAtMs.set(warning, this.#nowMs());
+    const { target } = warning;
+    const leftMs = Number.isFinite(warning.endsAtMs)
+      ? Math.max(0, Math.floor(warning.endsAtMs - shard.state.clockMs))
+      : warning.countdownMs;
+    const { policy } = this.policies.of(nameOf(target)).policy;
+    const value = {
+      warning: warningName(shard.partition, warning.id),
+      name: nameOf(target),
+      reference: isWait(target)
+        ? referenceOf(shard.partition, target.operation)
+        : grantReference(shard.partition, target),
+      sequence: isWait(target) ? target.operation.sequence : target.sequence,
+      token: isWait(target) ? 0n : target.token,
+      risk: riskMessage(shard.state, warning, policy),
+      countdownMs: leftMs,
+      releaseAtMs: Math.floor(this.#node.options.clock.wallMs() + leftMs),
+      enforced: warning.enforce,
+      reason: warning.reason,
+    };
+    this.#tell(shard, target, { body: { $case: "warning", value } });
+  }
+
+  #tell(shard: Shard, target: Grant | Wait, notice: Notice): void {
+    const { id } = target.session;
+    shard.afterDurable(() => this.#node.directory.get(id)?.sink?.notify(notice));
+  }
+
+  // ------------------------------------------------------------------------------------------------- thresholds
+
+  /** Moves the thresholds, a step at a time. Every move is an event in the log. */
+  control(): void {
+    for (const prefix of this.policies.prefixes()) {
+      const { policy, threshold } = this.policies.of(prefix);
+      if (policy.policy === "off") continue;
+      const judged = this.#judgedByPrefix.get(prefix) ?? { judged: 0, wrong: 0 };
+      const waits = this.profiles.recentWaits((name) => this.policies.of(name).prefix === prefix);
+      const move = moveThreshold(threshold, { ...judged, waitMsP99: p99Of(waits) }, policy);
+      if (move === undefined) continue;
+      this.#judgedByPrefix.delete(prefix);
+      this.setPolicy(prefix, {}, { by: "controller", reason: move.reason, threshold: move.threshold }).catch(
+        (error: unknown) => {
+          this.#node.options.note("threshold not moved", { prefix, error: String(error) });
+        },
+      );
+    }
+  }
+
+  /**
+   * Changes what is set at a prefix; an empty value takes a field back to what the shorter prefix says. Resolves when durable.
+   * @param change.threshold where the controller moves it; undefined when an operator sets fields, who thereby ends its moves
+   */
+  setPolicy(
+    prefix: string,
+    set: Readonly<Record<string, string>>,
+    change: { readonly by: string; readonly reason: string; readonly threshold?: number },
+  ): Promise<void> {
+    const shard = this.#node.shards[0];
+    if (shard === undefined) return Promise.reject(new ForelockError("internal", "A node has partitions."));
+    const before = this.policies.row(prefix);
+    const fields = new Map(before?.set);
+    for (const [name, value] of Object.entries(set)) {
+      if (value === "") fields.delete(name);
+      else fields.set(name, value);
+    }
+    const { clock } = this.#node.options;
+    const { by, reason } = change;
+    const isMove = change.threshold !== undefined;
+    const row = { set: fields, threshold: change.threshold ?? -1, by, reason, wallMs: Math.floor(clock.wallMs()) };
+    return new Promise((resolve, reject) => {
+      shard.submit(
+        { kind: "set_policy", prefix, row },
+        () => {
+          const from = before === undefined || before.threshold < 0 ? "its setting" : String(before.threshold);
+          this.ledger.note({
+            ...{ key: "", warning: "", kind: isMove ? "threshold" : "policy", wallMs: row.wallMs, atMs: this.#nowMs() },
+            ...{ name: prefix, token: 0n, client: by, risk: undefined, threshold: row.threshold },
+            ...{ countdownMs: 0, waiters: 0 },
+            reason: isMove ? `From ${from} to ${row.threshold}. ${reason}` : reason,
+          });
+          return () => resolve();
+        },
+        reject,
+      );
+    });
+  }
+
+  #coolDown(grant: Grant): Policy {
+    return this.policies.of(grant.element.name).policy;
+  }
+
+  #nowMs(): number {
+    return this.#node.options.clock.monotonicMs();
+  }
+}
+
+export function nameOf(target: Grant | Wait): string {
+  return isWait(target) ? (target.parts[0]?.element.name ?? "") : target.element.name;
+}
+
+/** Names a grant or wait within the node. */
+export function keyOf(partition: number, target: Grant | Wait): string {
+  return isWait(target) ? `${partition}/w${target.id}` : `${partition}/${target.token}`;
+}
+
+export function grantReference(partition: number, { session, sequence, requestId }: Grant): string {
+  return referenceOf(partition, { sessionId: session.id, sequence, requestId });
+}
+
+function illnessOf(known: KnownSession | undefined): number {
+  if (known === undefined) return 0;
+  const late = Math.min(LAG_ILLNESS_MAX, known.lagMs / known.ttlMs);
+  return Math.max(ILLNESS[known.health] ?? 0, late);
+}
+
+function p99Of(values: readonly number[]): number {
+  if (values.length < WAITS_JUDGED_MIN) return Number.NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * P99))] ?? Number.NaN;
+}

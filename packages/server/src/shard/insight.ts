@@ -1,0 +1,385 @@
+// insight.ts: what operators and clients ask of forecasts, warnings and policies, and what `why` and the lists say of them. Not here:
+// the loop that acts (foresight.ts), messages field by field (insight-messages.ts).
+import {
+  type AcknowledgeRequest,
+  type Calibration,
+  type Decision,
+  type Distribution,
+  ForelockError,
+  type GetPredictionReply,
+  type GetProfileReply,
+  type HoldForecast,
+  type Operation as OperationMessage,
+  type PolicyInfo,
+  type Reply,
+  type Risk,
+  type SetPolicyRequest,
+  unreachable,
+  type WarnRequest,
+} from "@forelock/protocol";
+import type { SessionCommand } from "../partition/commands.ts";
+import { type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { span } from "../preempt/engine.ts";
+import type { Decided } from "../preempt/ledger.ts";
+import { POLICY_FIELD_NAMES, POLICY_FIELDS, policyProblem, showPolicy } from "../preempt/policy.ts";
+import { errorMessage, errorReply } from "./answers.ts";
+import { nameOf } from "./foresight.ts";
+import { assessmentMessage, etaMessage, forecastMessage, riskMessage } from "./insight-messages.ts";
+import type { Node } from "./node.ts";
+import { clientOf } from "./profiles.ts";
+import { parseWarning, warningName } from "./reference.ts";
+import type { Caller } from "./service.ts";
+
+const DECISIONS_DEFAULT = 100;
+const CLIENTS_SHOWN_MAX = 20;
+
+type Respond = (reply: Reply) => void;
+export type InsightBody = Extract<
+  NonNullable<OperationMessage["body"]>,
+  { $case: "warn" | "setPolicy" | "listPolicies" | "getProfile" | "getPrediction" }
+>;
+
+/** What lists and `why` say beyond the present. */
+export interface Outlook {
+  holder(
+    state: PartitionState,
+    grant: Grant,
+  ): { readonly forecast: HoldForecast | undefined; readonly risk: Risk | undefined };
+  waiter(
+    state: PartitionState,
+    wait: Wait,
+  ): { readonly eta: ReturnType<typeof etaMessage>; readonly risk: Risk | undefined };
+  /** What will happen next and when, in sentences. */
+  next(state: PartitionState, name: string): string[];
+}
+
+export class Insight implements Outlook {
+  readonly #node: Node;
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  carryOut(caller: Caller, body: InsightBody, sequence: number, respond: Respond): void {
+    this.#answer(caller, body).then(
+      (value) => respond({ sequence, body: value }),
+      (cause: unknown) => {
+        const error =
+          cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
+        respond(errorReply(sequence, errorMessage(error)));
+      },
+    );
+  }
+
+  async #answer(caller: Caller, body: InsightBody): Promise<Reply["body"]> {
+    switch (body.$case) {
+      case "warn":
+        return { $case: "warn", value: { warnings: await this.#warn(caller, body.value) } };
+      case "setPolicy":
+        return { $case: "setPolicy", value: { policy: await this.#setPolicy(caller, body.value) } };
+      case "listPolicies": {
+        const prefixes = this.#node.foresight.policies
+          .prefixes()
+          .filter((prefix) => prefix === "" || caller.may("read", prefix));
+        const policies = prefixes.map((prefix) => this.#policyInfo(prefix));
+        const fields = POLICY_FIELD_NAMES.map((name) => {
+          const { range, description } = POLICY_FIELDS[name];
+          return { name, range, standard: showPolicy(this.#standard)[name] ?? "", description };
+        });
+        return { $case: "listPolicies", value: { policies, fields } };
+      }
+      case "getProfile":
+        return { $case: "getProfile", value: await this.#profile(body.value.name) };
+      case "getPrediction":
+        return { $case: "getPrediction", value: this.#prediction(caller, body.value.limit) };
+      default:
+        return unreachable(body);
+    }
+  }
+
+  /** The command of an acknowledgement, its extension judged. @throws ForelockError when the warning is of another partition */
+  acknowledgement(command: SessionCommand, wanted: AcknowledgeRequest): SessionCommand {
+    const parsed = parseWarning(wanted.warning);
+    if (parsed === undefined || parsed.partition !== this.#node.partitionOf(wanted.name))
+      throw new ForelockError("bad_argument", `warning: ${wanted.warning} is no warning of ${wanted.name}.`);
+    const { extensionMs } = wanted;
+    if (command.kind !== "acknowledge_warning" || extensionMs === undefined) return command;
+    const { state } = this.#node.shardAt(parsed.partition);
+    const warning = state.warnings.get(parsed.id);
+    if (warning === undefined) return command; // Over, which the partition answers.
+    const { target } = warning;
+    const { foresight, options } = this.#node;
+    const ageMs = "parts" in target ? 0 : Math.max(0, state.clockMs - target.grantedAtMs);
+    const refusal = foresight.engine.judgeExtension(
+      { client: clientOf(target.session), element: nameOf(target), ageMs },
+      { extensionMs, countdownMs: warning.countdownMs, extensions: warning.extensions },
+      foresight.policies.of(nameOf(target)).policy,
+      options.clock.monotonicMs(),
+    );
+    return { ...command, refusal };
+  }
+
+  /** @throws ForelockError when the policy of the element does not let a request say so */
+  checkTerms(name: string, isNever: boolean, url: string | undefined): void {
+    if (isNever && this.#node.foresight.policies.of(name).policy.never === "refuse")
+      throw new ForelockError(
+        "preemption_required",
+        `preemptible: the policy of ${name} allows no grant that is not pre-empted.`,
+      );
+    if (url !== undefined && this.#node.options.isCompensationAllowed?.(url) !== true)
+      throw new ForelockError(
+        "compensation_refused",
+        `compensation.url: ${url} is not in the setting compensation.allow.`,
+      );
+  }
+
+  async #warn(caller: Caller, wanted: WarnRequest): Promise<string[]> {
+    const { name, token, reason } = wanted;
+    const { foresight } = this.#node;
+    const { policy, threshold } = foresight.policies.of(name);
+    const cause = {
+      countdownMs: wanted.countdownMs ?? policy.countdownMs,
+      enforce: policy.policy === "enforce",
+      ...{ score: 1, threshold, parts: [], reason, by: caller.principal },
+    };
+    const shard = this.#node.shardOf(name);
+    const warnings = await new Promise<string[]>((resolve, reject) => {
+      shard.submit(
+        { kind: "warn", name, token, wait: 0, cause },
+        (state, refusal) => {
+          if (refusal !== undefined) return () => reject(new ForelockError(refusal.code, refusal.message));
+          const names: string[] = [];
+          for (const grant of heldAt(state, name)) {
+            const warning = state.warningByTarget.get(grant);
+            if (warning !== undefined && (token === 0n || grant.token === token))
+              names.push(warningName(shard.partition, warning.id));
+          }
+          return () => resolve(names);
+        },
+        reject,
+      );
+    });
+    const from = caller.remoteAddress;
+    this.#node.options.note("warned", { name, token: String(token), reason, principal: caller.principal, from });
+    return warnings;
+  }
+
+  async #setPolicy(caller: Caller, { prefix, set, reason }: SetPolicyRequest): Promise<PolicyInfo> {
+    const problem = policyProblem(set);
+    if (problem !== undefined) throw new ForelockError("bad_argument", problem);
+    const { foresight, options } = this.#node;
+    const { policy } = foresight.policies.of(prefix);
+    const limits = {
+      least:
+        set["thresholdMin"] === undefined || set["thresholdMin"] === ""
+          ? policy.thresholdMin
+          : Number(set["thresholdMin"]),
+      most:
+        set["thresholdMax"] === undefined || set["thresholdMax"] === ""
+          ? policy.thresholdMax
+          : Number(set["thresholdMax"]),
+    };
+    if (limits.least > limits.most)
+      throw new ForelockError(
+        "bad_argument",
+        `set.thresholdMin: ${limits.least}; allowed 0 to thresholdMax, ${limits.most}.`,
+      );
+    await foresight.setPolicy(prefix, set, { by: caller.principal, reason });
+    options.note("policy set", { prefix, ...set, reason, principal: caller.principal, from: caller.remoteAddress });
+    return this.#policyInfo(prefix);
+  }
+
+  get #standard() {
+    return { ...this.#node.foresight.policies.standard };
+  }
+
+  #policyInfo(prefix: string): PolicyInfo {
+    const { policies } = this.#node.foresight;
+    const row = policies.row(prefix);
+    const { policy, threshold } = policies.of(prefix);
+    return {
+      prefix,
+      set: Object.fromEntries(row?.set ?? []),
+      effective: { ...showPolicy(policy) },
+      threshold,
+      changedBy: row?.by ?? "",
+      changedMs: row?.wallMs ?? 0,
+      reason: row?.reason ?? "",
+    };
+  }
+
+  async #profile(name: string): Promise<GetProfileReply> {
+    const { profiles, ledger } = this.#node.foresight;
+    const nowMs = this.#node.options.clock.monotonicMs();
+    const counts = profiles.counts(name);
+    const clients = profiles.clientsOf(name, CLIENTS_SHOWN_MAX).map(({ client, holds }) => ({
+      client,
+      holds,
+      forecast: forecastMessage(this.#node.foresight.engine.forecast(client, name, 0, nowMs)),
+      preemptions: ledger.forcedWithinHour(client, nowMs),
+    }));
+    const intervalMs = counts?.intervalMs ?? 0;
+    return {
+      name,
+      hold: this.#distribution("hold", name),
+      wait: this.#distribution("wait", name),
+      arrivalsPerSecond: intervalMs > 0 ? 1_000 / intervalMs : 0,
+      contention: profiles.contentionRatio(name),
+      clients,
+    };
+  }
+
+  #distribution(of: "hold" | "wait", name: string): Distribution {
+    const { edgesMs, counts, quantiles, observations } = this.#node.foresight.profiles.distribution(of, name);
+    return { edgesMs: [...edgesMs], counts: [...counts], ...quantiles, observations };
+  }
+
+  #prediction(caller: Caller, limit: number): GetPredictionReply {
+    const { profiles, ledger } = this.#node.foresight;
+    const shown = limit === 0 ? DECISIONS_DEFAULT : limit;
+    const visible = ledger.decisions(shown).filter(({ name }) => caller.may("read", name));
+    const calibrations: Calibration[] = profiles.calibrations().map((row) => ({ ...row }));
+    const { observedSavedMs, ...totals } = ledger.totals;
+    return {
+      calibrations,
+      decisions: visible.map((row) => this.#decision(row)),
+      totals: { ...totals, observedSavedMs },
+    };
+  }
+
+  #decision(row: Decided): Decision {
+    const { policy } = this.#node.foresight.policies.of(row.name).policy;
+    const { risk, threshold } = row;
+    return {
+      atMs: Math.floor(row.wallMs),
+      kind: row.kind,
+      name: row.name,
+      token: row.token,
+      client: row.client,
+      risk:
+        risk === undefined
+          ? undefined
+          : {
+              ...{ score: risk.score, parts: risk.parts.map((part) => ({ ...part })), threshold, policy },
+              ...{ state: row.outcome, countdownMs: row.countdownMs, reason: row.reason },
+            },
+      outcome: row.outcome,
+      reason: row.reason,
+    };
+  }
+
+  // ------------------------------------------------------------------------------------------------- the outlook of lists
+
+  holder(state: PartitionState, grant: Grant): ReturnType<Outlook["holder"]> {
+    const { foresight, options } = this.#node;
+    if (!this.#node.isPredicting || grant.reserved) return NOTHING_AHEAD;
+    const { policy, threshold } = foresight.policies.of(grant.element.name);
+    const ageMs = Math.max(0, state.clockMs - grant.grantedAtMs);
+    const forecast = forecastMessage(
+      foresight.engine.forecast(
+        clientOf(grant.session),
+        grant.element.name,
+        ageMs,
+        options.clock.monotonicMs(),
+        foresight.profiles.handleOf(grant),
+      ),
+    );
+    const warning = state.warningByTarget.get(grant);
+    if (warning !== undefined) return { forecast, risk: riskMessage(state, warning, policy.policy) };
+    if (grant.element.waiting === 0) return { forecast, risk: undefined };
+    const assessment = foresight.assess(state, grant, policy, threshold);
+    return { forecast, risk: assessmentMessage(assessment, policy.policy, "held") };
+  }
+
+  waiter(state: PartitionState, wait: Wait): ReturnType<Outlook["waiter"]> {
+    if (!this.#node.isPredicting) return { eta: undefined, risk: undefined };
+    const { foresight } = this.#node;
+    const { policy } = foresight.policies.of(nameOf(wait)).policy;
+    const warning = state.warningByTarget.get(wait);
+    const assessed = foresight.lastAssessment(wait);
+    const risk =
+      warning !== undefined
+        ? riskMessage(state, warning, policy)
+        : assessed && assessmentMessage(assessed, policy, "waiting");
+    return { eta: etaMessage(foresight.etas.of(wait)), risk };
+  }
+
+  next(state: PartitionState, name: string): string[] {
+    const element = state.elements.get(name);
+    if (element === undefined || !this.#node.isPredicting) return [];
+    const { foresight, options } = this.#node;
+    const { policy, threshold, prefix } = foresight.policies.of(name);
+    const sentences: string[] = [];
+    for (const grant of [...holdersOf(element)].slice(0, 3)) {
+      if (grant.reserved) continue;
+      const ageMs = Math.max(0, state.clockMs - grant.grantedAtMs);
+      const who = clientOf(grant.session);
+      const forecast = foresight.engine.forecast(
+        who,
+        name,
+        ageMs,
+        options.clock.monotonicMs(),
+        foresight.profiles.handleOf(grant),
+      );
+      if (forecast !== undefined) {
+        const left = (totalMs: number): string => span(Math.max(0, totalMs - ageMs));
+        const from = forecast.source === "prior" ? "no history" : `${forecast.observations} holds (${forecast.source})`;
+        sentences.push(
+          `${who} is expected to release within ${left(forecast.p50Ms)} (half of such holds), ${left(forecast.p90Ms)} (nine of ten), by ${from}.`,
+        );
+      }
+      const warning = state.warningByTarget.get(grant);
+      if (warning !== undefined) sentences.push(warningSentence(state, warning));
+      else if (element.waiting > 0) {
+        const { risk } = foresight.assess(state, grant, policy, threshold);
+        const parts = risk.parts.map((part) => `${part.name} ${part.value.toFixed(2)}`).join(", ");
+        const at = prefix === "" ? "the standard policy" : `the policy of ${prefix}`;
+        sentences.push(
+          `Its risk score is ${risk.score.toFixed(2)} (${parts}); at ${threshold.toFixed(2)} ${at} (${policy.policy}) ${WHAT_FOLLOWS[policy.policy]}.`,
+        );
+      }
+    }
+    const first = this.#firstWait(element.lanes);
+    const eta = first === undefined ? undefined : foresight.etas.of(first);
+    if (first !== undefined && eta !== undefined)
+      sentences.push(
+        `${clientOf(first.session)} is next, in about ${span(eta.p50Ms)}, very likely within ${span(eta.p90Ms)}.`,
+      );
+    return sentences;
+  }
+
+  #firstWait(lanes: readonly (Iterable<Wait> | undefined)[] | undefined): Wait | undefined {
+    let first: Wait | undefined;
+    for (const lane of lanes ?? [])
+      for (const wait of lane ?? []) {
+        if (first === undefined || wait.arrivalMs < first.arrivalMs) first = wait;
+        break;
+      }
+    return first;
+  }
+}
+
+function heldAt(state: PartitionState, name: string): Iterable<Grant> {
+  const element = state.elements.get(name);
+  return element === undefined ? [] : holdersOf(element);
+}
+
+const NOTHING_AHEAD = { forecast: undefined, risk: undefined } as const;
+const WHAT_FOLLOWS = {
+  off: "nothing is done",
+  observe: "it is only noted",
+  warn: "it is warned",
+  enforce: "it is warned, and then forced",
+} as const;
+
+function warningSentence(
+  state: PartitionState,
+  warning: PartitionState["warnings"] extends ReadonlyMap<number, infer Row> ? Row : never,
+): string {
+  const leftMs = warning.endsAtMs - state.clockMs;
+  const by = warning.by === "" ? "" : ` by ${warning.by}`;
+  const told = `It was warned${by}: ${warning.reason}`;
+  if (!Number.isFinite(leftMs)) return `${told} It is ${warning.phase.replaceAll("_", " ")}.`;
+  const then = warning.enforce ? "it is released by force" : "the warning ends";
+  return `${told} It is ${warning.phase.replaceAll("_", " ")}; in ${span(Math.max(0, leftMs))} ${then}.`;
+}

@@ -1,0 +1,267 @@
+// profiles.ts: what this node has learned of clients and elements: how long they hold, how long is waited, how often. Fed by the
+// shards as grants and waits end; bounded; saved beside the snapshots, never part of the hashed state. Not here: what follows from
+// it (preempt/), how quantiles are learned (the forecast package).
+import { DURATION_QUANTILES, DurationForecaster, emptyDurationForecast, type HoldHandle } from "@forelock/forecast";
+import { assert } from "@forelock/protocol";
+import type { Grant, Session } from "../partition/state.ts";
+import type { HoldForecasts, HoldQuantiles } from "../preempt/engine.ts";
+import type { Ledger, LedgerState } from "../preempt/ledger.ts";
+import { Histogram, type HistogramView } from "./histogram.ts";
+
+const VERSION = 1;
+const ELEMENTS_MAX = 10_000;
+const PAIRS_MAX = 20_000;
+const CLIENTS_MAX = 5_000;
+const RUNNING_MAX = 20_000;
+const SIGHTS_MAX = 2_000;
+const CLIENTS_OF_ELEMENT_MAX = 64;
+const RECENT_MAX = 4_096;
+/** Requests after which half of what was counted is forgotten. */
+const KEEP = 0.5 ** (1 / 200);
+/** The shortest hold that is told from none. */
+const HOLD_MS_MIN = 0.1;
+
+/** Of one element, while the node runs. */
+interface ElementSight {
+  readonly hold: Histogram;
+  readonly wait: Histogram;
+  /** Holds by client. */
+  readonly clients: Map<string, number>;
+}
+
+export interface ElementCounts {
+  /** Requests granted, forgetting. */
+  grants: number;
+  /** Those of them that had to wait. */
+  waits: number;
+  /** Mean time between two grants, forgetting; 0 before the second. */
+  intervalMs: number;
+  lastMs: number;
+}
+
+/** What holds of one client are learned under: its own name for itself, or who it is. */
+export function clientOf(session: Pick<Session, "client" | "principal">): string {
+  return session.client === "" ? session.principal : session.client;
+}
+
+interface Saved {
+  readonly version: number;
+  readonly ledger: LedgerState;
+  readonly counts: readonly (readonly [string, ElementCounts])[];
+}
+
+export class Profiles implements HoldForecasts {
+  readonly ledger: Ledger;
+  holds = new DurationForecaster({
+    pairsMax: PAIRS_MAX,
+    clientsMax: CLIENTS_MAX,
+    elementsMax: ELEMENTS_MAX,
+    runningMax: RUNNING_MAX,
+  });
+  /** Under one client for all: how long is waited for an element. */
+  waits = new DurationForecaster({ pairsMax: 1_000, clientsMax: 1, elementsMax: ELEMENTS_MAX, runningMax: 1 });
+  readonly #counts = new Map<string, ElementCounts>();
+  readonly #sights = new Map<string, ElementSight>();
+  /** Of grants that somebody waits for: looked at before their end, and so scored. */
+  readonly #handles = new Map<Grant, HoldHandle>();
+  readonly #scratch = emptyDurationForecast();
+  readonly #recentWaits: { readonly name: string; readonly waitMs: number }[] = [];
+  #recentNext = 0;
+
+  constructor(ledger: Ledger) {
+    this.ledger = ledger;
+  }
+
+  /** A grant ended by its release. */
+  released(grant: Grant, heldMs: number, nowMs: number): void {
+    const { element, session } = grant;
+    this.#count(element.name, nowMs);
+    this.#see(element.name, clientOf(session), heldMs);
+    const handle = this.#handles.size === 0 ? undefined : this.#handles.get(grant);
+    if (handle !== undefined) {
+      this.#handles.delete(grant);
+      if (this.holds.end(handle, nowMs)) return;
+    }
+    this.holds.observe(clientOf(session), element.name, Math.max(HOLD_MS_MIN, heldMs));
+  }
+
+  /** It ended by force or expiry: it would have lasted at least so long. */
+  lost(grant: Grant, heldMs: number, nowMs: number): void {
+    this.#count(grant.element.name, nowMs);
+    const handle = this.#handleOf(grant, heldMs, nowMs);
+    this.#handles.delete(grant);
+    if (handle !== undefined) this.holds.drop(handle, nowMs);
+  }
+
+  /** A request was granted after a wait. */
+  waited(name: string, waitMs: number): void {
+    this.waits.observe("", name, Math.max(HOLD_MS_MIN, waitMs));
+    const counts = this.#counts.get(name);
+    if (counts !== undefined) counts.waits += 1;
+    this.#sights.get(name)?.wait.add(waitMs);
+    this.#recentWaits[this.#recentNext] = { name, waitMs };
+    this.#recentNext = (this.#recentNext + 1) % RECENT_MAX;
+  }
+
+  /** Waits of late for names that `belongs` accepts, in milliseconds. */
+  recentWaits(belongs: (name: string) => boolean): readonly number[] {
+    return this.#recentWaits.filter(({ name }) => belongs(name)).map(({ waitMs }) => waitMs);
+  }
+
+  /** From now on the end of this grant is scored against what is forecast for it. */
+  watch(grant: Grant, heldMs: number, nowMs: number): void {
+    this.#handleOf(grant, heldMs, nowMs);
+  }
+
+  /** The name of a watched hold. */
+  handleOf(grant: Grant): HoldHandle | undefined {
+    return this.#handles.get(grant);
+  }
+
+  quantiles(client: string, element: string, ageMs: number, nowMs: number, self?: number): HoldQuantiles | undefined {
+    // Handles leave here as plain numbers and come back: the forecaster refuses one that it does not know.
+    const known = self === undefined ? undefined : this.holds.forecastHold(self as HoldHandle, nowMs, this.#scratch);
+    const found = known ?? this.holds.forecast(client, element, ageMs, this.#scratch, nowMs);
+    const { p50Ms, p90Ms, p99Ms, observations, level } = found;
+    return { p50Ms, p90Ms, p99Ms, observations, source: level };
+  }
+
+  outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number, self?: number): number {
+    const own = self === undefined ? undefined : this.holds.outlivesHold(self as HoldHandle, nowMs, deadlineMs, ageMs);
+    if (own !== undefined) return own;
+    return this.holds.outlives(client, element, ageMs, deadlineMs, nowMs);
+  }
+
+  counts(name: string): ElementCounts | undefined {
+    return this.#counts.get(name);
+  }
+
+  /** Ratio of requests for the element that had to wait. */
+  contentionRatio(name: string): number {
+    const counts = this.#counts.get(name);
+    return counts === undefined || counts.grants === 0 ? 0 : Math.min(1, counts.waits / counts.grants);
+  }
+
+  /** Who has held the element most while the node runs. */
+  clientsOf(name: string, limit: number): readonly { readonly client: string; readonly holds: number }[] {
+    const clients = [...(this.#sights.get(name)?.clients ?? [])].map(([client, holds]) => ({ client, holds }));
+    return clients.sort((a, b) => b.holds - a.holds || (a.client < b.client ? -1 : 1)).slice(0, limit);
+  }
+
+  /** What was seen while the node runs, and the quantiles that are forecast from all that is remembered. */
+  distribution(
+    of: "hold" | "wait",
+    name: string,
+  ): HistogramView & {
+    readonly quantiles: { readonly p50Ms: number; readonly p90Ms: number; readonly p99Ms: number };
+    readonly observations: number;
+  } {
+    const forecaster = of === "hold" ? this.holds : this.waits;
+    const { p50Ms, p90Ms, p99Ms, observations } = forecaster.forecast("", name, 0, this.#scratch);
+    const view = this.#sights.get(name)?.[of].view() ?? { edgesMs: [], counts: [] };
+    return { ...view, quantiles: { p50Ms, p90Ms, p99Ms }, observations };
+  }
+
+  /** How often the truth lay at or below a forecast quantile, of late. */
+  calibrations(): readonly {
+    readonly of: string;
+    readonly quantile: number;
+    readonly coverage: number;
+    readonly observations: number;
+  }[] {
+    const { learned } = this.holds.gauges;
+    const coverage = this.holds.coverage();
+    return DURATION_QUANTILES.map((quantile, index) => ({
+      of: "hold",
+      quantile,
+      coverage: coverage[index] ?? quantile,
+      observations: Math.floor(learned),
+    }));
+  }
+
+  save(): Uint8Array {
+    const saved: Saved = { version: VERSION, ledger: this.ledger.save(), counts: [...this.#counts] };
+    const parts = [Buffer.from(JSON.stringify(saved)), this.holds.serialize(), this.waits.serialize()];
+    const lengths = Buffer.alloc(parts.length * 4);
+    for (const [index, part] of parts.entries()) lengths.writeUInt32LE(part.byteLength, index * 4);
+    return Buffer.concat([lengths, ...parts]);
+  }
+
+  /** @throws when the bytes are not of `save`: nothing of them is used then, and everything is learned anew */
+  restore(bytes: Uint8Array): void {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const lengths = [0, 1, 2].map((index) => buffer.readUInt32LE(index * 4));
+    let at = lengths.length * 4;
+    const parts = lengths.map((length) => {
+      assert(at + length <= buffer.byteLength, "the profiles are cut");
+      const part = buffer.subarray(at, at + length);
+      at += length;
+      return part;
+    });
+    const [json, holds, waits] = parts;
+    assert(json !== undefined && holds !== undefined && waits !== undefined, "three parts");
+    // Written by `save`; a version that does not fit is refused right here.
+    const saved = JSON.parse(json.toString()) as Saved;
+    assert(saved.version === VERSION, `the profiles have version ${saved.version}; this server reads ${VERSION}`);
+    const limits = { elementsMax: ELEMENTS_MAX };
+    const restoredHolds = DurationForecaster.restore(holds, {
+      ...limits,
+      pairsMax: PAIRS_MAX,
+      clientsMax: CLIENTS_MAX,
+      runningMax: RUNNING_MAX,
+    });
+    const restoredWaits = DurationForecaster.restore(waits, {
+      ...limits,
+      pairsMax: 1_000,
+      clientsMax: 1,
+      runningMax: 1,
+    });
+    this.holds = restoredHolds;
+    this.waits = restoredWaits;
+    this.ledger.restore(saved.ledger);
+    // Moments of a clock that has started anew.
+    for (const [name, counts] of saved.counts) this.#counts.set(name, { ...counts, lastMs: 0 });
+  }
+
+  #handleOf(grant: Grant, heldMs: number, nowMs: number): HoldHandle | undefined {
+    const known = this.#handles.get(grant);
+    if (known !== undefined) return known;
+    const handle = this.holds.begin(clientOf(grant.session), grant.element.name, Math.max(0, nowMs - heldMs));
+    if (handle !== undefined) this.#handles.set(grant, handle);
+    return handle;
+  }
+
+  #see(name: string, client: string, heldMs: number): void {
+    let sight = this.#sights.get(name);
+    if (sight === undefined) {
+      if (this.#sights.size >= SIGHTS_MAX) {
+        const [oldest] = this.#sights.keys();
+        if (oldest !== undefined) this.#sights.delete(oldest);
+      }
+      sight = { hold: new Histogram(), wait: new Histogram(), clients: new Map() };
+      this.#sights.set(name, sight);
+    }
+    sight.hold.add(heldMs);
+    const holds = sight.clients.get(client);
+    if (holds !== undefined || sight.clients.size < CLIENTS_OF_ELEMENT_MAX) sight.clients.set(client, (holds ?? 0) + 1);
+  }
+
+  #count(name: string, nowMs: number): void {
+    const counts = this.#counts.get(name);
+    if (counts === undefined) {
+      if (this.#counts.size >= ELEMENTS_MAX) {
+        const [oldest] = this.#counts.keys();
+        if (oldest !== undefined) this.#counts.delete(oldest);
+      }
+      this.#counts.set(name, { grants: 1, waits: 0, intervalMs: 0, lastMs: nowMs });
+      return;
+    }
+    counts.grants = counts.grants * KEEP + 1;
+    counts.waits *= KEEP;
+    if (counts.lastMs > 0) {
+      const intervalMs = Math.max(0, nowMs - counts.lastMs);
+      counts.intervalMs = counts.intervalMs === 0 ? intervalMs : counts.intervalMs * KEEP + intervalMs * (1 - KEEP);
+    }
+    counts.lastMs = nowMs;
+  }
+}
