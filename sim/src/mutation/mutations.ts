@@ -72,9 +72,9 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "half-a-batch",
     breaks: "Elements taken together are granted together or not at all.",
     file: "packages/server/src/lock/acquire.ts",
-    find: "  for (const part of parts) {\n    const element = state.elements.get(part.name);\n    if (!fits(element, part, undefined)) return false;",
+    find: "  for (const part of parts) {\n    const element = state.elements.get(part.name);\n    if (!fits(element, part, undefined) || isCompensating(state, part.name)) return false;",
     replace:
-      "  for (const part of parts.slice(0, 1)) {\n    const element = state.elements.get(part.name);\n    if (!fits(element, part, undefined)) return false;",
+      "  for (const part of parts.slice(0, 1)) {\n    const element = state.elements.get(part.name);\n    if (!fits(element, part, undefined) || isCompensating(state, part.name)) return false;",
     tests: LOCK,
   },
   {
