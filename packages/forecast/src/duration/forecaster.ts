@@ -227,6 +227,11 @@ export class DurationForecaster {
     return this.#series.read(this.#seriesPlace(client, element));
   }
 
+  /** Durations appended so far to the series of one pair, `SeriesOfPair.end` without the copy. */
+  seriesEndOf(client: string, element: string): number | undefined {
+    return this.#series.endOf(this.#seriesPlace(client, element));
+  }
+
   /**
    * Enters a challenger's forecast of the next durations of a busy pair. It is scored as they come, beside the hierarchy, and
    * speaks once it has been the better one for at least 20 of them.

@@ -198,6 +198,10 @@ export class PairSeries {
     return series === undefined ? undefined : this.#copy(series);
   }
 
+  endOf(place: number): number | undefined {
+    return this.#series[place]?.end;
+  }
+
   /** Throws a RangeError for a table that is none. False: no such place, or no room for one more challenger. */
   challenge(place: number, table: DurationTable): boolean {
     checkTable(table);
