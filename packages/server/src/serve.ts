@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { pino } from "pino";
 import { DiskBulkStore } from "./bulk/disk.ts";
 import { nodeFiles as bulkFiles } from "./bulk/files.ts";
+import { Poster } from "./compensate/poster.ts";
 import { type Edge, startEdge } from "./edge/edge.ts";
 import type { EdgeOptions, TlsOptions } from "./edge/options.ts";
 import { PAGE } from "./edge/page/page.ts";
@@ -80,6 +81,14 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
     });
     const ms = realClock.monotonicMs() - beganMs;
     logger.info({ events, records, ms: Math.round(ms), snapshotMs: Math.round(snapshotMs) }, "replayed");
+    const poster = new Poster({
+      allow: values["compensation.allow"],
+      attemptsMax: values["compensation.attemptsMax"],
+      timeoutMs: values["compensation.timeoutMs"],
+      clock: realClock,
+      version: VERSION,
+      note: (line, fields) => logger.warn(fields, line),
+    });
     const node = new Node({
       states,
       log,
@@ -92,9 +101,12 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       isDurable: values.durability === "durable",
       version: VERSION,
       readHistory: historyInWorker(folder.logFolder, realClock),
+      isCompensationAllowed: poster.allows,
+      callOut: poster,
       note: (line, fields) => logger.warn(fields, line),
     });
     closers.push(() => node.drain());
+    closers.push(async () => poster.close());
     await node.start(Math.max(folder.epochFloor, log.lastEpoch() + 1), settings.fileNames); // W1
     const snapshots = new Snapshots({
       log,

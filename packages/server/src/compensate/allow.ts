@@ -4,11 +4,11 @@
 //   A2. What is compared is what will be called: both are parsed by the same rules, dot segments and all.
 //   A3. No user and password in a URL: they would end up in logs of others.
 
-/** Undefined: the entry of the list is sound. Else what is wrong with it. */
+/** Undefined: the entry of the list is sound. Else what is wrong with it; without the entry, which may hold a password. */
 export function allowProblem(entry: string): string | undefined {
   const url = parse(entry);
-  if (url === undefined) return `"${entry}" is no http or https URL without user and password.`;
-  if (url.search !== "" || url.hash !== "") return `"${entry}" has a query or a fragment; only its path is compared.`;
+  if (url === undefined) return "is no http or https URL without user and password.";
+  if (url.search !== "" || url.hash !== "") return "has a query or a fragment; only its path is compared.";
   return undefined;
 }
 

@@ -25,6 +25,13 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     atLimit: "The least recently used is closed.",
   },
   { what: "Operations on file contents in flight", limit: "2", atLimit: "The others wait." },
+  { what: "Requests for the history that wait for one another", limit: "8", atLimit: "`overloaded`" },
+  {
+    what: "Answer to a request for the history",
+    limit: "half a frame",
+    atLimit: "The newest are kept; `more` is set.",
+  },
+  { what: "Calls for lost grants under way", limit: "16, to one origin 4", atLimit: "The others wait." },
   { what: "Live screens of the dashboard", limit: "64", atLimit: "`watchers_full`" },
   { what: "Rows of a live screen", limit: "1 to 500", atLimit: "`bad_argument`; more are found by prefix." },
   { what: "Looks that a live screen may be behind", limit: "15, a second each", atLimit: "Its stream is cut." },

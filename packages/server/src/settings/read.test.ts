@@ -139,6 +139,7 @@ test.each([
   ["tls.clientCert", { tlsCa: "ca.pem", tlsClientCert: "optional" }],
   ["host", { host: "0.0.0.0" }],
   ["files", { files: "a//b" }],
+  ["compensation.allow", { compensationAllow: "https://shop.example,https://user:secret@shop.example" }],
 ])("%s is refused where it contradicts another", (key, flags) => {
   expect(refusal({ flags }).startsWith(`${key}: `)).toBe(true);
 });

@@ -3,6 +3,7 @@
 
 import { ForelockError } from "@forelock/protocol";
 import { parse as parseToml } from "smol-toml";
+import { allowProblem } from "../compensate/allow.ts";
 import { isLoopback } from "../edge/options.ts";
 import { expandFileNames } from "./file-names.ts";
 import { type Complaint, type PrincipalSettings, parsePrincipals } from "./principals.ts";
@@ -138,9 +139,17 @@ function crossComplaints(values: SettingValues, principals: readonly PrincipalSe
     ...ordered("operation.keepMs", "operation.keepMsMax"),
     ...ordered("edge.requestsPerConnectionMax", "edge.requestsMax"),
     ...ordered("log.segmentBytes", "log.snapshotBytes"),
+    ...allowComplaints(values),
     ...tlsComplaints(values),
     ...exposureComplaints(values, principals),
   ];
+}
+
+function allowComplaints(values: SettingValues): readonly Complaint[] {
+  return values["compensation.allow"].flatMap((entry, index) => {
+    const problem = allowProblem(entry);
+    return problem === undefined ? [] : [{ key: "compensation.allow", problem: `entry ${index + 1} ${problem}` }];
+  });
 }
 
 function tlsComplaints(values: SettingValues): readonly Complaint[] {

@@ -209,6 +209,31 @@ export const SETTINGS = {
     help: "Operations of one session whose outcome it has not acknowledged.",
     atLimit: "`operations_full`",
   },
+  // Calls for lost grants.
+  "compensation.allow": {
+    kind: "list",
+    default: [],
+    placeholder: "urls",
+    help: "Where requests may have a call made when their grant is lost: URLs as in `https://shop.example/hooks`, which allow all paths below. Without any, none.",
+  },
+  "compensation.attemptsMax": {
+    kind: "number",
+    unit: "",
+    default: 10,
+    min: 1,
+    max: 100,
+    help: "How often one call is tried, with pauses from half a second up to a minute between. Higher survives longer outages of the receiver.",
+    atLimit: "The call is given up, which the log of the server tells.",
+  },
+  "compensation.timeoutMs": {
+    kind: "number",
+    unit: "ms",
+    default: 10_000,
+    min: 100,
+    max: 60_000,
+    help: "Time for one attempt, up to the status of its answer.",
+    atLimit: "The attempt has failed.",
+  },
   // Files.
   "file.create": {
     kind: "choice",
