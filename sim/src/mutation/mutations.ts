@@ -193,8 +193,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "no-undo-at-expiry",
     breaks: "Work under `rollback` is undone before the next grant.",
     file: "packages/server/src/session/apply.ts",
-    find: "    else undone = undoEffects(state, grant, observer);",
-    replace: "    else commitEffects(state, grant);",
+    find: "    } else undone = undoEffects(state, grant, observer);",
+    replace: "    } else commitEffects(state, grant);",
     tests: [...FILE, ...SESSION],
   },
   {
