@@ -14,15 +14,20 @@ export const OWN_ERRORS_MIN = 30;
 const SIDE = 56;
 const BUCKETS = 2 * SIDE;
 const LOW_EXPONENT = -6;
-const MASS = BUCKETS;
-const COUNT = BUCKETS + 1;
-const CORRECTIONS = BUCKETS + 2;
+const HISTOGRAM = 1;
+const MASS = HISTOGRAM + BUCKETS;
+const COUNT = MASS + 1;
+const CORRECTIONS = COUNT + 1;
 const QUANTILES = CORRECTIONS + LEVELS.length;
 /** Numbers in the block of one interval. */
 export const INTERVAL_NUMBERS = QUANTILES + LEVELS.length;
 
 /** How far one miss moves a level: a shift of load is followed within some fifty errors, noise moves a level by a percent or two. */
 const GAIN = 0.02;
+/** A correction goes no further than this. */
+const FAR = 0.2;
+const PROMISED = Float64Array.from(LEVELS);
+const LEVELS_MAX = LEVELS.length;
 /** A corrected level stays this far from 0 and 1: beyond, a histogram has nothing to say. */
 const EDGE = 0.002;
 /** A pooled histogram is halved when it has this many errors, so that it forgets what no key does any more. */
@@ -49,7 +54,7 @@ const EDGES = Float64Array.from({ length: BUCKETS + 1 }, (_, index) => {
 /** What a forecaster believes of errors before it has seen one: as after a few of a Laplace distribution as wide as the scale. */
 export function seedPooled(pooled: Float64Array, at: number): void {
   for (let bucket = 0; bucket < BUCKETS; bucket += 1)
-    pooled[at + bucket] = 5 * (laplace(EDGES[bucket + 1]!) - laplace(EDGES[bucket]!));
+    pooled[at + HISTOGRAM + bucket] = 5 * (laplace(EDGES[bucket + 1]!) - laplace(EDGES[bucket]!));
   pooled[at + MASS] = 5;
 }
 
@@ -60,7 +65,7 @@ function laplace(x: number): number {
 
 /**
  * Adds one error, truth less point forecast, in units of the scale that was known at its origin, to a key's block and to the
- * pooled one; and moves the key's levels by it.
+ * pooled one; and moves the key's levels by it. The error is the first number of the block: as an argument it would be boxed.
  * @returns whether it lay within the 90 % interval as last drawn
  */
 export function learnError(
@@ -68,19 +73,20 @@ export function learnError(
   at: number,
   pooled: Float64Array,
   pooledAt: number,
-  error: number,
 ): boolean {
+  const error = block[at]!;
   const bucket = bucketOf(error < 0 ? -error : error);
   const index = error < 0 ? SIDE - 1 - bucket : SIDE + bucket;
-  block[at + index]! += 1;
+  block[at + HISTOGRAM + index]! += 1;
   block[at + MASS]! += 1;
   block[at + COUNT]! += 1;
-  pooled[pooledAt + index]! += 1;
+  pooled[pooledAt + HISTOGRAM + index]! += 1;
   pooled[pooledAt + MASS]! += 1;
-  for (let level = 0; level < 5; level += 1) {
-    const kept = error <= block[at + QUANTILES + level]! ? 1 : 0;
-    const moved = block[at + CORRECTIONS + level]! + GAIN * (LEVELS[level]! - kept);
-    block[at + CORRECTIONS + level] = moved > 0.2 ? 0.2 : moved < -0.2 ? -0.2 : moved;
+  for (let level = 0; level < LEVELS_MAX; level += 1) {
+    const promised = PROMISED[level]!;
+    const place = at + CORRECTIONS + level;
+    const moved = block[place]! + GAIN * (error <= block[at + QUANTILES + level]! ? promised - 1 : promised);
+    block[place] = moved > FAR ? FAR : moved < -FAR ? -FAR : moved;
   }
   return error > block[at + QUANTILES]! && error <= block[at + QUANTILES + 3]!;
 }
@@ -99,9 +105,9 @@ export function redraw(block: Float64Array, at: number, pooled: Float64Array, po
   let target = total * levelAt(block, at, 0);
   let below = 0;
   for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
-    const own = block[at + bucket]! * kept;
-    block[at + bucket] = own;
-    const here = own + pooledShare * pooled[pooledAt + bucket]!;
+    const own = block[at + HISTOGRAM + bucket]! * kept;
+    block[at + HISTOGRAM + bucket] = own;
+    const here = own + pooledShare * pooled[pooledAt + HISTOGRAM + bucket]!;
     while (below + here >= target && level < 5) {
       const inside = here > 0 ? (target - below) / here : 0;
       const low = EDGES[bucket]!;
@@ -123,7 +129,7 @@ function levelAt(block: Float64Array, at: number, level: number): number {
 /** Halves a pooled histogram that has become too sure of itself. */
 export function forgetPooled(pooled: Float64Array, at: number): void {
   if (pooled[at + MASS]! < POOLED_MASS_MAX) return;
-  for (let bucket = 0; bucket <= MASS; bucket += 1) pooled[at + bucket]! *= 0.5;
+  for (let place = HISTOGRAM; place <= MASS; place += 1) pooled[at + place]! *= 0.5;
 }
 
 /** The quantile of level index `level` as last drawn, in units of the scale. */

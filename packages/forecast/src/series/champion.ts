@@ -9,7 +9,7 @@ import { AT, CHALLENGERS_MAX, EXPERTS, HORIZON_COUNT } from "./shape.ts";
 const LEAD = 0.03;
 const LEAD_STEPS = 2 * ERROR_HALF_LIFE;
 /** Steps between two looks. */
-export const LOOK_STEPS = 16;
+export const LOOK_STEPS = 40;
 
 /** Looks for a new champion. Returns the number of the old one when it changed; -1 otherwise. Numbers beyond EXPERTS are challengers. */
 export function look(memory: Memory): number {

@@ -41,21 +41,33 @@ export interface Memory {
   /** Where the ring begins. */ ringAt: number;
 }
 
-/** The ring's value of `step`, which lies less than `historySteps` before the newest. */
-export function valueAt(memory: Memory, layout: Layout, step: number): number {
-  return memory.ring[memory.ringAt + (step % layout.historySteps)]!;
+/** Of the newest value. An integer, and known to be one: the remainder of a float costs more than all the rest of a step. */
+export function stepOf(memory: Memory): number {
+  return memory.numbers[memory.at + AT.step]! | 0;
 }
 
-/** Learns the value of `step`; the ring already holds it. `seen` counts it. */
-export function learnExperts(memory: Memory, layout: Layout, step: number, value: number, seen: number): void {
+/** Values learned. An integer, as `stepOf`; at the largest one it stays. */
+export function seenOf(memory: Memory): number {
+  return memory.numbers[memory.at + AT.seen]! | 0;
+}
+
+/** The ring's value of `step`, which lies less than `historySteps` before the newest. */
+export function valueAt(memory: Memory, layout: Layout, step: number): number {
+  return memory.ring[memory.ringAt + (step & (layout.historySteps - 1))]!;
+}
+
+/** Learns the ring's value of `step`, the newest, as the one that makes `seen`. */
+export function learnExperts(memory: Memory, layout: Layout, step: number, seen: number): void {
+  const value = valueAt(memory, layout, step);
   const { numbers, at } = memory;
   const { seasonSteps, weekSteps } = layout;
   for (let index = 0; index < 3; index += 1) {
-    const gain = Math.max(SMOOTH[index]!, 1 / seen);
-    numbers[at + AT.smooth + index]! += gain * (value - numbers[at + AT.smooth + index]!);
+    const gain = SMOOTH[index]!;
+    const level = numbers[at + AT.smooth + index]!;
+    numbers[at + AT.smooth + index] = level + (gain * seen < 1 ? 1 / seen : gain) * (value - level);
   }
   if (seasonSteps === 0) return;
-  const dayAt = at + layout.dayProfile + (step % seasonSteps);
+  const dayAt = at + layout.dayProfile + (numbers[at + AT.dayPhase]! | 0);
   if (seen <= seasonSteps) {
     numbers[dayAt] = value;
   } else {
@@ -67,7 +79,7 @@ export function learnExperts(memory: Memory, layout: Layout, step: number, value
       DRIFT * (value - valueAt(memory, layout, step - seasonSteps) - numbers[at + AT.dayDrift]!);
   }
   if (weekSteps === 0) return;
-  const weekAt = at + layout.weekProfile + (step % weekSteps);
+  const weekAt = at + layout.weekProfile + (numbers[at + AT.weekPhase]! | 0);
   if (seen <= weekSteps) {
     numbers[weekAt] = value;
   } else {
@@ -77,6 +89,14 @@ export function learnExperts(memory: Memory, layout: Layout, step: number, value
     numbers[at + AT.weekDrift]! +=
       DRIFT * (value - valueAt(memory, layout, step - weekSteps) - numbers[at + AT.weekDrift]!);
   }
+}
+
+/** Moves the phases of the day and the week by one step. */
+export function turnPhases(memory: Memory, layout: Layout): void {
+  const { numbers, at } = memory;
+  const { seasonSteps, weekSteps } = layout;
+  if (seasonSteps > 0) numbers[at + AT.dayPhase] = ahead(numbers[at + AT.dayPhase]! | 0, 1, seasonSteps);
+  if (weekSteps > 0) numbers[at + AT.weekPhase] = ahead(numbers[at + AT.weekPhase]! | 0, 1, weekSteps);
 }
 
 /**
@@ -99,24 +119,24 @@ export function predict(
   out[outAt + 3] = valueAt(memory, layout, step);
   if (ready <= 4) return;
   const { seasonSteps, weekSteps } = layout;
-  const target = step + horizon;
-  const dayAgo = valueAt(
-    memory,
-    layout,
-    target - (horizon <= seasonSteps ? seasonSteps : seasonSteps * Math.ceil(horizon / seasonSteps)),
-  );
-  const day = numbers[at + layout.dayProfile + (target % seasonSteps)]!;
+  const day = horizon <= seasonSteps ? seasonSteps : seasonSteps * Math.ceil(horizon / seasonSteps);
+  const dayAgo = valueAt(memory, layout, step + horizon - day);
+  const profile = numbers[at + layout.dayProfile + ahead(numbers[at + AT.dayPhase]! | 0, horizon, seasonSteps)]!;
   out[outAt + 4] = dayAgo;
   out[outAt + 5] = dayAgo + numbers[at + AT.dayDrift]!;
-  out[outAt + 6] = day + numbers[at + AT.slow]!;
-  out[outAt + 7] = day + numbers[at + AT.fast]!;
+  out[outAt + 6] = profile + numbers[at + AT.slow]!;
+  out[outAt + 7] = profile + numbers[at + AT.fast]!;
   if (ready <= 8) return;
-  const weekAgo = valueAt(
-    memory,
-    layout,
-    target - (horizon <= weekSteps ? weekSteps : weekSteps * Math.ceil(horizon / weekSteps)),
-  );
+  const week = horizon <= weekSteps ? weekSteps : weekSteps * Math.ceil(horizon / weekSteps);
+  const weekAgo = valueAt(memory, layout, step + horizon - week);
+  const weekPhase = ahead(numbers[at + AT.weekPhase]! | 0, horizon, weekSteps);
   out[outAt + 8] = weekAgo;
   out[outAt + 9] = weekAgo + numbers[at + AT.weekDrift]!;
-  out[outAt + 10] = numbers[at + layout.weekProfile + (target % weekSteps)]! + numbers[at + AT.week]!;
+  out[outAt + 10] = numbers[at + layout.weekProfile + weekPhase]! + numbers[at + AT.week]!;
+}
+
+/** The phase `steps` later, in a cycle of `cycleSteps`. */
+function ahead(phase: number, steps: number, cycleSteps: number): number {
+  const later = phase + steps;
+  return later < cycleSteps ? later : later < 2 * cycleSteps ? later - cycleSteps : later % cycleSteps;
 }

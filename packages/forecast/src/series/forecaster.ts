@@ -7,10 +7,10 @@
 
 import { drawnQuantile, forgetPooled, INTERVAL_NUMBERS, seedPooled } from "../interval/conformal.ts";
 import { LOOK_STEPS, look, meanError } from "./champion.ts";
-import { EXPERT_NAMES, type Memory, predict, readyExperts, valueAt } from "./experts.ts";
+import { EXPERT_NAMES, type Memory, predict, readyExperts, seenOf, stepOf, turnPhases, valueAt } from "./experts.ts";
 import { emptySeriesForecast, type SeriesEvent, type SeriesForecast } from "./forecast.ts";
 import { KeyTable } from "./keys.ts";
-import { isChallenged, mixed, withChallengers } from "./mix.ts";
+import { isChallenged, mixInto, withChallengers } from "./mix.ts";
 import {
   AT,
   CHALLENGERS_MAX,
@@ -37,7 +37,7 @@ const NAMES_MAX = 64;
 /** A gap of more steps is not walked through one by one: what was pending is forgotten. */
 const WALKED_STEPS_MAX = 64;
 /** Times are kept as steps from the first one seen; a key may begin this many before it. */
-const EARLIER_STEPS_MAX = 1 << 30;
+const EARLIER_STEPS_MAX = 1 << 29;
 
 /** Online forecasts of series that share one grid: the same step, the same seasons. Values are any finite numbers. */
 export class SeriesForecaster {
@@ -45,7 +45,8 @@ export class SeriesForecaster {
   readonly #keys: KeyTable;
   readonly #common: Common;
   readonly #names: string[] = [];
-  readonly #said = new Float64Array(EXPERTS);
+  /** What each expert says of one step, then the mixes of the horizons below and above. */
+  readonly #said = new Float64Array(EXPERTS + 2);
   #memory: Memory;
   #known: Uint8Array;
   #zero: number | undefined;
@@ -82,7 +83,7 @@ export class SeriesForecaster {
       return;
     }
     const { numbers, at, ringAt } = this.#goTo(index);
-    const last = numbers[at + AT.step]!;
+    const last = stepOf(this.#memory);
     if (step <= last) {
       const after = this.#timeOf(last + 1);
       throw new RangeError(
@@ -96,7 +97,7 @@ export class SeriesForecaster {
     }
     learn(this.#memory, this.#common, value);
     numbers[at + AT.uses]! += 1;
-    this.#known[ringAt + (step % this.#layout.historySteps)] = 1;
+    this.#known[ringAt + (step & (this.#layout.historySteps - 1))] = 1;
     if (step % LOOK_STEPS === 0) this.#look(key, t);
   }
 
@@ -142,7 +143,7 @@ export class SeriesForecaster {
     const index = this.#keys.find(key);
     if (index === -1) return false;
     const { numbers, at } = this.#goTo(index);
-    const step = numbers[at + AT.step]!;
+    const step = stepOf(this.#memory);
     const length = Math.min(TABLE_STEPS, points.length);
     if (stamp > step || stamp + length <= step) return false;
     const place = this.#placeOf(model);
@@ -162,11 +163,11 @@ export class SeriesForecaster {
     if (index === -1) return new Float64Array(0);
     const { numbers, at, ringAt } = this.#goTo(index);
     const { historySteps } = this.#layout;
-    const step = numbers[at + AT.step]!;
+    const step = stepOf(this.#memory);
     const length = Math.min(historySteps, step - numbers[at + AT.first]! + 1);
     return Float64Array.from({ length }, (_, place) => {
       const at = step - length + 1 + place;
-      return this.#known[ringAt + (at % historySteps)] === 1 ? valueAt(this.#memory, this.#layout, at) : Number.NaN;
+      return this.#known[ringAt + (at & (historySteps - 1))] === 1 ? valueAt(this.#memory, this.#layout, at) : Number.NaN;
     });
   }
 
@@ -199,17 +200,19 @@ export class SeriesForecaster {
     const memory = this.#memory;
     const { numbers, at } = memory;
     const layout = this.#layout;
-    const step = numbers[at + AT.step]!;
-    const ready = readyExperts(layout, numbers[at + AT.seen]!);
+    const step = stepOf(this.#memory);
+    const ready = readyExperts(layout, seenOf(memory));
     const scale = numbers[at + AT.scale]!;
     const challenged = isChallenged(memory);
+    const said = this.#said;
     for (let horizon = 1; horizon <= forecast.steps; horizon += 1) {
       const tabled = horizon < STEPS_TABLED ? horizon : STEPS_TABLED - 1;
       const k = layout.lower[tabled]!;
       const upper = layout.fraction[tabled]!;
-      predict(memory, layout, step, horizon, ready, this.#said, 0);
-      let point =
-        (1 - upper) * mixed(memory, k, ready, this.#said, 0) + upper * mixed(memory, k + 1, ready, this.#said, 0);
+      predict(memory, layout, step, horizon, ready, said, 0);
+      mixInto(memory, k, ready, said, 0, said, EXPERTS);
+      mixInto(memory, k + 1, ready, said, 0, said, EXPERTS + 1);
+      let point = (1 - upper) * said[EXPERTS]! + upper * said[EXPERTS + 1]!;
       if (challenged) point = withChallengers(memory, layout, nearestHorizon(layout, horizon), step, horizon, point);
       const low = at + AT.intervals + k * INTERVAL_NUMBERS;
       const lowScale = scale * (1 - upper);
@@ -232,17 +235,18 @@ export class SeriesForecaster {
   #cross(until: number): boolean {
     const { numbers, at, ring, ringAt } = this.#memory;
     const layout = this.#layout;
-    let step = numbers[at + AT.step]!;
+    let step = stepOf(this.#memory);
     if (until - step >= layout.historySteps) return false;
     if (until - step > WALKED_STEPS_MAX) {
-      numbers.fill(0, at + layout.rows[0]!, at + layout.dayProfile);
+      numbers.fill(0, at + AT.rows, at + AT.intervals);
       const newest = valueAt(this.#memory, layout, step);
       for (; step < until - WALKED_STEPS_MAX; ) {
         step += 1;
+        turnPhases(this.#memory, layout);
         const before = step - layout.seasonSteps;
         const known = layout.seasonSteps > 0 && numbers[at + AT.seen]! > layout.seasonSteps;
-        ring[ringAt + (step % layout.historySteps)] = known ? valueAt(this.#memory, layout, before) : newest;
-        this.#known[ringAt + (step % layout.historySteps)] = 0;
+        ring[ringAt + (step & (layout.historySteps - 1))] = known ? valueAt(this.#memory, layout, before) : newest;
+        this.#known[ringAt + (step & (layout.historySteps - 1))] = 0;
       }
       numbers[at + AT.step] = step;
       for (let k = 0; k < HORIZON_COUNT; k += 1) say(this.#memory, this.#common, k, step);
@@ -250,7 +254,7 @@ export class SeriesForecaster {
     for (; step < until; ) {
       skip(this.#memory, this.#common);
       step += 1;
-      this.#known[ringAt + (step % layout.historySteps)] = 0;
+      this.#known[ringAt + (step & (layout.historySteps - 1))] = 0;
     }
     return true;
   }
@@ -260,7 +264,7 @@ export class SeriesForecaster {
     const { stride, historySteps } = this.#layout;
     numbers.fill(0, at, at + stride);
     this.#known.fill(0, ringAt, ringAt + historySteps);
-    this.#known[ringAt + (step % historySteps)] = 1;
+    this.#known[ringAt + (step & (historySteps - 1))] = 1;
     begin(this.#memory, this.#common, step, value);
     numbers[at + AT.uses] = 1;
     numbers[at + AT.first] = step;
@@ -303,8 +307,7 @@ export class SeriesForecaster {
       if (numbers[at + AT.names + place] === name) return place;
       if (numbers[at + AT.names + place] !== 0) continue;
       numbers[at + AT.names + place] = name;
-      const { rows, dayProfile } = this.#layout;
-      for (let row = at + rows[0]!; row < at + dayProfile; row += ROW_NUMBERS)
+      for (let row = at + AT.rows; row < at + AT.intervals; row += ROW_NUMBERS)
         numbers[row + ROW_CHALLENGERS + place] = Number.NaN;
       return place;
     }

@@ -13,6 +13,7 @@ import {
   GROUPS,
   type Layout,
   nearestHorizon,
+  ORIGIN_STEPS,
   ROW_CHALLENGERS,
   ROW_HOT,
   ROW_READY,
@@ -23,7 +24,7 @@ import {
 export const ORIGINS_MIN = 20;
 /** Scored values until an old error counts half. */
 export const ERROR_HALF_LIFE = 100;
-const ERROR_GAIN = 1 - 0.5 ** (1 / ERROR_HALF_LIFE);
+const ERROR_GAIN = ORIGIN_STEPS.map((steps) => 1 - 0.5 ** (steps / ERROR_HALF_LIFE));
 /** As ERROR_GAIN, in offered tables: they come more rarely, and each says as much. */
 const TABLE_GAIN = 1 - 0.5 ** (1 / 50);
 /** A challenger is heard where its error is below this share of that of the hot mix at the same origins. */
@@ -32,24 +33,26 @@ const ADMITTED_BELOW = 0.98;
 /** Scores the row `rowAt` of horizon index `k` with its truth (M1). */
 export function scoreRow(memory: Memory, k: number, rowAt: number, truth: number): void {
   const { numbers, at } = memory;
-  const ready = numbers[rowAt + ROW_READY]!;
+  const ready = numbers[rowAt + ROW_READY]! | 0;
+  const settled = ERROR_GAIN[k]!;
+  const countsAt = at + AT.counts + k * GROUPS;
+  const errorsAt = at + AT.errors + k * EXPERTS;
   for (let group = 0; group < GROUPS; group += 1) {
     const from = GROUP_STARTS[group]!;
     if (from >= ready) break;
-    const scored = numbers[at + AT.counts + k * GROUPS + group]! + 1;
-    numbers[at + AT.counts + k * GROUPS + group] = scored;
-    const gain = scored * ERROR_GAIN < 1 ? 1 / scored : ERROR_GAIN;
-    const errorsAt = at + AT.errors + k * EXPERTS;
-    for (let expert = from; expert < GROUP_STARTS[group + 1]!; expert += 1) {
-      const error = truth - numbers[rowAt + expert]!;
-      const known = numbers[errorsAt + expert]!;
-      numbers[errorsAt + expert] = known + gain * ((error < 0 ? -error : error) - known);
+    const scored = numbers[countsAt + group]! + 1;
+    numbers[countsAt + group] = scored;
+    const gain = scored * settled < 1 ? 1 / scored : settled;
+    const to = errorsAt + GROUP_STARTS[group + 1]!;
+    const shift = rowAt - errorsAt;
+    for (let error = errorsAt + from; error < to; error += 1) {
+      const known = numbers[error]!;
+      numbers[error] = known + gain * (Math.abs(truth - numbers[error + shift]!) - known);
     }
   }
-  const hotError = Math.abs(truth - numbers[rowAt + ROW_HOT]!);
-  const scored = numbers[at + AT.counts + k * GROUPS]!;
-  const gain = scored * ERROR_GAIN < 1 ? 1 / scored : ERROR_GAIN;
-  numbers[at + AT.hotErrors + k]! += gain * (hotError - numbers[at + AT.hotErrors + k]!);
+  const gain = numbers[countsAt]! * settled < 1 ? 1 / numbers[countsAt]! : settled;
+  const known = numbers[at + AT.hotErrors + k]!;
+  numbers[at + AT.hotErrors + k] = known + gain * (Math.abs(truth - numbers[rowAt + ROW_HOT]!) - known);
 }
 
 /** As scoreRow, for the challengers that said something in it. */
@@ -68,16 +71,20 @@ export function scoreChallengers(memory: Memory, k: number, rowAt: number, truth
   }
 }
 
-/** Draws the weights of horizon index `k` anew from the errors. `floor` > 0: an error that is as good as none. */
-export function reweigh(memory: Memory, k: number, ready: number, floor: number): void {
+/** Draws the weights of horizon index `k` anew from the errors. */
+export function reweigh(memory: Memory, k: number, ready: number): void {
   const { numbers, at } = memory;
+  const floor = floorOf(numbers[at + AT.smooth]!);
   const errorsAt = at + AT.errors + k * EXPERTS;
   const weightsAt = at + AT.weights + k * EXPERTS;
   let heard: number = GROUP_STARTS[1];
   for (let group = 1; group < GROUPS && GROUP_STARTS[group]! < ready; group += 1)
     if (numbers[at + AT.counts + k * GROUPS + group]! >= ORIGINS_MIN) heard = GROUP_STARTS[group + 1]!;
-  let best = Number.POSITIVE_INFINITY;
-  for (let expert = 0; expert < heard; expert += 1) best = Math.min(best, numbers[errorsAt + expert]!);
+  let best = numbers[errorsAt]!;
+  for (let expert = 1; expert < heard; expert += 1) {
+    const error = numbers[errorsAt + expert]!;
+    if (error < best) best = error;
+  }
   best += floor;
   let sum = 0;
   for (let expert = 0; expert < heard; expert += 1) {
@@ -86,16 +93,25 @@ export function reweigh(memory: Memory, k: number, ready: number, floor: number)
     numbers[weightsAt + expert] = cube * cube;
     sum += cube * cube;
   }
-  for (let expert = 0; expert < heard; expert += 1) numbers[weightsAt + expert]! /= sum; // M2
+  const whole = 1 / sum;
+  for (let expert = 0; expert < heard; expert += 1) numbers[weightsAt + expert]! *= whole; // M2
 }
 
-/** What the experts say together: `said` from `saidAt` on, weighed for horizon index `k`. */
-export function mixed(memory: Memory, k: number, ready: number, said: Float64Array, saidAt: number): number {
+/** Writes to `out[outAt]` what the experts say together: `said` from `saidAt` on, weighed for horizon index `k`. */
+export function mixInto(
+  memory: Memory,
+  k: number,
+  ready: number,
+  said: Float64Array,
+  saidAt: number,
+  out: Float64Array,
+  outAt: number,
+): void {
   const { numbers, at } = memory;
   const weightsAt = at + AT.weights + k * EXPERTS;
   let sum = 0;
   for (let expert = 0; expert < ready; expert += 1) sum += numbers[weightsAt + expert]! * said[saidAt + expert]!;
-  return sum;
+  out[outAt] = sum; // Not returned: a number that leaves a function may be boxed, and this is the hot path.
 }
 
 /** What challenger `index` says of `step`; NaN when its table does not reach so far, or it has none. */
@@ -151,4 +167,9 @@ export function challengerWeight(memory: Memory, index: number, k: number, table
   if (!(ratio < ADMITTED_BELOW)) return 0;
   const cube = 1 / Math.max(0.05, ratio) ** 3;
   return cube * cube;
+}
+
+/** The smallest error that counts as one beside `value`: with less, a rounding would decide who is believed. */
+export function floorOf(value: number): number {
+  return 1e-12 + 1e-9 * Math.abs(value);
 }

@@ -13,7 +13,8 @@ export interface SeriesOptions {
   readonly seasonSteps: number;
   /** Steps in a week, or whatever repeats next: a multiple of `seasonSteps`, at most 20,000; 0: none. */
   readonly weekSteps: number;
-  /** Values remembered per key, for the background fits. Default: four weeks or seasons, within 1,024 to 8,192. */
+  /** Values remembered per key, for the background fits: a power of two, over `weekSteps`. Default: the next beyond four
+   *  weeks or seasons, within 1,024 to 8,192, or more where a week asks for it. */
   readonly historySteps?: number;
   /** Keys remembered; the one longest unused makes room. Default 1,024. */
   readonly keysMax?: number;
@@ -31,8 +32,6 @@ export interface Layout {
   readonly lower: Uint8Array;
   readonly fraction: Float64Array;
   readonly nearest: Uint8Array;
-  /** By horizon: where its ring of pending rows begins. It has as many rows as the horizon has steps. */
-  readonly rows: Int32Array;
   /** Where the profiles begin: `seasonSteps` and `weekSteps` numbers. */
   readonly dayProfile: number;
   readonly weekProfile: number;
@@ -64,6 +63,28 @@ export const ROW_SCALE = ROW_HOT + 2;
 export const ROW_READY = ROW_HOT + 3;
 export const ROW_NUMBERS = ROW_HOT + 4;
 
+/**
+ * Two to this power is the number of steps between two origins that are scored at a horizon, and the phase spreads them. Errors of
+ * long looks from neighbouring origins are nearly one error: scoring them all would double the cost of a step and tell little more.
+ */
+const ORIGIN_SHIFTS = [0, 1, 2, 3, 3] as const;
+const ORIGIN_PHASES = [0, 0, 1, 3, 7] as const;
+export const ORIGIN_STEPS = ORIGIN_SHIFTS.map((shift) => 1 << shift);
+/** Pending rows of a horizon, a power of two: not fewer than its origins that wait for their truth at one time. */
+const ROWS = [2, 2, 2, 4, 8] as const;
+const ROW_STARTS = ROWS.map((_, k) => ROWS.slice(0, k).reduce((sum, rows) => sum + rows, 0));
+const ROW_COUNT = ROWS.reduce((sum, rows) => sum + rows, 0);
+
+/** Whether the origin `step` is scored at horizon index `k`. */
+export function isOrigin(step: number, k: number): boolean {
+  return (step & ((1 << ORIGIN_SHIFTS[k]!) - 1)) === ORIGIN_PHASES[k]!;
+}
+
+/** Offset in the block of the pending row of horizon index `k` that the origin `step` writes and its truth reads. */
+export function rowOf(k: number, step: number): number {
+  return AT.rows + (ROW_STARTS[k]! + ((step >> ORIGIN_SHIFTS[k]!) & (ROWS[k]! - 1))) * ROW_NUMBERS;
+}
+
 let taken = 0;
 function take(numbers: number): number {
   taken += numbers;
@@ -73,6 +94,8 @@ function take(numbers: number): number {
 /** Offsets in the block of a key: single numbers first, then tables with one line per horizon or challenger. */
 export const AT = {
   /** Of the last value, counted from the forecaster's first. */ step: take(1),
+  /** Of the newest step in the day and in the week. */ dayPhase: take(1),
+  weekPhase: take(1),
   seen: take(1),
   /** Step of the first value. */ first: take(1),
   /** Typical size of an error one step ahead. */ scale: take(1),
@@ -101,6 +124,8 @@ export const AT = {
   stamps: take(CHALLENGERS_MAX),
   lengths: take(CHALLENGERS_MAX),
   tables: take(CHALLENGERS_MAX * TABLE_STEPS),
+  /** Pending rows, those of one horizon after the other. */
+  rows: take(ROW_COUNT * ROW_NUMBERS),
   intervals: take(HORIZON_COUNT * INTERVAL_NUMBERS),
 } as const;
 const FIXED_NUMBERS = taken;
@@ -120,21 +145,24 @@ export function layoutOf(options: SeriesOptions): Layout {
   if (weekSteps > 0 && (seasonSteps === 0 || weekSteps % seasonSteps !== 0 || weekSteps === seasonSteps))
     throw new RangeError(`weekSteps is ${weekSteps}; it must be 0 or a multiple of seasonSteps, ${seasonSteps}.`);
   const longest = Math.max(weekSteps, seasonSteps);
-  const historySteps = options.historySteps ?? Math.max(longest + 1, Math.min(8_192, Math.max(1_024, 4 * longest)));
+  const fourTimes = powerOver(4 * longest);
+  const historySteps = options.historySteps ?? Math.max(powerOver(longest), Math.min(8_192, Math.max(1_024, fourTimes)));
   requireWhole("historySteps", historySteps, Math.max(64, longest + 1), 1 << 20);
+  if (historySteps !== powerOver(historySteps - 1))
+    throw new RangeError(`historySteps is ${historySteps}; it must be a power of two, such as ${powerOver(historySteps)}.`);
   const keysMax = options.keysMax ?? 1_024;
   requireWhole("keysMax", keysMax, 1, 1 << 20);
   const horizons = Int32Array.from(HORIZONS, (steps) => offSeason(steps, seasonSteps));
-  let stride = FIXED_NUMBERS;
-  const rows = horizons.map((steps) => {
-    stride += steps * ROW_NUMBERS;
-    return stride - steps * ROW_NUMBERS;
-  });
-  const dayProfile = stride;
+  const dayProfile = FIXED_NUMBERS;
   const weekProfile = dayProfile + seasonSteps;
-  stride = weekProfile + weekSteps;
+  const stride = weekProfile + weekSteps;
   const sizes = { stepMs, seasonSteps, weekSteps, historySteps, keysMax };
-  return { ...sizes, horizons, ...between(horizons), rows, dayProfile, weekProfile, stride };
+  return { ...sizes, horizons, ...between(horizons), dayProfile, weekProfile, stride };
+}
+
+/** The least power of two above `value`. */
+function powerOver(value: number): number {
+  return 2 ** (Math.floor(Math.log2(Math.max(1, value))) + 1);
 }
 
 /** Index of the scored horizon nearest to `steps` ahead, by ratio. */
