@@ -67,7 +67,7 @@ export class StateReader {
   constructor(bytes: Uint8Array, version: number) {
     if (bytes.byteLength < 12 || bytes.byteLength % 4 !== 0)
       throw new RangeError(`The state is damaged: ${bytes.byteLength} bytes is not a length that was written.`);
-    this.#bytes = bytes.slice(); // Aligned, and nobody else's to change.
+    this.#bytes = new Uint8Array(bytes); // Aligned, nobody else's to change, and no Buffer, whose slices share.
     const magic = this.uint32();
     if (magic !== MAGIC)
       throw new RangeError(

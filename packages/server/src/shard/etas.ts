@@ -1,7 +1,156 @@
-// etas.ts: TEMP
-import type { Wait } from "../partition/state.ts";
+// etas.ts: how long those who wait will still wait: estimated for the first of every queue, told to them when it changed, and held
+// against the truth when they are granted. Not here: the estimate itself (the forecast package), who is looked at when (foresight.ts).
+import { type DurationLike, type EtaEstimate, emptyDurationForecast } from "@forelock/forecast";
+import { isBefore } from "../lock/lane.ts";
+import { PERMIT, SHARED } from "../lock/mode.ts";
+import { type Element, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { clientOf, type Profiles } from "./profiles.ts";
+
+/** Of each queue; those behind are estimated when they have come nearer. */
+export const WAITERS_MAX = 100;
+const HOLDERS_MAX = 64;
+/** What changed less, or was told less long ago, is not told again. */
+const CHANGE_RATIO = 0.25;
+const CHANGE_MS = 100;
+const TOLD_EVERY_MS = 1_000;
+/** Told at once, and once, when half of such waits end within this. */
+const SOON_MS = 500;
+
+export interface Told {
+  readonly wait: Wait;
+  readonly estimate: EtaEstimate;
+  readonly isSoon: boolean;
+}
+
+interface Known {
+  estimate: EtaEstimate;
+  /** When it was made. */
+  atMs: number;
+  /** The first one, which the truth is held against. */
+  readonly first: EtaEstimate;
+  readonly firstAtMs: number;
+  toldP50Ms: number;
+  toldAtMs: number;
+  isSoonTold: boolean;
+}
+
 export class Etas {
-  of(_wait: Wait): { readonly p50Ms: number; readonly p90Ms: number } | undefined {
-    return undefined;
+  readonly #profiles: Profiles;
+  readonly #known = new WeakMap<Wait, Known>();
+
+  constructor(profiles: Profiles) {
+    this.#profiles = profiles;
   }
+
+  /** What was estimated last, less the time that has passed since. */
+  of(wait: Wait, nowMs: number): { readonly p50Ms: number; readonly p90Ms: number } | undefined {
+    const known = this.#known.get(wait);
+    if (known === undefined) return undefined;
+    const passedMs = nowMs - known.atMs;
+    const left = (ms: number): number => Math.max(0, ms - passedMs);
+    return { p50Ms: left(known.estimate.p50Ms), p90Ms: left(known.estimate.p90Ms) };
+  }
+
+  /**
+   * Estimates the queue of an element.
+   * @returns who is to be told
+   */
+  look(state: PartitionState, element: Element, nowMs: number): readonly Told[] {
+    const waits = firstWaits(element);
+    if (waits.length === 0) return [];
+    const groups = groupsOf(waits);
+    const limit = waits[0]?.parts.find((part) => part.element === element)?.limit ?? 0;
+    const capacity = waits[0]?.parts[0]?.mode === PERMIT ? Math.max(1, element.limit === 0 ? limit : element.limit) : 1;
+    const forecasts = groups.map((group) =>
+      group.map((wait) => this.#forecast(clientOf(wait.session), element.name, 0, nowMs)),
+    );
+    const view = { holders: this.#holders(state, element, nowMs), ahead: forecasts, capacity };
+    const estimates = this.#profiles.eta.estimateAll(view, groups.length);
+    const told: Told[] = [];
+    for (const [index, group] of groups.entries()) {
+      const estimate = estimates[index];
+      if (estimate === undefined) break;
+      for (const wait of group) {
+        const isSoon = this.#note(wait, estimate, nowMs);
+        if (isSoon !== undefined) told.push({ wait, estimate, isSoon });
+      }
+    }
+    return told;
+  }
+
+  /** The wait was granted. */
+  granted(wait: Wait, nowMs: number): void {
+    const known = this.#known.get(wait);
+    if (known === undefined) return;
+    this.#known.delete(wait);
+    this.#profiles.eta.observe(known.first, Math.max(0, nowMs - known.firstAtMs));
+  }
+
+  /** @returns whether its grant is near, when the waiter is to be told of a change; else undefined */
+  #note(wait: Wait, estimate: EtaEstimate, nowMs: number): boolean | undefined {
+    const known = this.#known.get(wait);
+    const isSoon = estimate.p50Ms <= SOON_MS && estimate.ahead === 0;
+    if (known === undefined) {
+      const first = { estimate, atMs: nowMs, first: estimate, firstAtMs: nowMs };
+      this.#known.set(wait, { ...first, toldP50Ms: estimate.p50Ms, toldAtMs: nowMs, isSoonTold: isSoon });
+      return isSoon;
+    }
+    known.estimate = estimate;
+    known.atMs = nowMs;
+    const expectedMs = Math.max(0, known.toldP50Ms - (nowMs - known.toldAtMs));
+    const changeMs = Math.abs(estimate.p50Ms - expectedMs);
+    const isChanged = changeMs > CHANGE_MS + CHANGE_RATIO * expectedMs && nowMs - known.toldAtMs >= TOLD_EVERY_MS;
+    const isNewlySoon = isSoon && !known.isSoonTold;
+    if (!isChanged && !isNewlySoon) return undefined;
+    known.toldP50Ms = estimate.p50Ms;
+    known.toldAtMs = nowMs;
+    known.isSoonTold ||= isSoon;
+    return isSoon;
+  }
+
+  #holders(state: PartitionState, element: Element, nowMs: number): readonly DurationLike[] {
+    const holders: DurationLike[] = [];
+    for (const near of [element, ...element.ancestors]) {
+      for (const grant of holdersOf(near)) {
+        if (holders.length === HOLDERS_MAX) return holders;
+        const ageMs = Math.max(0, state.clockMs - grant.grantedAtMs);
+        const handle = this.#profiles.handleOf(grant);
+        const own = handle && this.#profiles.holds.forecastHold(handle, nowMs);
+        holders.push(own ?? this.#forecast(clientOf(grant.session), near.name, ageMs, nowMs));
+      }
+    }
+    return holders;
+  }
+
+  #forecast(client: string, element: string, ageMs: number, nowMs: number): DurationLike {
+    return this.#profiles.holds.forecast(client, element, ageMs, emptyDurationForecast(), nowMs);
+  }
+}
+
+/** In order of arrival, over all modes. */
+function firstWaits(element: Element): readonly Wait[] {
+  const waits: Wait[] = [];
+  for (const lane of element.lanes ?? []) {
+    let taken = 0;
+    for (const wait of lane ?? []) {
+      if (taken === WAITERS_MAX) break;
+      taken += 1;
+      if (wait.parts.some((part) => part.element === element)) waits.push(wait);
+    }
+  }
+  return waits.sort((a, b) => (isBefore(a, b) ? -1 : 1)).slice(0, WAITERS_MAX);
+}
+
+/** Shared waiters side by side hold together. */
+function groupsOf(waits: readonly Wait[]): readonly (readonly Wait[])[] {
+  const groups: Wait[][] = [];
+  let previous: Wait | undefined;
+  for (const wait of waits) {
+    const last = groups.at(-1);
+    const isTogether = previous?.parts[0]?.mode === SHARED && wait.parts[0]?.mode === SHARED;
+    if (isTogether && last !== undefined) last.push(wait);
+    else groups.push([wait]);
+    previous = wait;
+  }
+  return groups;
 }

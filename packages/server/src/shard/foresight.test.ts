@@ -244,6 +244,46 @@ describe("an operator", () => {
   });
 });
 
+describe("who waits", () => {
+  test("is told when it will be its turn, again when that changes, and can ask; the truth is held against it", async () => {
+    const { world, ana, bo } = await learned();
+    const cy = world.client(undefined, "third");
+    const token = await ana.token(ana.acquire("a"));
+    await bo.acquire("a");
+    const queued = await cy.acquire("a");
+    await pass(world, 2, ana, bo, cy);
+    const etas = bodies(bo, "moved").flatMap(({ eta, sequence }) => (eta === undefined ? [] : [{ eta, sequence }]));
+    expect(etas[0]?.sequence).toBe(bo.sequence);
+    expect(etas[0]?.eta.p90Ms).toBeGreaterThanOrEqual(etas[0]?.eta.p50Ms ?? Number.NaN);
+    expect(bodies(cy, "moved").some(({ eta }) => eta !== undefined)).toBe(true);
+    if (queued.body?.$case !== "acquire") throw new Error("expected a place in the queue");
+    const { reference } = queued.body.value;
+    const asked = { $case: "getOperation", value: { reference, requestId: "", name: "", waitMs: 0 } } as const;
+    const { body } = await cy.submit(asked);
+    expect(body?.$case === "acquire" && (body.value.eta?.p50Ms ?? -1)).toBeGreaterThan(0);
+    await ana.release("a", token);
+    await world.clock.advance(10);
+    const eta = world.node.foresight.profiles.calibrations().find((row) => row.of === "eta");
+    expect(eta?.observations).toBe(1);
+  });
+});
+
+test("what was learned goes through bytes, and damaged bytes are refused whole", async () => {
+  const { world } = await learned();
+  const { profiles } = world.node.foresight;
+  const bytes = profiles.save();
+  const other = await World.open({ isPredicting: true });
+  const restored = other.node.foresight.profiles;
+  restored.restore(bytes);
+  expect(restored.quantiles("worker", "a", 0, 0)).toEqual(profiles.quantiles("worker", "a", 0, 0));
+  expect(restored.counts("a")?.grants).toBe(profiles.counts("a")?.grants);
+  for (const broken of [bytes.subarray(0, 20), bytes.subarray(0, bytes.length - 9), new Uint8Array(0)]) {
+    const fresh = (await World.open({ isPredicting: true })).node.foresight.profiles;
+    expect(() => fresh.restore(broken)).toThrow();
+    expect(fresh.counts("a")).toBeUndefined();
+  }
+});
+
 describe("forecasts that are wrong, extreme, missing or no numbers", () => {
   const adversaries: Readonly<Record<string, NonNullable<WorldOptions["forecasts"]>>> = {
     throw: () => ({

@@ -21,8 +21,9 @@ import { Ledger } from "../preempt/ledger.ts";
 import type { Policy } from "../preempt/policy.ts";
 import { HeartbeatRhythm } from "../preempt/suspicion.ts";
 import { isWait } from "../preempt/target.ts";
-import { Etas } from "./etas.ts";
-import { riskMessage, warningRisk } from "./insight-messages.ts";
+import { positionOf } from "./answers.ts";
+import { Etas, WAITERS_MAX } from "./etas.ts";
+import { etaMessage, riskMessage, warningRisk } from "./insight-messages.ts";
 import type { Node } from "./node.ts";
 import { Policies } from "./policies.ts";
 import { clientOf, Profiles } from "./profiles.ts";
@@ -34,6 +35,9 @@ export const LOOK_MS = 200;
 const CONTROL_MS = 10_000;
 /** Assessments in one look: about 20 us each. */
 const ASSESSED_MAX = 400;
+const ESTIMATED_MS_MIN = 100;
+/** Waiters whose estimates cost as much as one assessment. */
+const WAITERS_AN_ASSESSMENT = 5;
 const HOLDERS_MAX = 16;
 const WAITS_MAX = 8;
 /** Copies of an unacknowledged warning come so often: a share of its countdown, within these bounds. */
@@ -50,7 +54,7 @@ export class Foresight {
   readonly ledger: Ledger;
   readonly profiles: Profiles;
   readonly policies: Policies;
-  readonly etas = new Etas();
+  readonly etas: Etas;
   readonly engine: Engine;
   readonly #node: Node;
   readonly #rhythms = new WeakMap<KnownSession, HeartbeatRhythm>();
@@ -73,6 +77,7 @@ export class Foresight {
       this.#judgedByPrefix.set(prefix, counts);
     });
     this.profiles = new Profiles(this.ledger);
+    this.etas = new Etas(this.profiles);
     this.engine = new Engine(node.options.forecasts?.(this.profiles) ?? this.profiles, this.ledger);
   }
 
@@ -123,6 +128,7 @@ export class Foresight {
   waited(shard: Shard, wait: Wait): void {
     const name = wait.parts[0]?.element.name;
     if (name !== undefined) this.profiles.waited(name, shard.state.clockMs - wait.sinceMs);
+    this.etas.granted(wait, this.#nowMs());
     const key = keyOf(shard.partition, wait);
     const warning = parseWarning(this.ledger.openDecision(key)?.warning ?? "");
     const target = warning === undefined ? undefined : shard.state.warnings.get(warning.id)?.target;
@@ -201,6 +207,7 @@ export class Foresight {
     for (const element of shard.state.contended) {
       const { policy, threshold } = this.policies.of(element.name);
       if (policy.policy === "off") continue;
+      assessed += this.#estimate(shard, element);
       let holders = 0;
       for (const grant of holdersOf(element)) {
         if (assessed >= max || holders >= HOLDERS_MAX) break;
@@ -218,6 +225,32 @@ export class Foresight {
       }
     }
     return assessed;
+  }
+
+  /** Waits that end in a moment are not worth an estimate. @returns what it cost, in assessments */
+  #estimate(shard: Shard, element: Element): number {
+    const { state } = shard;
+    let oldestMs = 0;
+    for (const lane of element.lanes ?? [])
+      oldestMs = Math.max(oldestMs, state.clockMs - (lane?.first()?.sinceMs ?? state.clockMs));
+    if (oldestMs < ESTIMATED_MS_MIN) return 0;
+    for (const { wait, estimate, isSoon } of this.etas.look(state, element, this.#nowMs())) {
+      if (wait.reserve) continue;
+      const value = {
+        sequence: wait.operation.sequence,
+        reference: referenceOf(shard.partition, wait.operation),
+        position: positionOf(wait),
+        eta: etaMessage(estimate),
+        soon: isSoon,
+      };
+      const { id } = wait.session;
+      // In a turn of its own: what it tells of must be durable.
+      shard.read(
+        () => () => this.#node.directory.get(id)?.sink?.notify({ body: { $case: "moved", value } }),
+        () => {},
+      );
+    }
+    return 1 + Math.ceil(Math.min(WAITERS_MAX, element.waiting) / WAITERS_AN_ASSESSMENT);
   }
 
   #consider(shard: Shard, grant: Grant, policy: Policy, threshold: number): void {

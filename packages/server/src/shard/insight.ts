@@ -301,7 +301,7 @@ export class Insight implements Outlook {
       warning !== undefined
         ? riskMessage(state, warning, policy)
         : assessed && assessmentMessage(assessed, policy, "waiting");
-    return { eta: etaMessage(foresight.etas.of(wait)), risk };
+    return { eta: etaMessage(foresight.etas.of(wait, this.#node.options.clock.monotonicMs())), risk };
   }
 
   next(state: PartitionState, name: string): string[] {
@@ -340,7 +340,7 @@ export class Insight implements Outlook {
       }
     }
     const first = this.#firstWait(element.lanes);
-    const eta = first === undefined ? undefined : foresight.etas.of(first);
+    const eta = first === undefined ? undefined : foresight.etas.of(first, options.clock.monotonicMs());
     if (first !== undefined && eta !== undefined)
       sentences.push(
         `${clientOf(first.session)} is next, in about ${span(eta.p50Ms)}, very likely within ${span(eta.p90Ms)}.`,

@@ -28,6 +28,7 @@ import { FileReads } from "./file-reads.ts";
 import { Foresight } from "./foresight.ts";
 import type { ReadHistory } from "./history.ts";
 import { Insight } from "./insight.ts";
+import { etaMessage } from "./insight-messages.ts";
 import { Liveness } from "./liveness.ts";
 import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
@@ -478,10 +479,12 @@ export class Node implements Service {
       throw new ForelockError("operation_unknown", `reference = ${wanted.reference} names no operation.`);
     const shard = this.shardAt(parsed.partition);
     const failed = (error: ForelockError): void => respond(errorReply(sequence, errorMessage(error)));
-    const reply = (state: PartitionState, operation: Operation): Reply => ({
-      sequence,
-      body: { $case: "acquire", value: acquireReply(state, operation, caller, this.partitionOf) },
-    });
+    const reply = (state: PartitionState, operation: Operation): Reply => {
+      const value = acquireReply(state, operation, caller, this.partitionOf);
+      const { wait } = operation;
+      if (wait !== undefined) value.eta = etaMessage(this.foresight.etas.of(wait, this.options.clock.monotonicMs()));
+      return { sequence, body: { $case: "acquire", value } };
+    };
     shard.read((state) => {
       const operation = findTarget(state, parsed.target);
       if (operation === undefined) {

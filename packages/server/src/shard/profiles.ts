@@ -1,7 +1,13 @@
 // profiles.ts: what this node has learned of clients and elements: how long they hold, how long is waited, how often. Fed by the
 // shards as grants and waits end; bounded; saved beside the snapshots, never part of the hashed state. Not here: what follows from
 // it (preempt/), how quantiles are learned (the forecast package).
-import { DURATION_QUANTILES, DurationForecaster, emptyDurationForecast, type HoldHandle } from "@forelock/forecast";
+import {
+  DURATION_QUANTILES,
+  DurationForecaster,
+  emptyDurationForecast,
+  type HoldHandle,
+  QueueEta,
+} from "@forelock/forecast";
 import { assert } from "@forelock/protocol";
 import type { Grant, Session } from "../partition/state.ts";
 import type { HoldForecasts, HoldQuantiles } from "../preempt/engine.ts";
@@ -60,6 +66,7 @@ export class Profiles implements HoldForecasts {
   });
   /** Under one client for all: how long is waited for an element. */
   waits = new DurationForecaster({ pairsMax: 1_000, clientsMax: 1, elementsMax: ELEMENTS_MAX, runningMax: 1 });
+  eta = new QueueEta();
   readonly #counts = new Map<string, ElementCounts>();
   readonly #sights = new Map<string, ElementSight>();
   /** Of grants that somebody waits for: looked at before their end, and so scored. */
@@ -171,17 +178,23 @@ export class Profiles implements HoldForecasts {
   }[] {
     const { learned } = this.holds.gauges;
     const coverage = this.holds.coverage();
-    return DURATION_QUANTILES.map((quantile, index) => ({
-      of: "hold",
-      quantile,
-      coverage: coverage[index] ?? quantile,
-      observations: Math.floor(learned),
-    }));
+    const { coverage50Ratio, coverage90Ratio, observed } = this.eta.coverage();
+    return [
+      ...DURATION_QUANTILES.map((quantile, index) => ({
+        of: "hold",
+        quantile,
+        coverage: coverage[index] ?? quantile,
+        observations: Math.floor(learned),
+      })),
+      { of: "eta", quantile: 0.5, coverage: coverage50Ratio, observations: observed },
+      { of: "eta", quantile: 0.9, coverage: coverage90Ratio, observations: observed },
+    ];
   }
 
   save(): Uint8Array {
     const saved: Saved = { version: VERSION, ledger: this.ledger.save(), counts: [...this.#counts] };
-    const parts = [Buffer.from(JSON.stringify(saved)), this.holds.serialize(), this.waits.serialize()];
+    const learned = [this.holds, this.waits, this.eta].map((each) => each.serialize());
+    const parts = [Buffer.from(JSON.stringify(saved)), ...learned];
     const lengths = Buffer.alloc(parts.length * 4);
     for (const [index, part] of parts.entries()) lengths.writeUInt32LE(part.byteLength, index * 4);
     return Buffer.concat([lengths, ...parts]);
@@ -190,7 +203,7 @@ export class Profiles implements HoldForecasts {
   /** @throws when the bytes are not of `save`: nothing of them is used then, and everything is learned anew */
   restore(bytes: Uint8Array): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const lengths = [0, 1, 2].map((index) => buffer.readUInt32LE(index * 4));
+    const lengths = [0, 1, 2, 3].map((index) => buffer.readUInt32LE(index * 4));
     let at = lengths.length * 4;
     const parts = lengths.map((length) => {
       assert(at + length <= buffer.byteLength, "the profiles are cut");
@@ -198,8 +211,8 @@ export class Profiles implements HoldForecasts {
       at += length;
       return part;
     });
-    const [json, holds, waits] = parts;
-    assert(json !== undefined && holds !== undefined && waits !== undefined, "three parts");
+    const [json, holds, waits, eta] = parts;
+    assert(json !== undefined && holds !== undefined && waits !== undefined && eta !== undefined, "four parts");
     // Written by `save`; a version that does not fit is refused right here.
     const saved = JSON.parse(json.toString()) as Saved;
     assert(saved.version === VERSION, `the profiles have version ${saved.version}; this server reads ${VERSION}`);
@@ -216,6 +229,7 @@ export class Profiles implements HoldForecasts {
       clientsMax: 1,
       runningMax: 1,
     });
+    this.eta = QueueEta.restore(eta);
     this.holds = restoredHolds;
     this.waits = restoredWaits;
     this.ledger.restore(saved.ledger);
