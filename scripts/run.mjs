@@ -4,6 +4,7 @@
 //
 //   node scripts/run.mjs install           only this
 //   node scripts/run.mjs build             install and build
+//   node scripts/run.mjs pages             install, and build the dashboard only
 //   node scripts/run.mjs node FILE ARGS    then run a built file in this process
 //   node scripts/run.mjs bin NAME ARGS     then run a tool of node_modules
 import { spawnSync } from "node:child_process";
@@ -16,7 +17,8 @@ const inRoot = (...parts) => join(root, ...parts);
 
 const [action = "build", target = "", ...args] = process.argv.slice(2);
 if (!isInstalled()) install();
-if (action !== "install") build();
+if (action === "pages") buildPages();
+else if (action !== "install") build();
 if (action === "node") await runHere(inRoot(target));
 else if (action === "bin") process.exitCode = run(toolPath(target), args, "inherit").status;
 

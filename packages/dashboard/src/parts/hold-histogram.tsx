@@ -1,7 +1,7 @@
 // hold-histogram.tsx: how long a lock has been held, and over it where the present hold is predicted to end.
 import type { Distribution, HoldForecast } from "@forelock/protocol";
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import type UPlot from "uplot";
 import { age, count, duration } from "../format/format.ts";
 import { stepsOf } from "../lock/histogram.ts";
@@ -22,53 +22,59 @@ interface Line {
 
 export function HoldHistogram({ hold, forecast, heldMs }: HoldHistogramProps): JSX.Element {
   const steps = useMemo(() => stepsOf(hold), [hold]);
-  const lines = useMemo(
-    () => linesOf(forecast, heldMs),
-    [forecast, heldMs === undefined ? 0 : Math.round(heldMs / 1_000)],
+  const heldS = heldMs === undefined ? undefined : Math.floor(heldMs / 1_000);
+  const lines = useMemo(() => linesOf(forecast, heldS), [forecast, heldS]);
+  const latest = useRef(lines);
+  latest.current = lines;
+  const options = useMemo(
+    () => (colours: Colours, uPlot: typeof UPlot) => optionsOf(colours, uPlot, () => latest.current),
+    [],
   );
-  const options = useMemo(() => (colours: Colours) => optionsOf(colours, lines), [lines]);
+  // New data draws the lines anew, too: they are drawn over it.
+  const data = useMemo(() => (steps === undefined ? [] : [...steps]), [steps, lines]);
   if (steps === undefined) return <p class="empty">No hold has ended yet.</p>;
   const { p50Ms = 0, p90Ms = 0, p99Ms = 0, observations = 0 } = hold;
   const past = `${count(observations)} past holds: half ended within ${duration(p50Ms)}, nine of ten within ${duration(p90Ms)}, 99 of 100 within ${duration(p99Ms)}.`;
   const label = `Histogram of hold times. ${past} ${lines.map(({ title, ms }) => `${title} ${duration(ms)}.`).join(" ")}`;
   return (
     <>
-      <Plot label={label} height={220} data={steps} options={options} />
+      <Plot label={label} height={220} data={data} options={options} />
       <p class="note">{past}</p>
       <p class="note">{lines.map(({ title, ms }) => `${title} ${duration(ms)}`).join(" · ")}</p>
     </>
   );
 }
 
-function linesOf(forecast: Json<HoldForecast> | undefined, heldMs: number | undefined): readonly Line[] {
-  const lines: Line[] =
-    heldMs === undefined ? [] : [{ ms: Math.max(1, Math.floor(heldMs / 1_000) * 1_000), title: "held" }];
+function linesOf(forecast: Json<HoldForecast> | undefined, heldS: number | undefined): readonly Line[] {
+  const lines: Line[] = heldS === undefined ? [] : [{ ms: Math.max(1, heldS * 1_000), title: "held" }];
   if (forecast === undefined) return lines;
   const { p50Ms = 0, p90Ms = 0, p99Ms = 0 } = forecast;
   return [...lines, { ms: p50Ms, title: "p50" }, { ms: p90Ms, title: "p90" }, { ms: p99Ms, title: "p99" }];
 }
 
-function optionsOf(colours: Colours, lines: readonly Line[]): Omit<UPlot.Options, "width" | "height"> {
+function optionsOf(
+  colours: Colours,
+  uPlot: typeof UPlot,
+  lines: () => readonly Line[],
+): Omit<UPlot.Options, "width" | "height"> {
   const axis = axisStyle(colours);
+  const paths = uPlot.paths.stepped?.({ align: 1 }); // Right of each edge stands its count, up to the next edge.
+  const stepped = paths === undefined ? {} : { paths };
   return {
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { time: false, distr: 3, range: (_plot, min, max) => rangeOf(min, max, lines) },
+      x: { time: false, distr: 3, range: (_plot, min, max) => rangeOf(min, max, lines()) },
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
     },
     axes: [
       { ...axis, values: (_plot, splits) => splits.map((ms) => (isDecade(ms) ? age10(ms) : "")) },
       { ...axis, size: 44 },
     ],
-    series: [{}, { stroke: colours.accent, fill: colours.band, width: 1, paths: stepped, points: { show: false } }],
-    hooks: { draw: [(plot) => drawLines(plot, lines, colours)] },
+    series: [{}, { stroke: colours.accent, fill: colours.band, width: 1, ...stepped, points: { show: false } }],
+    hooks: { draw: [(plot) => drawLines(plot, lines(), colours)] },
   };
 }
-
-/** Right of each edge stands its count, up to the next edge. */
-const stepped: UPlot.Series.PathBuilder = (plot, series, from, to) =>
-  (plot.constructor as typeof UPlot).paths.stepped?.({ align: 1 })(plot, series, from, to) ?? null; // The chart's own class; uPlot's word for no path is null.
 
 function rangeOf(min: number, max: number, lines: readonly Line[]): [number, number] {
   const all = [min, max, ...lines.map(({ ms }) => ms)].filter((ms) => ms > 0);

@@ -1,6 +1,7 @@
 // plot.tsx: a chart of uPlot in the page's colours, loaded when the first one is shown. Not here: what is drawn (the screens).
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import type UPlotClass from "uplot";
 import type { AlignedData, Options } from "uplot";
 
 /** Of the style sheet, for canvases, which cannot read it. */
@@ -22,7 +23,7 @@ export interface PlotProps {
   /** x, rising, and each series; null where it has no value, as uPlot wants it. */
   readonly data: readonly (readonly (number | null)[])[];
   /** A new object makes a new chart; keep it while only the data changes. */
-  readonly options: (colours: Colours) => Omit<Options, "width" | "height">;
+  readonly options: (colours: Colours, uPlot: typeof UPlotClass) => Omit<Options, "width" | "height">;
 }
 
 export function Plot({ label, height, data, options }: PlotProps): JSX.Element {
@@ -44,7 +45,7 @@ export function Plot({ label, height, data, options }: PlotProps): JSX.Element {
     const renew = (): void => {
       chart?.destroy();
       chart = new UPlot(
-        { ...options(coloursOf(element)), width: element.clientWidth, height },
+        { ...options(coloursOf(element), UPlot), width: element.clientWidth, height },
         aligned(latest.current),
         element,
       );

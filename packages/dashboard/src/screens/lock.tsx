@@ -115,9 +115,6 @@ function Holders({ holders, grownMs }: HoldersProps): JSX.Element {
                 <th scope="col" class="number">
                   Risk
                 </th>
-                <th scope="col" class="number">
-                  Token
-                </th>
               </tr>
             </thead>
             <tbody>
@@ -126,6 +123,7 @@ function Holders({ holders, grownMs }: HoldersProps): JSX.Element {
                   <th scope="row" title={`session ${holder.session}`}>
                     {clientName(holder)} {holder.silent === true && <SilentTag />}{" "}
                     <StateTag state={holder.risk?.state} />
+                    <span class="note token">token {holder.token}</span>
                   </th>
                   <td>{modeTitle(holder.mode)}</td>
                   <td class="number">{age((holder.heldMs ?? 0) + grownMs)}</td>
@@ -135,7 +133,6 @@ function Holders({ holders, grownMs }: HoldersProps): JSX.Element {
                   <td class="number">
                     <RiskScore risk={holder.risk} />
                   </td>
-                  <td class="number">{holder.token}</td>
                 </tr>
               ))}
             </tbody>

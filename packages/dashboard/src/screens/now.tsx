@@ -28,9 +28,9 @@ export function NowScreen({ parts, nowMs, prefix, onPrefix }: NowProps): JSX.Ele
     <section aria-labelledby="now-title">
       <div class="bar">
         <h1 id="now-title">Locks by pain</h1>
+        <TimeSlider state={state} atMs={atMs} onMoment={setMoment} onLoad={load} />
         <Search label="Name begins with" prefix={prefix} onPrefix={onPrefix} />
       </div>
-      <TimeSlider state={state} atMs={atMs} onMoment={setMoment} onLoad={load} />
       {isPast ? (
         <PastLocks
           history={state.history}
