@@ -37,7 +37,6 @@ test("why tells holder, forecast, risk, waiters and what comes next in sentences
     sentence: "a has been held by ana for 12.3 s. Two requests wait.",
     waiters: [waiter(1), waiter(2, { risk: { ...RISK, state: "passed_over", countdownMs: -1, reason: "" } })],
     waiting: 2,
-    next: ["bo is granted in about 2.70 s.", "The release is forced in 8.20 s."],
   };
   expect(await terminal.run("why", "a")).toBe(0);
   const [sentences = "", holders = "", waiters = ""] = terminal.out.split("\n\n");
@@ -47,7 +46,6 @@ test("why tells holder, forecast, risk, waiters and what comes next in sentences
     "  ana has held it (exclusive) since 23:59:47 UTC. Half of such holds end within 2.70 s more, nine of ten within 27.7 s (from 120 holds of this client on this lock). Its risk score is 0.82 (hold 0.90), at or above the threshold of 0.70; the policy is enforce. It was warned: unless it releases, the release is forced in 8.20 s. The reason: it holds longer than it ever did",
     "  bo is next, after 4.10 s; half of such waits end within 2.70 s more, nine of ten within 27.7 s.",
     "  cy waits at place 2, after 4.10 s; half of such waits end within 5.40 s more, nine of ten within 55.4 s. Its risk score is 0.82 (hold 0.90), at or above the threshold of 0.70; the policy is enforce. It is passed over: the other waiters go first, and it keeps its place behind them.",
-    "  Next: bo is granted in about 2.70 s. The release is forced in 8.20 s.",
   ]);
   expect(holders).toMatch(
     /HELD BY +MODE +FOR +FREE IN +RISK +TOKEN +SESSION\n.*ana .*2\.70 s to 27\.7 s +0\.82 warned +101/,
@@ -55,6 +53,20 @@ test("why tells holder, forecast, risk, waiters and what comes next in sentences
   expect(waiters).toMatch(
     /PLACE +WAITS.*GRANT IN +RISK.*\n +1 +bo .*2\.70 s to 27\.7 s .*r1\n +2 +cy .*0\.82 passed_over/,
   );
+});
+
+test("what the server says about what comes next is told once", async () => {
+  const terminal = new FakeTerminal();
+  terminal.server.hold("a", "ana");
+  terminal.server.holderFacts = { forecast: FORECAST, risk: RISK };
+  terminal.server.whyFacts = {
+    next: ["ana is expected to release within 2.7 s.", "It is released by force in 8.2 s."],
+  };
+  expect(await terminal.run("why", "a")).toBe(0);
+  expect(terminal.out.split("\n\n")[0]?.split("\n").slice(2)).toEqual([
+    "  ana has held it (exclusive) since 23:59:47 UTC.",
+    "  Next: ana is expected to release within 2.7 s. It is released by force in 8.2 s.",
+  ]);
 });
 
 test("why without forecasts is as short as the truth", async () => {

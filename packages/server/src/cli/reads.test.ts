@@ -106,7 +106,7 @@ test("watch prints events until the count", async () => {
   terminal.server.events.push(event("queued"), event("granted"), event("released"));
   expect(await terminal.run("watch", "*", "--count", "2")).toBe(0);
   expect(terminal.out).toBe(
-    "00:00:00.000  queued    a  token 7  session s1\n00:00:00.000  granted   a  token 7  session s1\n",
+    "00:00:00.000  queued     a  token 7  session s1\n00:00:00.000  granted    a  token 7  session s1\n",
   );
 });
 

@@ -13,7 +13,8 @@ interface WatchOptions {
 export function watchCommand(invocation: Invocation): ForelockCommand {
   const command = makeCommand({
     usage: "watch PATTERN",
-    summary: "Print events as they happen: queued, granted, released, expired, forced, appended, undone",
+    summary:
+      "Print events as they happen: queued, granted, released, warned, preempted, expired, forced, appended and more",
     examples: ["forelock watch 'orders/*'", "forelock watch '*' --json --count 100"],
     notes: ["PATTERN is a name, or a prefix when it ends in *; quote it, or the shell expands it. Ends with Ctrl-C."],
   })
@@ -49,7 +50,7 @@ async function sayWatching({ err, json }: Context, pattern: string): Promise<voi
   await err.line(json ? toJson({ event: "watching", pattern }) : err.palette.dim(`Watching ${printable(pattern)}.`));
 }
 
-const KIND_WIDTH = "released".length;
+const KIND_WIDTH = "preempted".length;
 
 export function eventLine(event: WatchEvent, wallMs: number, palette: Palette): string {
   const time = palette.dim(new Date(wallMs).toISOString().slice(11, 23));
@@ -62,8 +63,10 @@ export function eventLine(event: WatchEvent, wallMs: number, palette: Palette): 
   return `${time}  ${kindText(event.kind, palette)}  ${printable(event.name)}${token}${session}${reason}`;
 }
 
+const GRAVE: ReadonlySet<string> = new Set(["warned", "preempted", "expired", "forced", "undone"]);
+
 function kindText(kind: string, palette: Palette): string {
   const text = printable(kind).padEnd(KIND_WIDTH);
   if (kind === "granted") return palette.good(text);
-  return kind === "expired" || kind === "forced" || kind === "undone" ? palette.warning(text) : text;
+  return GRAVE.has(kind) ? palette.warning(text) : text;
 }

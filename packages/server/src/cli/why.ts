@@ -42,9 +42,13 @@ const HOLDERS_TOLD_MAX = 3;
 const WAITERS_TOLD_MAX = 3;
 
 export function whyLines(why: Why, { palette, width, wallMs }: Look): readonly string[] {
-  const holders = why.holders.slice(0, HOLDERS_TOLD_MAX).map((holder) => holderSentences(holder, why.limit, wallMs));
+  // What comes next tells forecasts and risks too: where the server says it, it is not said twice.
+  const isTold = why.next.length > 0;
+  const holders = why.holders
+    .slice(0, HOLDERS_TOLD_MAX)
+    .map((holder) => [sinceSentence(holder, why.limit, wallMs), ...(isTold ? [] : outlookSentences(holder))].join(" "));
   const waiters = why.waiters.slice(0, WAITERS_TOLD_MAX).map(waiterSentences);
-  const next = why.next.length === 0 ? [] : [`Next: ${why.next.map(printable).join(" ")}`];
+  const next = isTold ? [`Next: ${why.next.map(printable).join(" ")}`] : [];
   const left = why.waiting - why.waiters.length;
   return [
     palette.bold(printable(why.name)),
@@ -61,19 +65,19 @@ export function whyLines(why: Why, { palette, width, wallMs }: Look): readonly s
   ];
 }
 
-function holderSentences(holder: Holder, limit: number, wallMs: number): string {
-  const { forecast, risk } = holder;
+function sinceSentence(holder: Holder, limit: number, wallMs: number): string {
   const since = timeOfDay(wallMs - holder.heldMs);
+  return `${printable(holderText(holder))} has held it (${modeText(holder, limit)}) since ${since}.`;
+}
+
+function outlookSentences(holder: Holder): readonly string[] {
+  const { forecast, risk } = holder;
   const rest = restOf(holder);
-  return [
-    `${printable(holderText(holder))} has held it (${modeText(holder, limit)}) since ${since}.`,
-    ...(forecast === undefined || rest === undefined
-      ? []
-      : [`${capital(etaWords("holds", rest))} (${sourceWords(forecast)}).`]),
-    ...(risk === undefined ? [] : [riskSentence(risk), stateSentence(risk) ?? ""]),
-  ]
-    .filter((sentence) => sentence !== "")
-    .join(" ");
+  const sentences: string[] = [];
+  if (forecast !== undefined && rest !== undefined)
+    sentences.push(`${capital(etaWords("holds", rest))} (${sourceWords(forecast)}).`);
+  if (risk !== undefined) sentences.push(riskSentence(risk), stateSentence(risk) ?? "");
+  return sentences.filter((sentence) => sentence !== "");
 }
 
 function waiterSentences(waiter: Waiter): string {

@@ -244,3 +244,44 @@ test("a log that ends before what is asked for is looked at again, then refused"
   const work = { name: "", partition: undefined, sinceMs: 0, limit: 1, bytesMax: 1e6, ends };
   await expect(historyInFiles(files, FOLDER, work, async () => [])).rejects.toMatchObject({ code: "overloaded" });
 });
+
+test("a warning, its acknowledgement and the forced release are told with their reasons, also of a wait", async () => {
+  const world = await World.open();
+  const ana = world.client();
+  const token = await ana.token(ana.acquire("a"));
+  const bo = world.client();
+  await bo.acquire("a");
+  const shard = world.node.shardOf("a");
+  const [wait] = [...shard.state.waits.values()];
+  const cause = {
+    countdownMs: 1_000,
+    enforce: true,
+    score: 0.9,
+    threshold: 0.8,
+    parts: [],
+    reason: "it hangs",
+    by: "",
+  };
+  const warn = (target: { readonly token: bigint; readonly wait: number }): void =>
+    shard.submit(
+      { kind: "warn", name: "a", ...target, cause },
+      () => undefined,
+      () => {},
+    );
+  warn({ token, wait: 0 });
+  warn({ token: 0n, wait: wait?.id ?? 0 });
+  await settle();
+  await world.clock.advance(5_000);
+  const told = (await historyOf(world, { name: "a" })).entries.map(({ kind, session, token: of, reason }) => {
+    const who = session === ana.opened.session.id ? "ana" : "bo";
+    return `${who} ${kind}${of === token ? " #1" : ""} ${reason}`.trim();
+  });
+  expect(told.slice(0, 5)).toEqual([
+    "ana granted #1",
+    "bo queued",
+    "ana warned #1 it hangs",
+    "bo warned it hangs",
+    "ana preempted #1 it hangs",
+  ]);
+  expect(told[5]).toBe("bo granted");
+});

@@ -1,7 +1,8 @@
 // watches.ts: events of partitions for those who watch names. Sent when durable, filtered for each watcher.
 import type { Event } from "@forelock/protocol";
 import type { PartitionEvent } from "../partition/events.ts";
-import { holderByToken, type PartitionState, type Session } from "../partition/state.ts";
+import { type Grant, holderByToken, type PartitionState, type Session, type Wait } from "../partition/state.ts";
+import { isWait } from "../preempt/target.ts";
 import type { Caller, NoticeSink } from "./service.ts";
 
 interface Watcher {
@@ -89,6 +90,22 @@ export function happeningsOf(state: PartitionState, event: PartitionEvent): read
         ? []
         : endedGrants(session, event.why === "closed" ? "released" : event.why, event.reason);
     }
+    case "warned": {
+      const { wait, name, token } = event.target;
+      const element = state.elements.get(name);
+      const held = element === undefined ? undefined : holderByToken(element, token);
+      const target = wait === 0 ? held : state.waits.get(wait);
+      return target === undefined ? [] : aboutTarget(target, "warned", event.cause.reason);
+    }
+    case "warning_acknowledged": {
+      const target = state.warnings.get(event.warning)?.target;
+      const kind = event.extensionMs > 0 ? "extended" : "acknowledged";
+      return target === undefined ? [] : aboutTarget(target, kind, event.refusal);
+    }
+    case "preempted": {
+      const warning = state.warnings.get(event.warning);
+      return warning === undefined ? [] : aboutTarget(warning.target, "preempted", warning.reason);
+    }
     case "appended":
       return [
         { ...plain, kind: "appended", name: event.file, session: sessionId(event.request.session), token: event.token },
@@ -96,6 +113,13 @@ export function happeningsOf(state: PartitionState, event: PartitionEvent): read
     default:
       return [];
   }
+}
+
+/** A grant by its token; a wait has none, and may be for several names. */
+function aboutTarget(target: Grant | Wait, kind: string, reason: string): readonly Happening[] {
+  const session = target.session.id;
+  if (!isWait(target)) return [{ kind, name: target.element.name, session, token: target.token, reason }];
+  return target.parts.map(({ element }) => ({ kind, name: element.name, session, token: 0n, reason }));
 }
 
 function endedGrants(session: Session, kind: string, reason: string): readonly Happening[] {
