@@ -13,13 +13,14 @@ import type { EdgeOptions, TlsOptions } from "./edge/options.ts";
 import { PAGE } from "./edge/page/page.ts";
 
 import { folderIdentity, openDataFolder } from "./log/segment/data-folder.ts";
-import { nodeFiles } from "./log/segment/files.ts";
+import { isNotFound, nodeFiles, readWhole, replaceWhole } from "./log/segment/files.ts";
 import { lockFolder } from "./log/segment/folder-lock.ts";
 import { openSegmentEventLog } from "./log/segment/segment-event-log.ts";
 import { realClock, realDefer, realRandom } from "./real-time.ts";
 import type { Settings } from "./settings/read.ts";
 import { historyInWorker } from "./shard/history.ts";
 import { Node, type NodeLimits } from "./shard/node.ts";
+import { ProfileKeeper, type ProfileStore } from "./shard/profile-keeper.ts";
 import { recover } from "./shard/recovery.ts";
 import { Snapshots } from "./shard/snapshots.ts";
 import { VERSION } from "./version.ts";
@@ -41,6 +42,8 @@ export interface Served {
 const OPEN_FILES_MAX = 64;
 const EFFECTS_MAX = 10_000;
 const DUE_MAX = 1_000;
+const PROFILES_FILE = "profiles.bin";
+const LOAD_MS = 1_000;
 
 /** @throws ForelockError `data_in_use`, `bad_setting`, `log_damaged`, or the system's error when the port cannot be had */
 export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
@@ -103,10 +106,21 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       readHistory: historyInWorker(folder.logFolder, realClock),
       isCompensationAllowed: poster.allows,
       callOut: poster,
+      isPredicting: values.prediction === "on",
+      load: loadMeter(),
       note: (line, fields) => logger.warn(fields, line),
     });
     closers.push(() => node.drain());
     closers.push(async () => poster.close());
+    if (values.prediction === "on") {
+      const keeper = await ProfileKeeper.start({
+        profiles: node.foresight.profiles,
+        store: profileStore(resolve(values.data)),
+        clock: realClock,
+        note: (line, fields) => logger.warn(fields, line),
+      });
+      closers.push(() => keeper.close());
+    }
     await node.start(Math.max(folder.epochFloor, log.lastEpoch() + 1), settings.fileNames); // W1
     const snapshots = new Snapshots({
       log,
@@ -129,6 +143,34 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
     await closeAll();
     throw error;
   }
+}
+
+function profileStore(folder: string): ProfileStore {
+  return {
+    load: () => readWhole(nodeFiles, `${folder}/${PROFILES_FILE}`).catch(undefinedWhenMissing),
+    save: (bytes) => replaceWhole(nodeFiles, folder, PROFILES_FILE, bytes),
+  };
+}
+
+function undefinedWhenMissing(error: unknown): undefined {
+  if (!isNotFound(error)) throw error;
+}
+
+/** Share of the time since the last call but for a second at least, in which the main thread was busy. */
+function loadMeter(): () => number {
+  let last = performance.eventLoopUtilization();
+  let lastMs = realClock.monotonicMs();
+  let load = 0;
+  return () => {
+    const nowMs = realClock.monotonicMs();
+    if (nowMs - lastMs >= LOAD_MS) {
+      const now = performance.eventLoopUtilization();
+      load = performance.eventLoopUtilization(now, last).utilization;
+      last = now;
+      lastMs = nowMs;
+    }
+    return load;
+  };
 }
 
 function addressOf(edge: Edge): string {

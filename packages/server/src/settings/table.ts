@@ -61,6 +61,12 @@ export const SETTINGS = {
     placeholder: "names",
     help: "Files to create at the start, as in `audit,file_{0..99}`.",
   },
+  prediction: {
+    kind: "choice",
+    choices: ["on", "off"],
+    default: "on",
+    help: "on learns how long locks are held, and acts by the policies. off learns and forecasts nothing.",
+  },
   // The log.
   "log.level": {
     kind: "choice",
