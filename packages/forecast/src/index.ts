@@ -5,6 +5,7 @@ export type { Challenger, ChallengerOptions, FittedChallenger } from "./challeng
 export { lstmChallenger } from "./challenger/lstm.ts";
 export { ridgeChallenger } from "./challenger/ridge.ts";
 export { sarimaChallenger } from "./challenger/sarima.ts";
+export { FitSchedule, type Plan, REFIT_RULES, type RefitRule, type ScheduleOptions } from "./challenger/schedule.ts";
 export { challengerTable, type PointForecaster } from "./duration/challenge.ts";
 export {
   DURATION_QUANTILES,

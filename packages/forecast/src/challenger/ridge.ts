@@ -43,7 +43,7 @@ export const ridgeChallenger: Challenger = {
       const scale = isLog ? scales.log : scales.plain;
       if (weight < SHARE_MIN || scale === undefined) return [];
       const fitted = fitForm(form, scale.values, { until: values.length, passes: PASSES });
-      return fitted === undefined ? [] : [{ fitted, weight, scale }];
+      return fitted === undefined ? [] : [{ fitted, weight, floor: scale.floor }];
     });
     return members.length === 0 ? undefined : new RidgeMix(members, options.seasonSteps);
   },
@@ -70,7 +70,7 @@ interface Scales {
 interface Member {
   readonly fitted: FittedForm;
   readonly weight: number;
-  readonly scale: Scale;
+  /** As in `Scale`, of which no more is kept: its values are the whole history. */ readonly floor: number | undefined;
 }
 
 function scalesOf(values: Float64Array, bounds: Bounds): Scales {
@@ -148,8 +148,7 @@ class RidgeMix implements FittedChallenger {
     const past = filled(recent, this.#seasonSteps) ?? new Float64Array(1);
     const forecast = new Float64Array(steps);
     let weightSum = 0;
-    for (const { fitted, weight, scale } of this.#members) {
-      const { floor } = scale;
+    for (const { fitted, weight, floor } of this.#members) {
       const path = new Float64Array(past.length + steps);
       const scaled = floor === undefined ? past : past.map((value) => Math.log(Math.max(value, floor)));
       path.set(scaled);
