@@ -68,12 +68,7 @@ function laplace(x: number): number {
  * pooled one; and moves the key's levels by it. The error is the first number of the block: as an argument it would be boxed.
  * @returns whether it lay within the 90 % interval as last drawn
  */
-export function learnError(
-  block: Float64Array,
-  at: number,
-  pooled: Float64Array,
-  pooledAt: number,
-): boolean {
+export function learnError(block: Float64Array, at: number, pooled: Float64Array, pooledAt: number): boolean {
   const error = block[at]!;
   const bucket = bucketOf(error < 0 ? -error : error);
   const index = error < 0 ? SIDE - 1 - bucket : SIDE + bucket;
@@ -86,7 +81,7 @@ export function learnError(
     const promised = PROMISED[level]!;
     const place = at + CORRECTIONS + level;
     const moved = block[place]! + GAIN * (error <= block[at + QUANTILES + level]! ? promised - 1 : promised);
-    block[place] = moved > FAR ? FAR : moved < -FAR ? -FAR : moved;
+    block[place] = Math.min(FAR, Math.max(-FAR, moved));
   }
   return error > block[at + QUANTILES]! && error <= block[at + QUANTILES + 3]!;
 }

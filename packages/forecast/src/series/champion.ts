@@ -2,8 +2,9 @@
 // to everybody at once and waits for nobody.
 //   N1. The champion changes when another leads by LEAD for two half-lives on end, or when it may not be heard any more.
 
+import { challengerWeight, isChallenged } from "./challenge.ts";
 import type { Memory } from "./experts.ts";
-import { challengerWeight, ERROR_HALF_LIFE } from "./mix.ts";
+import { ERROR_HALF_LIFE } from "./mix.ts";
 import { AT, CHALLENGERS_MAX, EXPERTS, HORIZON_COUNT } from "./shape.ts";
 
 const LEAD = 0.03;
@@ -14,10 +15,11 @@ export const LOOK_STEPS = 40;
 /** Looks for a new champion. Returns the number of the old one when it changed; -1 otherwise. Numbers beyond EXPERTS are challengers. */
 export function look(memory: Memory): number {
   const { numbers, at } = memory;
-  const champion = numbers[at + AT.champion]!;
+  const champion = numbers[at + AT.champion]! | 0;
+  const models = isChallenged(memory) ? EXPERTS + CHALLENGERS_MAX : EXPERTS;
   let contender = champion;
   let most = -1;
-  for (let model = 0; model < EXPERTS + CHALLENGERS_MAX; model += 1) {
+  for (let model = 0; model < models; model += 1) {
     const weight = meanWeight(memory, model);
     if (weight > most) {
       most = weight;
@@ -59,7 +61,8 @@ function meanWeight(memory: Memory, model: number): number {
   let sum = 0;
   for (let k = 0; k < HORIZON_COUNT; k += 1) {
     let all = 1;
-    for (let index = 0; index < CHALLENGERS_MAX; index += 1) all += challengerWeight(memory, index, k, k);
+    if (isChallenged(memory))
+      for (let index = 0; index < CHALLENGERS_MAX; index += 1) all += challengerWeight(memory, index, k, k);
     const weight =
       model < EXPERTS
         ? numbers[at + AT.weights + k * EXPERTS + model]!

@@ -21,10 +21,10 @@ export const EXPERT_NAMES: readonly string[] = [
 export const GROUP_STARTS = [0, 4, 8, EXPERTS] as const;
 
 const SMOOTH = [0.05, 0.2, 0.6] as const;
-const SLOW = 0.02;
-const FAST = 0.2;
-const DRIFT = 0.1;
-const PROFILE_GAIN = 0.2;
+const SLOW = 0.01;
+const FAST = 0.3;
+const DRIFT = 0.3;
+const PROFILE_GAIN = 0.1;
 
 /** Experts that may speak: those of the day after a season, those of the week after a week and a day. */
 export function readyExperts(layout: Layout, seen: number): number {

@@ -6,11 +6,12 @@
 //   Offsets as S2 of shape.ts says.
 
 import { drawnQuantile, forgetPooled, INTERVAL_NUMBERS, seedPooled } from "../interval/conformal.ts";
+import { beginTrial, isChallenged, withChallengers } from "./challenge.ts";
 import { LOOK_STEPS, look, meanError } from "./champion.ts";
 import { EXPERT_NAMES, type Memory, predict, readyExperts, seenOf, stepOf, turnPhases, valueAt } from "./experts.ts";
 import { emptySeriesForecast, type SeriesEvent, type SeriesForecast } from "./forecast.ts";
 import { KeyTable } from "./keys.ts";
-import { isChallenged, mixInto, withChallengers } from "./mix.ts";
+import { mixInto } from "./mix.ts";
 import {
   AT,
   CHALLENGERS_MAX,
@@ -20,15 +21,13 @@ import {
   type Layout,
   layoutOf,
   nearestHorizon,
-  ROW_CHALLENGERS,
-  ROW_NUMBERS,
   requireWhole,
   type SeriesOptions,
   STEPS_TABLED,
   TABLE_STEPS,
   VALUE_MAX,
 } from "./shape.ts";
-import { begin, type Common, learn, say, sayChallengers, skip } from "./step.ts";
+import { begin, type Common, learn, say, skip } from "./step.ts";
 
 /** Events kept until they are taken; the oldest go first. */
 const EVENTS_MAX = 1_024;
@@ -153,7 +152,8 @@ export class SeriesForecaster {
     numbers[at + AT.lengths + place] = length;
     for (let point = 0; point < length; point += 1)
       numbers[at + AT.tables + place * TABLE_STEPS + point] = points[point]!;
-    if (stamp === step) for (let k = 0; k < HORIZON_COUNT; k += 1) sayChallengers(this.#memory, this.#common, k, step);
+    numbers[at + AT.offered + place] = step;
+    beginTrial(this.#memory, this.#layout, place);
     return true;
   }
 
@@ -167,7 +167,9 @@ export class SeriesForecaster {
     const length = Math.min(historySteps, step - numbers[at + AT.first]! + 1);
     return Float64Array.from({ length }, (_, place) => {
       const at = step - length + 1 + place;
-      return this.#known[ringAt + (at & (historySteps - 1))] === 1 ? valueAt(this.#memory, this.#layout, at) : Number.NaN;
+      return this.#known[ringAt + (at & (historySteps - 1))] === 1
+        ? valueAt(this.#memory, this.#layout, at)
+        : Number.NaN;
     });
   }
 
@@ -238,7 +240,7 @@ export class SeriesForecaster {
     let step = stepOf(this.#memory);
     if (until - step >= layout.historySteps) return false;
     if (until - step > WALKED_STEPS_MAX) {
-      numbers.fill(0, at + AT.rows, at + AT.intervals);
+      numbers.fill(0, at + layout.rowStarts[0]!, at + layout.dayProfile);
       const newest = valueAt(this.#memory, layout, step);
       for (; step < until - WALKED_STEPS_MAX; ) {
         step += 1;
@@ -307,8 +309,6 @@ export class SeriesForecaster {
       if (numbers[at + AT.names + place] === name) return place;
       if (numbers[at + AT.names + place] !== 0) continue;
       numbers[at + AT.names + place] = name;
-      for (let row = at + AT.rows; row < at + AT.intervals; row += ROW_NUMBERS)
-        numbers[row + ROW_CHALLENGERS + place] = Number.NaN;
       return place;
     }
     return -1;

@@ -32,6 +32,14 @@ export interface Layout {
   readonly lower: Uint8Array;
   readonly fraction: Float64Array;
   readonly nearest: Uint8Array;
+  /** By horizon: two to this power is the number of steps between two origins that are scored, and the phase spreads them. */
+  readonly shifts: Int32Array;
+  readonly phases: Int32Array;
+  /** By horizon: where its pending rows begin, and their number, a power of two, less one. */
+  readonly rowStarts: Int32Array;
+  readonly rowMasks: Int32Array;
+  /** By steps ahead below STEPS_TABLED: the index of the horizon that it is, or -1. */
+  readonly horizonAt: Int8Array;
   /** Where the profiles begin: `seasonSteps` and `weekSteps` numbers. */
   readonly dayProfile: number;
   readonly weekProfile: number;
@@ -52,38 +60,18 @@ export const VALUE_MAX = 1e100;
 /** Experts become ready in groups: levels at once, those of the day after a season, those of the week after a week and a day. */
 export const GROUPS = 3;
 
-/** A pending row: what each expert and each challenger said, then the hot mix, the whole mix, the scale of that moment.
- *  A challenger that said nothing left NaN. */
-export const ROW_CHALLENGERS = EXPERTS;
-export const ROW_HOT = EXPERTS + CHALLENGERS_MAX;
+/** A pending row: what each expert said, then the hot mix, the whole mix, the scale of that moment, and how many experts spoke. */
+export const ROW_HOT = EXPERTS;
 export const ROW_MIX = ROW_HOT + 1;
 /** Zero: nothing was said in this row. */
 export const ROW_SCALE = ROW_HOT + 2;
-/** How many experts spoke. */
 export const ROW_READY = ROW_HOT + 3;
-export const ROW_NUMBERS = ROW_HOT + 4;
+const ROW_NUMBERS = ROW_HOT + 4;
 
-/**
- * Two to this power is the number of steps between two origins that are scored at a horizon, and the phase spreads them. Errors of
- * long looks from neighbouring origins are nearly one error: scoring them all would double the cost of a step and tell little more.
- */
-const ORIGIN_SHIFTS = [0, 1, 2, 3, 3] as const;
-const ORIGIN_PHASES = [0, 0, 1, 3, 7] as const;
-export const ORIGIN_STEPS = ORIGIN_SHIFTS.map((shift) => 1 << shift);
-/** Pending rows of a horizon, a power of two: not fewer than its origins that wait for their truth at one time. */
-const ROWS = [2, 2, 2, 4, 8] as const;
-const ROW_STARTS = ROWS.map((_, k) => ROWS.slice(0, k).reduce((sum, rows) => sum + rows, 0));
-const ROW_COUNT = ROWS.reduce((sum, rows) => sum + rows, 0);
-
-/** Whether the origin `step` is scored at horizon index `k`. */
-export function isOrigin(step: number, k: number): boolean {
-  return (step & ((1 << ORIGIN_SHIFTS[k]!) - 1)) === ORIGIN_PHASES[k]!;
-}
-
-/** Offset in the block of the pending row of horizon index `k` that the origin `step` writes and its truth reads. */
-export function rowOf(k: number, step: number): number {
-  return AT.rows + (ROW_STARTS[k]! + ((step >> ORIGIN_SHIFTS[k]!) & (ROWS[k]! - 1))) * ROW_NUMBERS;
-}
+/** A trial of a challenger's table: the step of its origin, then by horizon what the table and the hot mix said of it. */
+export const TRIAL_NUMBERS = 1 + 2 * HORIZON_COUNT;
+/** Tables of one challenger that wait for their truth at one time. */
+export const TRIALS_MAX = 8;
 
 let taken = 0;
 function take(numbers: number): number {
@@ -115,22 +103,29 @@ export const AT = {
   counts: take(HORIZON_COUNT * GROUPS),
   weights: take(HORIZON_COUNT * EXPERTS),
   hotErrors: take(HORIZON_COUNT),
-  /** Of challengers, by horizon: own error, that of the hot mix at the same origins, tables scored. */
+  /** Of challengers, by horizon: own error, that of the hot mix at the same origins, how many origins that were. */
   own: take(HORIZON_COUNT * CHALLENGERS_MAX),
   beside: take(HORIZON_COUNT * CHALLENGERS_MAX),
-  tablesScored: take(HORIZON_COUNT * CHALLENGERS_MAX),
-  /** Of challengers: 1 + index of the name (0: free), step of the stamp, points. */
+  originsScored: take(HORIZON_COUNT * CHALLENGERS_MAX),
+  /** Of challengers: 1 + index of the name (0: free), step of the stamp, step at which it came, points. */
   names: take(CHALLENGERS_MAX),
   stamps: take(CHALLENGERS_MAX),
+  offered: take(CHALLENGERS_MAX),
   lengths: take(CHALLENGERS_MAX),
   tables: take(CHALLENGERS_MAX * TABLE_STEPS),
-  /** Pending rows, those of one horizon after the other. */
-  rows: take(ROW_COUNT * ROW_NUMBERS),
+  trials: take(CHALLENGERS_MAX * TRIALS_MAX * TRIAL_NUMBERS),
   intervals: take(HORIZON_COUNT * INTERVAL_NUMBERS),
 } as const;
 const FIXED_NUMBERS = taken;
 
 const HORIZONS = [1, 3, 7, 17, 35] as const;
+/**
+ * Origins are scored at every step of a coarse grid. On a fine one the errors of long looks from neighbouring origins are nearly one
+ * error: scoring them all would treble the cost of a step and tell little more.
+ */
+const COARSE = { shifts: [0, 0, 0, 0, 0], phases: [0, 0, 0, 0, 0] } as const;
+const FINE = { shifts: [0, 1, 2, 3, 3], phases: [0, 0, 1, 3, 7] } as const;
+const COARSE_SEASON_STEPS = 48;
 /** Steps ahead that are looked up in tables; beyond, the last entry holds. */
 export const STEPS_TABLED = 64;
 const DAY_MS = 86_400_000;
@@ -146,18 +141,37 @@ export function layoutOf(options: SeriesOptions): Layout {
     throw new RangeError(`weekSteps is ${weekSteps}; it must be 0 or a multiple of seasonSteps, ${seasonSteps}.`);
   const longest = Math.max(weekSteps, seasonSteps);
   const fourTimes = powerOver(4 * longest);
-  const historySteps = options.historySteps ?? Math.max(powerOver(longest), Math.min(8_192, Math.max(1_024, fourTimes)));
+  const historySteps =
+    options.historySteps ?? Math.max(powerOver(longest), Math.min(8_192, Math.max(1_024, fourTimes)));
   requireWhole("historySteps", historySteps, Math.max(64, longest + 1), 1 << 20);
   if (historySteps !== powerOver(historySteps - 1))
-    throw new RangeError(`historySteps is ${historySteps}; it must be a power of two, such as ${powerOver(historySteps)}.`);
+    throw new RangeError(
+      `historySteps is ${historySteps}; it must be a power of two, such as ${powerOver(historySteps)}.`,
+    );
   const keysMax = options.keysMax ?? 1_024;
   requireWhole("keysMax", keysMax, 1, 1 << 20);
   const horizons = Int32Array.from(HORIZONS, (steps) => offSeason(steps, seasonSteps));
-  const dayProfile = FIXED_NUMBERS;
+  const origins = seasonSteps > 0 && seasonSteps <= COARSE_SEASON_STEPS ? COARSE : FINE;
+  const rows = rowsOf(horizons, origins.shifts);
+  const dayProfile = rows.end;
   const weekProfile = dayProfile + seasonSteps;
   const stride = weekProfile + weekSteps;
+  const horizonAt = new Int8Array(STEPS_TABLED).fill(-1);
+  for (const [k, steps] of horizons.entries()) horizonAt[steps] = k;
   const sizes = { stepMs, seasonSteps, weekSteps, historySteps, keysMax };
-  return { ...sizes, horizons, ...between(horizons), dayProfile, weekProfile, stride };
+  return {
+    ...sizes,
+    horizons,
+    ...between(horizons),
+    shifts: Int32Array.from(origins.shifts),
+    phases: Int32Array.from(origins.phases),
+    rowStarts: rows.starts,
+    rowMasks: rows.masks,
+    horizonAt,
+    dayProfile,
+    weekProfile,
+    stride,
+  };
 }
 
 /** The least power of two above `value`. */
@@ -168,6 +182,30 @@ function powerOver(value: number): number {
 /** Index of the scored horizon nearest to `steps` ahead, by ratio. */
 export function nearestHorizon(layout: Layout, steps: number): number {
   return layout.nearest[steps < STEPS_TABLED ? steps : STEPS_TABLED - 1]!;
+}
+
+/** Whether the origin `step` is scored at horizon index `k`. */
+export function isOrigin(layout: Layout, k: number, step: number): boolean {
+  return (step & ((1 << layout.shifts[k]!) - 1)) === layout.phases[k]!;
+}
+
+/** Offset in the block of the pending row of horizon index `k` that the origin `step` writes and its truth reads. */
+export function rowOf(layout: Layout, k: number, step: number): number {
+  return layout.rowStarts[k]! + ((step >> layout.shifts[k]!) & layout.rowMasks[k]!) * ROW_NUMBERS;
+}
+
+/** Room for as many rows of each horizon as origins wait for their truth at one time. */
+function rowsOf(
+  horizons: Int32Array,
+  shifts: readonly number[],
+): { readonly starts: Int32Array; readonly masks: Int32Array; readonly end: number } {
+  let end = FIXED_NUMBERS;
+  const masks = horizons.map((steps, k) => powerOver(Math.ceil(steps / 2 ** shifts[k]!) - 1) - 1);
+  const starts = masks.map((mask) => {
+    end += (mask + 1) * ROW_NUMBERS;
+    return end - (mask + 1) * ROW_NUMBERS;
+  });
+  return { starts, masks, end };
 }
 
 function between(horizons: Int32Array): Pick<Layout, "lower" | "fraction" | "nearest"> {

@@ -2,24 +2,13 @@
 // keys and times (forecaster.ts).
 //   T1. Scoring comes before learning, learning before saying: a forecast never knows its truth.
 //   T2. The row of origin o for horizon h is read at o + h, before any later origin takes its place.
-//   T3. Everything stored is finite, but for the NaN of a challenger that said nothing.
+//   T3. Everything stored is finite, but for the NaN of a challenger whose table does not reach so far.
 
 import { INTERVAL_NUMBERS, learnError, redraw } from "../interval/conformal.ts";
+import { isChallenged, scoreTrials, withChallengers } from "./challenge.ts";
 import { learnExperts, type Memory, predict, readyExperts, seenOf, stepOf, turnPhases } from "./experts.ts";
-import { challengerSays, floorOf, isChallenged, mixInto, reweigh, scoreChallengers, scoreRow, withChallengers } from "./mix.ts";
-import {
-  AT,
-  CHALLENGERS_MAX,
-  HORIZON_COUNT,
-  isOrigin,
-  type Layout,
-  ROW_CHALLENGERS,
-  ROW_HOT,
-  ROW_MIX,
-  ROW_READY,
-  ROW_SCALE,
-  rowOf,
-} from "./shape.ts";
+import { floorOf, mixInto, reweigh, scoreRow } from "./mix.ts";
+import { AT, HORIZON_COUNT, isOrigin, type Layout, ROW_HOT, ROW_MIX, ROW_READY, ROW_SCALE, rowOf } from "./shape.ts";
 
 /** Errors beyond this many typical ones are clipped before the experts learn them, unless the next one agrees: then it is a step. */
 const CLIP = 8;
@@ -89,7 +78,7 @@ export function skip(memory: Memory, common: Common): void {
   const { numbers, at } = memory;
   const { layout } = common;
   const step = stepOf(memory) + 1;
-  const expected = numbers[at + rowOf(0, step - 1) + ROW_HOT]!;
+  const expected = numbers[at + rowOf(layout, 0, step - 1) + ROW_HOT]!;
   numbers[at + AT.step] = step;
   turnPhases(memory, layout);
   memory.ring[memory.ringAt + (step & (layout.historySteps - 1))] = expected;
@@ -99,14 +88,14 @@ export function skip(memory: Memory, common: Common): void {
 function score(memory: Memory, common: Common, step: number, value: number): void {
   const { numbers, at } = memory;
   const { layout, pooled } = common;
+  if (isChallenged(memory)) scoreTrials(memory, layout, step, value);
   for (let k = 0; k < HORIZON_COUNT; k += 1) {
     const horizon = layout.horizons[k]!;
-    if (!isOrigin(step - horizon, k)) continue;
-    const rowAt = at + rowOf(k, step - horizon); // T2
+    if (!isOrigin(layout, k, step - horizon)) continue;
+    const rowAt = at + rowOf(layout, k, step - horizon); // T2
     const scale = numbers[rowAt + ROW_SCALE]!;
     if (scale === 0) continue;
-    scoreRow(memory, k, rowAt, value);
-    if (isChallenged(memory)) scoreChallengers(memory, k, rowAt, value);
+    scoreRow(memory, layout, k, rowAt, value);
     const intervalAt = at + AT.intervals + k * INTERVAL_NUMBERS;
     numbers[intervalAt] = (value - numbers[rowAt + ROW_MIX]!) / scale;
     const covered = learnError(numbers, intervalAt, pooled, k * INTERVAL_NUMBERS) ? 1 : 0;
@@ -118,7 +107,7 @@ function score(memory: Memory, common: Common, step: number, value: number): voi
 /** Puts into the ring what experts shall learn of `value`; and the typical error moves. */
 function keep(memory: Memory, layout: Layout, step: number, value: number, seen: number): void {
   const { numbers, at } = memory;
-  const expected = numbers[at + rowOf(0, step - 1) + ROW_HOT]!;
+  const expected = numbers[at + rowOf(layout, 0, step - 1) + ROW_HOT]!;
   const scale = numbers[at + AT.scale]!;
   const error = value - expected;
   const far = CLIP * scale;
@@ -133,31 +122,18 @@ function keep(memory: Memory, layout: Layout, step: number, value: number, seen:
 
 /** Writes the row of horizon index `k` with the origin `step` (T2). */
 export function say(memory: Memory, common: Common, k: number, step: number): void {
-  if (!isOrigin(step, k)) return;
+  if (!isOrigin(common.layout, k, step)) return;
   const { numbers, at } = memory;
   const { layout } = common;
   const horizon = layout.horizons[k]!;
-  const rowAt = at + rowOf(k, step);
+  const rowAt = at + rowOf(layout, k, step);
   const ready = readyExperts(layout, seenOf(memory));
   predict(memory, layout, step, horizon, ready, numbers, rowAt);
   mixInto(memory, k, ready, numbers, rowAt, numbers, rowAt + ROW_HOT);
   numbers[rowAt + ROW_READY] = ready;
   numbers[rowAt + ROW_SCALE] = numbers[at + AT.scale]!;
-  numbers[rowAt + ROW_MIX] = numbers[rowAt + ROW_HOT]!;
-  if (isChallenged(memory)) sayChallengers(memory, common, k, step);
-}
-
-/** Adds to the row of horizon index `k` what challengers with a table of this very origin say, and mixes in all that may be heard. */
-export function sayChallengers(memory: Memory, common: Common, k: number, step: number): void {
-  const { numbers, at } = memory;
-  const { layout } = common;
-  const horizon = layout.horizons[k]!;
-  const rowAt = at + rowOf(k, step);
-  for (let index = 0; index < CHALLENGERS_MAX; index += 1) {
-    const isFresh = numbers[at + AT.stamps + index] === step;
-    numbers[rowAt + ROW_CHALLENGERS + index] = isFresh ? challengerSays(memory, index, step + horizon) : Number.NaN;
-  }
-  numbers[rowAt + ROW_MIX] = withChallengers(memory, layout, k, step, horizon, numbers[rowAt + ROW_HOT]!);
+  const hot = numbers[rowAt + ROW_HOT]!;
+  numbers[rowAt + ROW_MIX] = isChallenged(memory) ? withChallengers(memory, layout, k, step, horizon, hot) : hot;
 }
 
 export function redrawInterval(memory: Memory, common: Common, k: number, kept: number): void {
