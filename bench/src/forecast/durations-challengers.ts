@@ -38,6 +38,13 @@ interface Entrant {
   readonly table: DurationTable | undefined;
 }
 
+/** What a challenger said of some work when it began. */
+export interface Prediction {
+  readonly name: string;
+  readonly quantiles: Quantiles;
+  readonly spoke: boolean;
+}
+
 interface Totals {
   readonly pairs: Set<string>;
   readonly own: Tally;
@@ -57,21 +64,28 @@ export class Challengers {
       this.#totals.set(name, { pairs: new Set(), own: new Tally(), hierarchy: new Tally(), fits: 0, spoke: 0 });
   }
 
-  /** Before the forecaster learns the work: what had each challenger said of it? */
-  score(forecaster: DurationForecaster, { client, element, durationMs }: Work, hierarchy: Quantiles): void {
+  /** When the work begins: what does each challenger say of it? */
+  predict(forecaster: DurationForecaster, { client, element }: Work): readonly Prediction[] {
     const end = forecaster.seriesEndOf(client, element);
-    if (end === undefined) return;
-    for (const { name } of MODELS) {
+    if (end === undefined) return [];
+    return MODELS.flatMap(({ name }): readonly Prediction[] => {
       const table = this.#entrants.get(keyOf(name, client, element))?.table;
       const row = table === undefined ? -1 : (end - table.origin) * ROW;
-      if (table === undefined || row < 0 || row >= table.quantiles.length) continue;
-      const totals = this.#totals.get(name)!; // From the constructor.
+      if (table === undefined || row < 0 || row >= table.quantiles.length) return [];
       const [p50, p90, p99] = PLACES.map((place) => Math.exp(table.quantiles[row + place]!)); // In range.
-      totals.own.add(durationMs, [p50!, p90!, p99!]); // One for each place.
-      totals.hierarchy.add(durationMs, hierarchy);
-      totals.pairs.add(`${client} ${element}`);
       const weight = forecaster.standings(client, element).find((standing) => standing.name === name)?.weight ?? 0;
-      if (weight > 0) totals.spoke += 1;
+      return [{ name, quantiles: [p50!, p90!, p99!], spoke: weight > 0 }]; // One for each place.
+    });
+  }
+
+  /** Tallies them. `own`: what the forecaster said. */
+  score({ client, element, durationMs }: Work, predictions: readonly Prediction[], own: Quantiles): void {
+    for (const { name, quantiles, spoke } of predictions) {
+      const totals = this.#totals.get(name)!; // From the constructor.
+      totals.own.add(durationMs, quantiles);
+      totals.hierarchy.add(durationMs, own);
+      totals.pairs.add(`${client} ${element}`);
+      if (spoke) totals.spoke += 1;
     }
   }
 

@@ -93,7 +93,6 @@ function backTest({ file, work }: WorkFile, challengers: Challengers | undefined
   const own = new Tally();
   const into = emptyDurationForecast();
   const handles = new Map<number, HoldHandle>();
-  const forecasts = new Map<number, Quantiles>();
   const aged = new AgedTally(forecaster);
   for (const { kind, index, atMs } of eventsOf(work)) {
     const { client, element, durationMs } = work[index]!; // An event is of some work.
@@ -105,13 +104,14 @@ function backTest({ file, work }: WorkFile, challengers: Challengers | undefined
       const quantiles: Quantiles = [into.p50Ms, into.p90Ms, into.p99Ms];
       own.add(durationMs, quantiles);
       aged.ask(handle, atMs, { p50Ms: into.p50Ms, durationMs });
-      forecasts.set(index, quantiles);
+      if (challengers !== undefined) {
+        const predictions = challengers.predict(forecaster, work[index]!); // As above.
+        challengers.score(work[index]!, predictions, quantiles);
+      }
       for (const { peer, tally } of others) tally.add(durationMs, peer.forecast(client, element));
     } else {
-      challengers?.score(forecaster, work[index]!, forecasts.get(index)!); // It was started.
       forecaster.end(handles.get(index)!, atMs);
       handles.delete(index);
-      forecasts.delete(index);
       challengers?.learn(forecaster, work[index]!); // As above.
       for (const { peer } of others) peer.learn(client, element, durationMs);
     }

@@ -6,7 +6,7 @@
 import { BUCKETS, checkMilliseconds, logNormalWeights, positionOf, Spread } from "./buckets.ts";
 import { LevelCalibration } from "./calibration.ts";
 import { DURATION_QUANTILES, type DurationForecast, emptyDurationForecast } from "./forecast.ts";
-import { Ages, HALF_LIVES, Mixture, type Sources } from "./mixture.ts";
+import { Ages, HALF_LIVES, Mixture, type Rows, type Sources } from "./mixture.ts";
 import { NameTable } from "./names.ts";
 import { completeOptions, type DurationForecasterOptions } from "./options.ts";
 import { PairTable } from "./pairs.ts";
@@ -60,6 +60,8 @@ export class DurationForecaster {
   readonly #clientAges = new Ages();
   readonly #pairAges = new Ages();
   readonly #challenge = new Float64Array(BUCKETS);
+  /** End of the series of the pair for which the mixture was filled; NaN when it has none. */
+  #filledEnd = Number.NaN;
   #latestMs = 0;
   #runningRefused = 0;
 
@@ -179,6 +181,7 @@ export class DurationForecaster {
       const { forecasts } = this.#running;
       for (let index = 0; index < LEVELS; index += 1)
         forecasts[slot * LEVELS + index] = positionOf(this.#quantilesMs[index]!); // In range.
+      this.#running.seriesEnds[slot] = this.#filledEnd;
     }
     return into;
   }
@@ -292,7 +295,7 @@ export class DurationForecaster {
     this.#spread.set(position);
     let place = pairs.series[pairRow]!;
     if (this.#series.isPlaceOf(place, clientNumber, elementNumber)) {
-      if (this.#series.isChallenged(place)) this.#scoreChallengers(clientRow, elementRow, pairRow, position);
+      this.#scoreChallengers({ client: clientRow, element: elementRow, pair: pairRow }, position, slot);
     } else {
       const asks = this.#series.mayApply(pairs.rows.counts[pairRow]!);
       place = asks ? this.#series.apply({ client, element, clientNumber, elementNumber }) : -1;
@@ -319,11 +322,15 @@ export class DurationForecaster {
     calibration.settle();
   }
 
-  #scoreChallengers(clientRow: number, elementRow: number, pairRow: number, position: number): void {
-    this.#mixture.fill(clientRow, elementRow, pairRow);
+  /** @param slot of the hold whose duration this is; of work that was only observed (-1), nothing ended while it ran */
+  #scoreChallengers({ client, element, pair }: Rows, position: number, slot: number): void {
+    const place = this.#sources.pairs.series[pair]!; // In range.
+    const end = slot < 0 ? this.#series.endOf(place)! : this.#running.seriesEnds[slot]!; // The caller knows the place.
+    if (!this.#series.isChallenged(place, end)) return;
+    this.#mixture.fill(client, element, pair);
     survivalQuantiles(this.#mixture.weights, 0, this.#calibration.corrected, this.#quantilesMs);
     for (let index = 0; index < LEVELS; index += 1) this.#quantilesMs[index] = positionOf(this.#quantilesMs[index]!); // In range.
-    this.#series.score(this.#sources.pairs.series[pairRow]!, position, this.#quantilesMs); // In range.
+    this.#series.score(place, position, { end, hierarchy: this.#quantilesMs });
   }
 
   #learnAtLeast(client: string, element: string, position: number): void {
@@ -351,11 +358,14 @@ export class DurationForecaster {
     if (holds <= 0) this.#mixture.fill(clientRow, elementRow, pairRow);
     else {
       this.#countAges(client, element, nowMs, self, holds);
-      const rows = { client: clientRow, element: elementRow, pair: pairRow };
+      const rows: Rows = { client: clientRow, element: elementRow, pair: pairRow };
       this.#mixture.fillWithRunning(rows, { client: this.#clientAges, pair: this.#pairAges });
     }
+    this.#filledEnd = Number.NaN;
     const place = pairRow < 0 ? -1 : pairs.series[pairRow]!;
     if (!this.#series.isPlaceOf(place, clientNumber, elementNumber)) return;
+    if (holds > 0 && this.#pairAges.total > 0) return; // T4 of series.ts
+    this.#filledEnd = this.#series.endOf(place)!; // The place is that of the pair.
     const share = this.#series.speak(place, this.#challenge);
     if (share > 0) this.#mixture.admit(this.#challenge, share);
   }

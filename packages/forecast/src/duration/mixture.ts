@@ -19,13 +19,20 @@ const CLIENT_K = 8;
 const ELEMENT_K = 20;
 const ALL_K = 1;
 
-/** What lies under the mixture of one client and element; -1 where nothing is known. */
+/** What a mixture is made of. */
 export interface Sources {
   readonly pairs: PairTable;
   readonly clients: NameTable;
   readonly elements: NameTable;
   readonly all: HistogramRows;
   readonly prior: Float64Array;
+}
+
+/** Rows of one client and element, as `find` gave them; -1 where nothing is known. */
+export interface Rows {
+  readonly client: number;
+  readonly element: number;
+  readonly pair: number;
 }
 
 /** Ages of running work, counted by bucket; work younger than the first bucket counts in `young`. */
@@ -79,10 +86,7 @@ export class Mixture {
    * The mixture with running work as well: each running hold is one more duration, known to exceed its age, at the levels of its
    * client and of its pair.
    */
-  fillWithRunning(
-    rows: { readonly client: number; readonly element: number; readonly pair: number },
-    ages: { readonly client: Ages; readonly pair: Ages },
-  ): void {
+  fillWithRunning(rows: Rows, ages: { readonly client: Ages; readonly pair: Ages }): void {
     this.#weigh(rows.client, rows.element, rows.pair);
     const { pairs, clients } = this.#sources;
     const recentTakes = shareOf(pairs.rows, rows.pair * 2, PAIR_RECENT_K);

@@ -30,6 +30,8 @@ export class RunningHolds {
    * were. Stays until the slot is begun anew.
    */
   readonly forecasts: Float64Array;
+  /** By slot, with the forecast: the end of the pair's series when it was made; NaN when there was none. */
+  readonly seriesEnds: Float64Array;
   readonly #holdsByClient = new Map<string, ClientHolds>();
   readonly #spare: ClientHolds[] = [];
   #free = NONE;
@@ -42,6 +44,7 @@ export class RunningHolds {
     this.#generations = new Float64Array(runningMax);
     this.#older = new Int32Array(runningMax);
     this.#newer = new Int32Array(runningMax);
+    this.seriesEnds = new Float64Array(runningMax);
     this.forecasts = new Float64Array(runningMax * LEVELS);
   }
 
@@ -62,6 +65,7 @@ export class RunningHolds {
     this.#elements[slot] = element;
     this.#startsMs[slot] = startMs;
     this.forecasts[slot * LEVELS] = Number.NaN;
+    this.seriesEnds[slot] = Number.NaN;
     this.#link(slot, client);
     const handle = this.#generations[slot]! * this.#runningMax + slot; // In range.
     return handle as HoldHandle; // The only place where one is made.

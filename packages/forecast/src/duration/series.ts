@@ -3,6 +3,10 @@
 //   T1. A challenger speaks only after SCORED_MIN of its forecasts were scored, and only while it loses less than the hierarchy
 //       does on the same durations.
 //   T2. A pair keeps its place while it is busy: newcomers wear down the credit of those who rest, one at a time.
+//   T3. A forecast is scored as it stood when the work began. Where many holds of a pair run at once, a table made as they end
+//       knows how the first of them went: scored by it, a challenger looks far better than it is.
+//   T4. While a hold of the same pair runs, challengers are silent and not scored: which of the two is the next in the series is
+//       not known, and the hierarchy, which counts what runs, knows more.
 import { BUCKET_LOG_WIDTH, BUCKETS, DURATION_MS_MIN } from "./buckets.ts";
 import { DURATION_QUANTILES } from "./forecast.ts";
 import { weightsFromQuantiles } from "./knots.ts";
@@ -135,22 +139,23 @@ export class PairSeries {
     series.credit = Math.min(CREDIT_MAX, series.credit + 1);
   }
 
-  isChallenged(place: number): boolean {
-    const series = this.#series[place]!;
-    return series.challengers.some((challenger) => rowOf(challenger, series.end) >= 0);
+  /** Whether a challenger had something to say when the series ended at `end`, in a table that is still the newest. */
+  isChallenged(place: number, end: number): boolean {
+    return this.#series[place]!.challengers.some((challenger) => rowOf(challenger, end) >= 0);
   }
 
   /**
-   * Scores every challenger with a forecast for the duration that has just come.
+   * Scores every challenger that had a forecast for a duration that has just come.
+   * @param end of the series when the work was forecast: a table that came later knew more, and is not scored (T3)
    * @param hierarchy positions of the hierarchy's quantiles for the same duration
    */
-  score(place: number, position: number, hierarchy: Float64Array): void {
+  score(place: number, position: number, { end, hierarchy }: { end: number; hierarchy: Float64Array }): void {
     const series = this.#series[place]!;
     const log = logOf(position);
     let hierarchyLoss = 0;
     for (const index of SCORED_LEVELS) hierarchyLoss += pinball(index, log - logOf(hierarchy[index]!)); // In range.
     for (const challenger of series.challengers) {
-      const row = rowOf(challenger, series.end);
+      const row = rowOf(challenger, end);
       if (row < 0) continue;
       let loss = 0;
       for (const index of SCORED_LEVELS) loss += pinball(index, log - challenger.quantiles[row * LEVELS + index]!); // In range.
@@ -198,6 +203,7 @@ export class PairSeries {
     return series === undefined ? undefined : this.#copy(series);
   }
 
+  /** `undefined` for a place that is none. */
   endOf(place: number): number | undefined {
     return this.#series[place]?.end;
   }
