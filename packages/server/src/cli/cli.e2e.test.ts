@@ -184,6 +184,33 @@ test("sessions and locks list what is there", async () => {
   await holder.ended;
 });
 
+test("a policy is set, a holder warned, pre-empted at the end of the countdown, and all of it is history", async () => {
+  const set = "policy=enforce,countdownMs=500ms,minimumHoldMs=0";
+  expect((await run(["policy", "steered", "--set", set, "--reason", "the test says so"])).code).toBe(0);
+  expect((await json("policy", "steered/a")).policy.effective).toMatchObject({ policy: "enforce", countdownMs: "500" });
+  const holder = server.run(["lock", "steered/a", "--", "sleep", "60"]);
+  await untilGranted("steered/a");
+  const waiter = server.run(["lock", "steered/a", "--", "true"]);
+  await waiter.until(({ err }) => err.includes("place 1"));
+  const warned = await run(["warn", "steered/a", "--reason", "deploy"]);
+  expect(warned.out).toMatch(/^steered\/a: warned 1 holder \(warning .+\)\n$/);
+  expect((await holder.ended).code).toBe(113);
+  expect((await waiter.ended).code).toBe(0);
+  const { entries } = await json("history", "steered/a");
+  expect(entries.map(({ kind }: { kind: string }) => kind)).toEqual(
+    expect.arrayContaining(["granted", "queued", "warned", "released"]),
+  );
+  const drawn = await run(["history", "steered/a"]);
+  expect(drawn.out).toMatch(/█/);
+  expect(drawn.out).toMatch(/warned +forelock-cli@.* +deploy\n/);
+  expect(drawn.err).toMatch(/^\d+ events; the log reaches back /);
+  expect((await run(["policy", "steered", "--unset", "policy", "--reason", "done"])).out).toContain(
+    "not set here any more",
+  );
+  expect((await run(["policy", "steered", "--set", "threshold=2", "--reason", "wrong"])).code).toBe(110);
+  expect((await json("prediction")).totals.warnings).toBeGreaterThan(0);
+});
+
 test("bench measures and leaves nothing behind", async () => {
   const before = (await json("status")).operations;
   const result = await json("bench", "--seconds", "1", "--in-flight", "8");

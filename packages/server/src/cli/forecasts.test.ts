@@ -167,6 +167,9 @@ test("history of a name that nothing is known of says so, and --json gives the a
   expect(await terminal.run("history", "a")).toBe(0);
   expect(terminal.out).toBe("a\n  Nothing is remembered of it.\n");
   terminal.out = "";
+  expect(await terminal.run("history", "a", "--since", "10s")).toBe(0);
+  expect(terminal.out).toBe("a\n  Nothing is remembered of it, of the last 10.0 s.\n");
+  terminal.out = "";
   terminal.server.history = { entries: [entry(50, "granted"), entry(20, "released")], reachMs: 60, more: false };
   expect(await terminal.run("history", "a", "--json", "--since", "30ms")).toBe(0);
   expect(JSON.parse(terminal.out)).toEqual({

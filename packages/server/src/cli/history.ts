@@ -71,7 +71,10 @@ export function historyLines({ name, history, sinceMs, width, palette }: History
   const shown = newestLanes(entries);
   const spanMs = Math.max(1, sinceMs ?? shown[0]?.agoMs ?? 0);
   const chart = timelineLines({ entries: shown, spanMs, width });
-  if (chart.length === 0) return [title, "  Nothing is remembered of it."];
+  if (chart.length === 0) {
+    const span = sinceMs === undefined ? "" : `, of the last ${formatDuration(sinceMs)}`;
+    return [title, `  Nothing is remembered of it${span}.`];
+  }
   const left = new Set(entries.map(({ session }) => session)).size - LANES_MAX;
   const legend = `${HELD} held  ${WAITED} waited  ${IDLE} neither  ${MARKS.map(([kind, mark]) => `${mark} ${kind}`).join("  ")}`;
   return [
