@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeCycle, findDeadlocks, type WaitEdge } from "./deadlock.ts";
+import { describeCycle, describeDeadlock, findDeadlocks, type WaitEdge } from "./deadlock.ts";
 
 let waits = 0;
 const edge = (waiter: string, blocker: string, more: Partial<WaitEdge> = {}): WaitEdge => {
@@ -13,6 +13,7 @@ const edge = (waiter: string, blocker: string, more: Partial<WaitEdge> = {}): Wa
     waitedMs: 100,
     priority: 0,
     heldGrants: 1,
+    lossMs: 0,
     canRefuse: true,
     ...more,
   };
@@ -36,7 +37,16 @@ test("a cycle of three over three partitions is found and described in order", (
   expect(describeCycle(edges)).toBe("a waits for b at of-b, b waits for c at of-c, c waits for a at of-a");
 });
 
-test("the victim holds least, then matters least, then has waited least", () => {
+test("the victim is who loses least, and is told so", () => {
+  const edges = [edge("a", "b", { lossMs: 900, heldGrants: 1 }), edge("b", "a", { lossMs: 300.4, heldGrants: 5 })];
+  expect(victims(edges)).toEqual(["b"]);
+  const [deadlock] = findDeadlocks(edges);
+  expect(deadlock && describeDeadlock(deadlock)).toBe(
+    "Waiting in a circle: a waits for b at of-b, b waits for a at of-a. b was chosen as it loses least: about 300 ms of work to undo and of waiting again.",
+  );
+});
+
+test("of equal losses the victim holds least, then matters least, then has waited least", () => {
   expect(victims([edge("a", "b", { heldGrants: 2 }), edge("b", "a")])).toEqual(["b"]);
   expect(victims([edge("a", "b", { priority: 1 }), edge("b", "a")])).toEqual(["b"]);
   expect(victims([edge("a", "b", { waitedMs: 5 }), edge("b", "a")])).toEqual(["a"]);

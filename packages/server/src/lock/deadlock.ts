@@ -1,7 +1,8 @@
 // deadlock.ts: cycles among waiters, and whom to refuse. Pure; the shell gathers the edges of all partitions (shard/detector.ts).
 // Who waits is an actor: a session, or a task that it named. Waiting for oneself is no cycle here: several tasks may share a session.
 //   K1. Every cycle of the given edges is found, or broken by a victim of another one found before it; at most DEADLOCKS_MAX at once.
-//   K2. The victim is the cheapest: fewest grants held by its actor, then lowest priority, then the youngest wait.
+//   K2. The victim is who loses least: work under undo, and the predicted wait to get back where it waits now; of equals, who holds
+//       fewest grants, then has the lowest priority, then has waited least.
 
 /** One waiter waits for one actor that holds, or waits before it. */
 export interface WaitEdge {
@@ -14,6 +15,8 @@ export interface WaitEdge {
   readonly priority: number;
   /** Grants that the waiter's actor holds, where this edge was seen. */
   readonly heldGrants: number;
+  /** Predicted loss of the waiter's actor when it is refused: see K2. */
+  readonly lossMs: number;
   /** False for a part of a batch: it cannot be refused alone. */
   readonly canRefuse: boolean;
 }
@@ -95,6 +98,7 @@ function cheapest(cycle: readonly WaitEdge[]): WaitEdge | undefined {
 }
 
 function isCheaper(a: WaitEdge, b: WaitEdge): boolean {
+  if (a.lossMs !== b.lossMs) return a.lossMs < b.lossMs;
   if (a.heldGrants !== b.heldGrants) return a.heldGrants < b.heldGrants;
   if (a.priority !== b.priority) return a.priority < b.priority;
   if (a.waitedMs !== b.waitedMs) return a.waitedMs < b.waitedMs;
@@ -103,6 +107,12 @@ function isCheaper(a: WaitEdge, b: WaitEdge): boolean {
 
 /** The text is logged with the refusal, and a record has a limit; a cycle has none. */
 const EDGES_TOLD_MAX = 32;
+
+/** For the refused: the cycle, and why it was this one. */
+export function describeDeadlock({ cycle, victim }: Deadlock): string {
+  const loss = victim.lossMs < 1 ? "nothing" : `about ${Math.round(victim.lossMs)} ms`;
+  return `Waiting in a circle: ${describeCycle(cycle)}. ${victim.waiter} was chosen as it loses least: ${loss} of work to undo and of waiting again.`;
+}
 
 /** "a waits for b at orders/1, b waits for a at orders/2": the same text for the same cycle. */
 export function describeCycle(cycle: readonly WaitEdge[]): string {

@@ -2,7 +2,7 @@
 // Not here: who waits for whom (wait-edges.ts), what a cycle is and who is cheapest (lock/deadlock.ts).
 //   X1. Edges are of the durable past; that is why a cycle must be there again one check later, with the same waits.
 
-import { type Deadlock, describeCycle, findDeadlocks } from "../lock/deadlock.ts";
+import { type Deadlock, describeDeadlock, findDeadlocks } from "../lock/deadlock.ts";
 import type { Shard } from "./shard.ts";
 import { type Actors, actorOf, hasSeveralPlaces, waitEdges } from "./wait-edges.ts";
 
@@ -11,12 +11,15 @@ const WORK_PER_CHECK = 20_000;
 
 export class DeadlockDetector {
   readonly #shards: readonly Shard[];
+  readonly #waitAt: (element: string) => number;
   #suspects = new Set<string>();
   #rests = 0;
   found = 0;
 
-  constructor(shards: readonly Shard[]) {
+  /** @param waitAt predicted wait of who asks for an element anew, in milliseconds */
+  constructor(shards: readonly Shard[], waitAt: (element: string) => number = () => 0) {
     this.#shards = shards;
+    this.#waitAt = waitAt;
   }
 
   /** One check. Cheap while nobody waits who also holds. */
@@ -61,6 +64,7 @@ export class DeadlockDetector {
       }
     }
     const grantsByActor = new Map<string, number>();
+    const workByActor = new Map<string, number>();
     for (const { state } of this.#shards) {
       // The smaller side leads: a hundred thousand waiters, or a few sessions over many partitions.
       const isFewHere = state.sessions.size < sessions.size;
@@ -69,23 +73,27 @@ export class DeadlockDetector {
         for (let grant = state.sessions.get(id)?.firstGrant; grant !== undefined; grant = grant.next) {
           const actor = actorOf(grant);
           grantsByActor.set(actor, (grantsByActor.get(actor) ?? 0) + 1);
+          const workMs = grant.rollback ? Math.max(0, state.clockMs - grant.grantedAtMs) : 0;
+          if (workMs > 0) workByActor.set(actor, (workByActor.get(actor) ?? 0) + workMs);
         }
       }
     }
     if (grantsByActor.size === 0) return undefined;
     return {
       grantsOf: (actor) => grantsByActor.get(actor) ?? 0,
+      workOf: (actor) => workByActor.get(actor) ?? 0,
+      waitAt: this.#waitAt,
       waits: (actor) => waiters.has(actor),
       isInTheWay: (actor) => grantsByActor.has(actor) || queued.has(actor),
     };
   }
 
   #refuse(deadlock: Deadlock): void {
-    const { victim, cycle } = deadlock;
+    const { victim } = deadlock;
     const shard = this.#shards[victim.partition];
     this.found += 1;
     shard?.submit(
-      { kind: "break_deadlock", wait: victim.wait, message: `Waiting in a circle: ${describeCycle(cycle)}.` },
+      { kind: "break_deadlock", wait: victim.wait, message: describeDeadlock(deadlock) },
       () => undefined,
       () => {},
     );

@@ -3,7 +3,7 @@
 import { type DurationLike, type EtaEstimate, emptyDurationForecast } from "@forelock/forecast";
 import { isBefore } from "../lock/lane.ts";
 import { PERMIT, SHARED } from "../lock/mode.ts";
-import { type Element, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { type Element, type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
 import { clientOf, type Profiles } from "./profiles.ts";
 
 /** Of each queue; those behind are estimated when they have come nearer. */
@@ -116,7 +116,8 @@ export class Etas {
         const ageMs = Math.max(0, state.clockMs - grant.grantedAtMs);
         const handle = this.#profiles.handleOf(grant);
         const own = handle && this.#profiles.holds.forecastHold(handle, nowMs);
-        holders.push(own ?? this.#forecast(clientOf(grant.session), near.name, ageMs, nowMs));
+        const forecast = own ?? this.#forecast(clientOf(grant.session), near.name, ageMs, nowMs);
+        holders.push(cut(forecast, endOf(state, grant)));
       }
     }
     return holders;
@@ -125,6 +126,22 @@ export class Etas {
   #forecast(client: string, element: string, ageMs: number, nowMs: number): DurationLike {
     return this.#profiles.holds.forecast(client, element, ageMs, emptyDurationForecast(), nowMs);
   }
+}
+
+/** How old a grant gets at most, when the countdown of a warning is to end it. */
+function endOf(state: PartitionState, grant: Grant): number {
+  const warning = state.warnings.size === 0 ? undefined : state.warningByTarget.get(grant);
+  if (warning === undefined || !warning.enforce) return Number.POSITIVE_INFINITY;
+  return Math.max(0, warning.endsAtMs - grant.grantedAtMs);
+}
+
+function cut(forecast: DurationLike, mostMs: number): DurationLike {
+  if (mostMs === Number.POSITIVE_INFINITY) return forecast;
+  const { ageMs, p5Ms, p50Ms, p90Ms, p95Ms, p99Ms } = forecast;
+  const most = Math.max(ageMs, mostMs);
+  const [p5, p50, p90, p95, p99] = [p5Ms, p50Ms, p90Ms, p95Ms, p99Ms].map((ms) => Math.min(ms, most));
+  // As many as were put in.
+  return { ageMs, p5Ms: p5 ?? most, p50Ms: p50 ?? most, p90Ms: p90 ?? most, p95Ms: p95 ?? most, p99Ms: p99 ?? most };
 }
 
 /** In order of arrival, over all modes. */

@@ -26,6 +26,8 @@ export interface HistoryWork {
   readonly limit: number;
   /** Of the encoded entries, all together. */
   readonly bytesMax: number;
+  /** The asker may read every name: nothing is to be asked about. */
+  readonly mayReadAll: boolean;
   /** By partition, of all of them: where the look ends. */
   readonly ends: readonly HistoryEnd[];
 }
@@ -61,9 +63,10 @@ export async function collectHistory(
   const collector = new Collector(work, await source.snapshots());
   for await (const records of source.records()) {
     for (const record of records) collector.take(record);
-    await collector.keepReadable(mayRead);
+    if (collector.isFull) await collector.keepReadable(mayRead);
     if (collector.isDone) break;
   }
+  await collector.keepReadable(mayRead);
   return collector.reply();
 }
 
@@ -88,6 +91,8 @@ interface Row {
   readonly sinceClockMs: number;
 }
 
+/** Entries that are told of before their names are asked about: each question goes to another thread and back. */
+const FRESH_MAX = 4_096;
 /** Names whose right is remembered before all are asked about anew. */
 const NAMES_MAX = 20_000;
 
@@ -114,6 +119,11 @@ class Collector {
     return this.#missing === 0;
   }
 
+  /** Whether it is time for `keepReadable`. */
+  get isFull(): boolean {
+    return this.#fresh.length >= FRESH_MAX;
+  }
+
   take(record: LogRecord): void {
     const { partition, sequence, epoch } = record;
     const atMs = this.#time.take(record);
@@ -131,15 +141,9 @@ class Collector {
 
   /** T1, T2 */
   async keepReadable(mayRead: MayRead): Promise<void> {
-    const unknown = new Set<string>();
-    if (this.#mayReadByName.size > NAMES_MAX) this.#mayReadByName.clear();
-    for (const { happening } of this.#fresh) if (!this.#mayReadByName.has(happening.name)) unknown.add(happening.name);
-    if (unknown.size > 0) {
-      const names = [...unknown];
-      const allowed = await mayRead(names);
-      for (const [index, name] of names.entries()) this.#mayReadByName.set(name, allowed[index] === true);
-    }
-    for (const entry of this.#fresh) if (this.#mayReadByName.get(entry.happening.name) === true) this.#kept.push(entry);
+    if (!this.#work.mayReadAll) await this.#learnRights(mayRead);
+    for (const entry of this.#fresh)
+      if (this.#work.mayReadAll || this.#mayReadByName.get(entry.happening.name) === true) this.#kept.push(entry);
     this.#fresh = [];
     if (this.#kept.length < this.#work.limit * 2) return;
     this.#drop(this.#kept.length - this.#work.limit);
@@ -167,6 +171,16 @@ class Collector {
     const more =
       fitting.length < entries.length || (this.#newestDropped !== undefined && isWanted(this.#newestDropped));
     return { entries: fitting, reachMs: this.#reachMs(nowMs), more };
+  }
+
+  async #learnRights(mayRead: MayRead): Promise<void> {
+    if (this.#mayReadByName.size > NAMES_MAX) this.#mayReadByName.clear();
+    const unknown = new Set<string>();
+    for (const { happening } of this.#fresh) if (!this.#mayReadByName.has(happening.name)) unknown.add(happening.name);
+    if (unknown.size === 0) return;
+    const names = [...unknown];
+    const allowed = await mayRead(names);
+    for (const [index, name] of names.entries()) this.#mayReadByName.set(name, allowed[index] === true);
   }
 
   #begin(partition: number, sequence: number): Row {

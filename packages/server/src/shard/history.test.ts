@@ -225,7 +225,7 @@ test("after truncation the history begins at the older snapshot, without a gap",
     return { through: log.lastSequence(partition), clockMs: state.clockMs };
   });
   const partition = world.node.partitionOf("a");
-  const work = { name: "a", partition, sinceMs: 0, limit: 10_000, bytesMax: 1e6, ends };
+  const work = { name: "a", partition, sinceMs: 0, limit: 10_000, bytesMax: 1e6, mayReadAll: false, ends };
   const all = async (names: readonly string[]): Promise<readonly boolean[]> => names.map(() => true);
   const whole = await historyInLog(log)(work, all);
   expect(whole.entries).toHaveLength(600);
@@ -241,7 +241,7 @@ test("a log that ends before what is asked for is looked at again, then refused"
   const world = await World.open();
   const files = await filesOf(world);
   const ends = world.node.shards.map(() => ({ through: 1_000, clockMs: 0 }));
-  const work = { name: "", partition: undefined, sinceMs: 0, limit: 1, bytesMax: 1e6, ends };
+  const work = { name: "", partition: undefined, sinceMs: 0, limit: 1, bytesMax: 1e6, mayReadAll: false, ends };
   await expect(historyInFiles(files, FOLDER, work, async () => [])).rejects.toMatchObject({ code: "overloaded" });
 });
 

@@ -56,7 +56,8 @@ export class HistoryReader {
       const ends = await this.#ends();
       const partition = name === "" ? undefined : this.#options.partitionOf(name);
       const bytesMax = Math.floor(this.#options.frameBytesMax * FRAME_SHARE);
-      const work = { name, partition, sinceMs, limit: limit === 0 ? LIMIT_DEFAULT : limit, bytesMax, ends };
+      const mayReadAll = caller.may("read", "");
+      const work = { name, partition, sinceMs, limit: limit || LIMIT_DEFAULT, bytesMax, mayReadAll, ends };
       return this.#read(work, async (names) => names.map((each) => caller.may("read", each)));
     };
     const done = this.#last.then(look);

@@ -150,7 +150,8 @@ export class Node implements Service {
     );
     for (const state of options.states) this.directory.restore(state, options.clock.monotonicMs());
     this.#liveness = new Liveness(this.directory, this.shards);
-    this.#detector = new DeadlockDetector(this.shards);
+    const predicted = (element: string): number => this.foresight.profiles.predictedWaitMs(element);
+    this.#detector = new DeadlockDetector(this.shards, this.isPredicting ? predicted : undefined);
     this.awaits = new Awaits(options.clock, options.limits.awaitsMax);
     this.batches = new Batches(this);
     this.#operators = new Operators(this);

@@ -110,6 +110,12 @@ export class Profiles implements HoldForecasts {
     this.#recentNext = (this.#recentNext + 1) % RECENT_MAX;
   }
 
+  /** Half of the waits for the element end within it; 0 while none is known. */
+  predictedWaitMs(name: string): number {
+    const { p50Ms, level } = this.waits.forecast("", name, 0, this.#scratch);
+    return level === "pair" || level === "element" ? p50Ms : 0;
+  }
+
   /** Waits of late for names that `belongs` accepts, in milliseconds. */
   recentWaits(belongs: (name: string) => boolean): readonly number[] {
     return this.#recentWaits.filter(({ name }) => belongs(name)).map(({ waitMs }) => waitMs);

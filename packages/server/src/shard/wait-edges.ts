@@ -12,6 +12,10 @@ import { type Element, type Grant, holdersOf, isLive, type PartitionState, type 
 /** Who waits and holds, over all partitions. */
 export interface Actors {
   grantsOf(actor: string): number;
+  /** Milliseconds of work under grants that are undone when they are lost. */
+  workOf(actor: string): number;
+  /** Predicted wait of who asks for the element anew, in milliseconds. */
+  waitAt(element: string): number;
   waits(actor: string): boolean;
   /** Holds something, or waits in several queues at once: its place in one keeps others waiting there. */
   isInTheWay(actor: string): boolean;
@@ -34,6 +38,7 @@ export function waitEdges(state: PartitionState, actors: Actors): readonly WaitE
     const waiter = actorOf(wait);
     if (!actors.isInTheWay(waiter)) continue;
     const heldGrants = actors.grantsOf(waiter);
+    const lossMs = actors.workOf(waiter) + actors.waitAt(wait.parts[0]?.element.name ?? "");
     for (const [blocker, element] of looker.blockersOf(wait)) {
       edges.push({
         waiter,
@@ -44,6 +49,7 @@ export function waitEdges(state: PartitionState, actors: Actors): readonly WaitE
         waitedMs: state.clockMs - wait.sinceMs,
         priority: wait.priority,
         heldGrants,
+        lossMs,
         canRefuse: !wait.reserve,
       });
     }
