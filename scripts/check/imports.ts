@@ -33,13 +33,15 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   "shard/snapshot-worker.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
   "shard/history-files.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
   "shard/history-worker.ts": { parts: [...TURN, "shard", "log/segment"], packages: TECHNOLOGY },
+  // Fits models in a thread of its own, whose entry makes the real clock.
+  "forecast-worker": { parts: ["clock.ts", "real-time.ts"], packages: /^(@forelock\/(protocol|forecast)|node:.+)$/ },
   // Calls outside services over HTTP; knows nothing of partitions.
   compensate: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   edge: { parts: ["shard", ...ANY_ABOVE_PURE], packages: ANY },
   settings: { parts: ["compensate", "edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },
   // A load from outside: it knows the client, and nothing of the server's parts.
-  demo: { parts: ["clock.ts"], packages: /^@forelock\/client$/ },
+  demo: { parts: ["clock.ts"], packages: /^(@forelock\/client|node:events)$/ },
   cli: { parts: [...BELOW_CLI, "demo", "serve.ts", "real-time.ts"], packages: ANY },
   "real-time.ts": { parts: ["clock.ts"], packages: TECHNOLOGY },
   // For the simulator only; nothing else may import it.
