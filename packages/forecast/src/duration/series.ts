@@ -56,6 +56,8 @@ const SCORED_MIN = 20;
 /** A lead smaller than this is luck. */
 const LEAD_MIN = 1.03;
 const WEIGHT_EXPONENT = 6;
+/** Beside the hierarchy's 1: that keeps a twentieth, or there would be nothing to go by once a challenger is wrong. */
+const WEIGHT_MAX = 19;
 const LOSS_KEEP = 2 ** (-1 / 50);
 const CREDIT_MAX = 16;
 /** Fewer durations are no series; and a pair asks for a place once in so many, or pairs alike would take it from each other all day. */
@@ -293,7 +295,7 @@ function rowOf({ origin, quantiles }: Challenger, end: number): number {
 /** What a challenger weighs beside the hierarchy's 1; 0 until it has earned it (T1). */
 function leadOf({ scored, loss, hierarchyLoss }: Challenger): number {
   if (scored < SCORED_MIN || hierarchyLoss < LEAD_MIN * loss) return 0;
-  return Math.min(1e6, (hierarchyLoss / Math.max(loss, Number.MIN_VALUE)) ** WEIGHT_EXPONENT);
+  return Math.min(WEIGHT_MAX, (hierarchyLoss / Math.max(loss, Number.MIN_VALUE)) ** WEIGHT_EXPONENT);
 }
 
 function pinball(index: number, error: number): number {

@@ -1,6 +1,6 @@
 // queue-eta.ts: how long waiters will wait, from the forecasts of those before them, corrected by how wrong it has been. Not here:
 // the forecasts (duration/), who is before whom (the caller).
-//   Q1. Waits are sums and maxima of distributions; no quantile is ever added to another.
+//   Q1. Waits are sums and maxima of distributions. Quantiles are added in one place only, as the bound on how wide a sum can be.
 //   Q2. Bounded: a queue costs one sum for each of the first SUMMED_MAX waiters and two for each one behind.
 //   Q3. Never non-finite, and p90 >= p50 >= 0.
 import { BUCKETS, checkMilliseconds, MILLISECONDS_MAX } from "../duration/buckets.ts";
@@ -44,12 +44,11 @@ export interface EtaEstimate {
 const SUMMED_MAX = 8;
 const NO_WAIT: EtaEstimate = { p50Ms: 0, p90Ms: 0, rawP50Ms: 0, rawP90Ms: 0, ahead: 0 };
 /**
- * Correlation of the holds in one queue. What makes one longer than was thought (a slow disk, a batch of the same kind) makes the
- * next one longer too; independent sums cover 64 % instead of 90 % of the waits behind a hundred batch jobs.
+ * How far the holds of one queue go together, from 0 (not at all) to 1 (as one). What makes one longer than was thought (a slow
+ * disk, a batch of the same kind) makes the next one longer too; independent sums cover 58 % instead of 90 % of the waits behind
+ * a hundred batch jobs.
  */
-const DEPENDENCE = 0.4;
-/** The 90 % point of the standard normal distribution. */
-const Z90 = 1.2816;
+const DEPENDENCE = 0.5;
 const VERSION = 0x1001; // Apart from that of the forecaster, so that one is not restored from the other.
 const LEVELS = [0.5, 0.9] as const;
 /** Queue depths with a correction of their own: 0, 1-2, 3-7, 8-31, 32-127, 128 and more ahead. */
@@ -174,10 +173,12 @@ export class QueueEta {
       sumWeights(this.#sum, this.#rest, this.#next);
       weights = this.#next;
     }
-    const widening = all.widening();
     const p50Ms = quantileMs(weights, 0.5);
-    const toP90 = Math.log(quantileMs(weights, 0.9) / p50Ms);
-    return this.#corrected(place, p50Ms, p50Ms * Math.exp(Math.sqrt(toP90 * toP90 + Z90 * Z90 * widening)));
+    const apartMs = quantileMs(weights, 0.9) - p50Ms;
+    const asOneMs = Math.max(apartMs, all.p90IfOneMs - p50Ms);
+    // Between the two as variances go, which add.
+    const aboveMs = Math.sqrt((1 - DEPENDENCE) * apartMs * apartMs + DEPENDENCE * asOneMs * asOneMs);
+    return this.#corrected(place, p50Ms, p50Ms + aboveMs);
   }
 
   #permits({ holders, ahead, capacity }: QueueView, first: number): readonly EtaEstimate[] {
@@ -232,25 +233,18 @@ export class QueueEta {
   }
 }
 
-/** Mean and variance of a sum, were its parts independent, and how much wider it is because they are not. */
+/** What the sum of some durations needs of each: moments, were they independent, and the p90, were they one. */
 class Moments {
   mean = 0;
   variance = 0;
-  #deviations = 0;
+  /** p90 of the sum, were its parts to go up and down as one: the widest that it can be, and no estimate. */
+  p90IfOneMs = 0;
 
   add(weights: Float64Array): void {
     const { mean, variance } = momentsOf(weights);
     this.mean += mean;
     this.variance += variance;
-    this.#deviations += Math.sqrt(variance);
-  }
-
-  /** What the dependence of the parts adds to the variance of the logarithm of the sum. */
-  widening(): number {
-    if (this.mean === 0) return 0;
-    const dependent = this.variance + DEPENDENCE * Math.max(0, this.#deviations * this.#deviations - this.variance);
-    const square = this.mean * this.mean;
-    return Math.log1p(dependent / square) - Math.log1p(this.variance / square);
+    this.p90IfOneMs += quantileMs(weights, 0.9);
   }
 }
 
