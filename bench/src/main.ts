@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { chartSvg } from "./chart.ts";
+import { forecastCommand } from "./forecast/command.ts";
 import { judge } from "./goals.ts";
 import { Ledger } from "./ledger.ts";
 import { locksChart } from "./locks-chart.ts";
@@ -110,8 +111,11 @@ function write(path: string, content: string): void {
   say(`wrote ${path}`);
 }
 
-const options = parseOptions(process.argv.slice(2));
-if (typeof options === "string") {
+const words = process.argv.slice(2);
+const options = parseOptions(words);
+if (words[0] === "forecast") {
+  process.exitCode = await forecastCommand(words.slice(1), process.env);
+} else if (typeof options === "string") {
   say(`${options}\n\n${USAGE}`);
   process.exitCode = 2;
 } else {
