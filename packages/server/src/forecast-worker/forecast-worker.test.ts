@@ -103,6 +103,7 @@ test("a thread that takes no job for a minute is replaced", async () => {
 test("a thread without memory ends alone", async () => {
   const { worker, notes } = open({
     clock: new ManualClock(),
+    heapMbMax: 16,
     entry: threadOf(
       "port.on('message', () => { const kept = []; for (;;) kept.push(new Array(1e6).fill(0).map((_, i) => i + 0.5)); })",
     ),

@@ -18,6 +18,8 @@ export interface ForecastWorkerOptions extends ThreadOptions {
   readonly clock: Clock;
   /** One line for the operator's log. */
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** Memory that the thread may take, in MiB; beyond it the thread ends, and nothing else. Default: HEAP_MB_MAX. */
+  readonly heapMbMax?: number;
   /** Default: the built forecast-thread.js beside this file. */
   readonly entry?: URL;
 }
@@ -110,13 +112,13 @@ export class ForecastWorker {
   }
 
   #run(): void {
-    const { budgetRatio, keysMax, seed, entry = threadUrl() } = this.#options;
+    const { budgetRatio, keysMax, seed, entry = threadUrl(), heapMbMax = HEAP_MB_MAX } = this.#options;
     const workerData: ThreadOptions = { budgetRatio, keysMax, seed };
     this.#state = "running";
     this.#isOnItsWay = false;
     let worker: Worker;
     try {
-      worker = new Worker(entry, { workerData, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX } });
+      worker = new Worker(entry, { workerData, resourceLimits: { maxOldGenerationSizeMb: heapMbMax } });
     } catch (cause) {
       this.#failed(String(cause)); // No thread to be had: out of memory, for example.
       return;
