@@ -698,7 +698,7 @@ export interface RiskPart {
   name: string;
   /** 0 to 1. */
   value: number;
-  /** Its share of the score is weight x value over the sum of the weights. */
+  /** The score is the product over the parts of value ^ (weight / sum of the weights). */
   weight: number;
 }
 

@@ -23,6 +23,7 @@ import type { HoldForecasts } from "../preempt/engine.ts";
 import { acquireReply, errorMessage, errorReply } from "./answers.ts";
 import { Awaits } from "./awaits.ts";
 import { Batches, isPart } from "./batches.ts";
+import { countersOf } from "./counters.ts";
 import { DeadlockDetector } from "./detector.ts";
 import { FileReads } from "./file-reads.ts";
 import { Foresight } from "./foresight.ts";
@@ -322,37 +323,12 @@ export class Node implements Service {
   }
 
   counters(): Readonly<Record<string, number>> {
-    let events = 0;
-    let records = 0;
-    let grants = 0;
-    let waiting = 0;
-    let remembered = 0;
-    let files = 0;
-    for (const shard of this.shards) {
-      events += shard.events;
-      records += shard.records;
-      grants += shard.state.grants;
-      waiting += shard.state.waits.size;
-      remembered += shard.state.operations;
-      files += shard.state.files.size;
-    }
     return {
+      ...countersOf(this),
       operations_total: this.#operations,
-      refusals_total: this.refusals,
       grants_lost_total: this.#lost,
       deadlocks_total: this.#detector.found,
-      log_events_total: events,
-      log_records_total: records,
-      grants,
-      waiting_operations: waiting,
-      remembered_operations: remembered,
-      files,
-      sessions: this.directory.size,
       watches: this.#watches.size,
-      awaits: this.awaits.size,
-      bulk_pending_bytes: this.options.bulk.pendingBytes,
-      log_bytes_since_snapshot: this.options.log.bytesSinceSnapshot,
-      durable: this.options.isDurable ? 1 : 0,
       up: this.#unavailable === undefined ? 1 : 0,
     };
   }
