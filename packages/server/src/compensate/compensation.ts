@@ -25,7 +25,7 @@ export function keyOf({ partition, id, session }: Compensation): string {
   return `forelock-${session}-${partition}-${id}`;
 }
 
-/** JSON, as docs/protocol.md describes it. Tokens are strings: they do not fit a number. */
+/** JSON. Tokens are strings: they do not fit a number. */
 export function bodyOf(compensation: Compensation): string {
   const { argument, element, token, session, principal, why } = compensation;
   return JSON.stringify({

@@ -62,8 +62,10 @@ export async function collectHistory(
 ): Promise<GetHistoryReply> {
   const collector = new Collector(work, await source.snapshots());
   for await (const records of source.records()) {
-    for (const record of records) collector.take(record);
-    if (collector.isFull) await collector.keepReadable(mayRead);
+    for (const record of records) {
+      collector.take(record);
+      if (collector.isFull) await collector.keepReadable(mayRead); // T2: a batch can be a whole segment.
+    }
     if (collector.isDone) break;
   }
   await collector.keepReadable(mayRead);
@@ -211,9 +213,9 @@ class Collector {
     const { name } = this.#work;
     state.clockMs += record.elapsedMs;
     decodeEvents(record.events, (event) => {
-      for (const told of describeAndApply(state, event)) {
-        if (name !== "" && told.happening.name !== name) continue;
-        this.#fresh.push({ ...told, partition: state.partition, clockMs: state.clockMs, atMs, epoch });
+      for (const { happening, client } of describeAndApply(state, event)) {
+        if (name !== "" && happening.name !== name) continue;
+        this.#fresh.push({ happening, client, partition: state.partition, clockMs: state.clockMs, atMs, epoch });
       }
     });
   }

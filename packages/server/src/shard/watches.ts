@@ -51,12 +51,12 @@ export class Watches {
 /** What is told of an event. Called before it is applied: what it ends is still there to be named. */
 export function happeningsOf(state: PartitionState, event: PartitionEvent): readonly Happening[] {
   const sessionId = (number: number): string => state.sessionByNumber.get(number)?.id ?? "";
-  const plain = { token: 0n, reason: "" };
   switch (event.kind) {
     case "queued":
     case "granted": {
       const session = sessionId(event.request.session);
-      return event.parts.map((part) => ({ ...plain, kind: event.kind, name: part.name, session }));
+      // Literals of one shape, not spread: a look through the history makes one for each event of the log.
+      return event.parts.map(({ name }) => ({ kind: event.kind, name, session, token: 0n, reason: "" }));
     }
     case "wait_granted":
     case "wait_ended":
@@ -69,7 +69,13 @@ export function happeningsOf(state: PartitionState, event: PartitionEvent): read
     }
     case "released":
       return [
-        { ...plain, kind: "released", name: event.name, session: sessionId(event.request.session), token: event.token },
+        {
+          kind: "released",
+          name: event.name,
+          session: sessionId(event.request.session),
+          token: event.token,
+          reason: "",
+        },
       ];
     case "forced": {
       const element = state.elements.get(event.name);
@@ -108,7 +114,13 @@ export function happeningsOf(state: PartitionState, event: PartitionEvent): read
     }
     case "appended":
       return [
-        { ...plain, kind: "appended", name: event.file, session: sessionId(event.request.session), token: event.token },
+        {
+          kind: "appended",
+          name: event.file,
+          session: sessionId(event.request.session),
+          token: event.token,
+          reason: "",
+        },
       ];
     default:
       return [];
