@@ -99,6 +99,13 @@ export const ERRORS = {
     "The grant ended without a release: expired, forced, or not provable any more.",
     "Stop using what it guards, then acquire anew.",
   ),
+  preempted: spec(
+    410,
+    "FAILED_PRECONDITION",
+    "never",
+    "The holder was warned that it is in the way of others, and its time is over.",
+    "Stop using what it guards, then acquire anew; `forelock why NAME` and `forelock history NAME` say why.",
+  ),
   // Requests that contradict what is known.
   request_id_reused: spec(
     409,

@@ -3,7 +3,15 @@ import { expect, test } from "vitest";
 import { mayAskAgain, verdictOf } from "./outcome.ts";
 
 test("what may have happened is never taken for a failure", () => {
-  for (const code of ["outcome_unknown", "log_stopped", "unavailable", "internal", "request_forgotten", "lock_lost"]) {
+  for (const code of [
+    "outcome_unknown",
+    "log_stopped",
+    "unavailable",
+    "internal",
+    "request_forgotten",
+    "lock_lost",
+    "preempted",
+  ]) {
     expect([code, verdictOf(code)]).toEqual([code, "unsure"]);
   }
 });

@@ -26,6 +26,7 @@ const VERDICTS: { readonly [Code in ErrorCode]: Verdict } = {
   session_unknown: "session_gone",
   // The holder's own view; nothing says what became of the request that met it.
   lock_lost: "unsure",
+  preempted: "unsure",
   request_id_reused: "refused",
   // The first attempt may have been carried out, and its answer forgotten.
   request_forgotten: "unsure",

@@ -172,7 +172,7 @@ test("every error code has an exit code of our own block, and the table lists ea
   for (const code of ERROR_CODES) {
     const exitCode = exitCodeOfError(new ForelockError(code, "x"));
     expect(exitCode).toBeGreaterThanOrEqual(110);
-    expect(exitCode).toBeLessThanOrEqual(120);
+    expect(exitCode).toBeLessThanOrEqual(121);
   }
   const listed = (Object.keys(EXIT_CODES) as ExitName[]).flatMap((name) => errorCodesOf(name));
   expect([...listed].sort()).toEqual([...ERROR_CODES].sort());
@@ -193,6 +193,7 @@ test("the documented exit codes stay as scripts know them", () => {
     full: 118,
     broken: 119,
     internal: 120,
+    preempted: 121,
     not_executable: 126,
     not_found: 127,
   });

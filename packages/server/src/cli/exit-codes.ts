@@ -23,6 +23,11 @@ export const EXIT_CODES = {
   full: { code: 118, meaning: "A limit was reached; what exists is untouched." },
   broken: { code: 119, meaning: "Stored bytes fail their checksum." },
   internal: { code: 120, meaning: "A bug in Forelock. Please report it." },
+  preempted: {
+    code: 121,
+    meaning:
+      "A warning said that the lock is in the way of others, and the command was stopped for it; see --on-warning.",
+  },
   not_executable: { code: 126, meaning: "`lock`: the command was found but cannot be run." },
   not_found: { code: 127, meaning: "`lock`: the command was not found." },
 } as const satisfies Record<string, { readonly code: number; readonly meaning: string }>;
@@ -43,6 +48,7 @@ const EXIT_BY_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   session_closed: "lost",
   session_unknown: "lost",
   lock_lost: "lost",
+  preempted: "preempted",
   request_id_reused: "refused",
   request_forgotten: "refused",
   operation_unknown: "unknown",
