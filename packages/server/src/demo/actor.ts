@@ -96,7 +96,7 @@ class Actor {
   /** Until `ms` have passed, or the lock is lost. */
   async #hold(lock: Lock, ms: number): Promise<void> {
     const { clock, signal } = this.#stage;
-    await pause(clock, ms, AbortSignal.any([signal, lock.signal]));
+    await pause(clock, ms, signal, lock.signal);
     await lock.release().catch(() => {}); // Lost: that is told by the server's own event.
   }
 
@@ -105,16 +105,16 @@ class Actor {
   }
 }
 
-/** Resolves after `ms`, or when the signal aborts. */
-export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after `ms`, or when one of the signals aborts. */
+export function pause(clock: Clock, ms: number, ...signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signals.some((signal) => signal.aborted)) return resolve();
     const done = (): void => {
       timer.dispose();
-      signal.removeEventListener("abort", done);
+      for (const signal of signals) signal.removeEventListener("abort", done);
       resolve();
     };
     const timer = clock.after(ms, done);
-    signal.addEventListener("abort", done);
+    for (const signal of signals) signal.addEventListener("abort", done);
   });
 }

@@ -1,6 +1,7 @@
 // demo.ts: the load of `forelock serve --demo`: a cast of clients against this server, its policy, and a line for what happens.
 // Not here: who plays (cast.ts), how (actor.ts).
 //   D2. Nothing but names under `demo/` and the policy of the prefix `demo` is touched; the policy is taken back at the end.
+import { setMaxListeners } from "node:events";
 import { connect, type ForelockClient, type WatchEvent } from "@forelock/client";
 import type { Clock } from "../clock.ts";
 import { pause, play, type Stage } from "./actor.ts";
@@ -26,6 +27,7 @@ const OPERATOR_FORCES_MS = 30_000;
 
 /** Runs until the signal aborts. @throws ForelockError when the server cannot be reached at all */
 export async function runDemo({ endpoint, clock, random, say, signal }: DemoParts): Promise<void> {
+  setMaxListeners(0, signal); // Every client listens to it: they are as many as the cast, and no leak.
   const operator = await connect({ endpoints: endpoint, client: "demo operator", session: "none" });
   const beganMs = clock.monotonicMs();
   const tell = (line: string): void =>

@@ -1,0 +1,101 @@
+// screenshots.ts: `npm run screenshots`: the pictures of docs/screenshots, of a real server with its demo load after a minute.
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { ROOT } from "./workspace.ts";
+
+const CHROMIUM = "/usr/bin/chromium";
+const FOLDER = "docs/screenshots";
+/** Long enough for warnings, what comes of them, and forecasts with a history. */
+const WARM_UP_MS = 70_000;
+/** Charts draw after their data. */
+const SETTLE_MS = 1_500;
+const WAIT_MS_MAX = 90_000;
+
+interface Picture {
+  readonly file: string;
+  readonly hash: string;
+  readonly theme?: "dark";
+  readonly height?: number;
+  /** Resolves when there is something to see. */
+  readonly ready: (page: Page) => Promise<unknown>;
+}
+
+const anyRow = (page: Page): Promise<unknown> => page.getByRole("rowheader").first().waitFor();
+const warned = (page: Page): Promise<unknown> => page.getByText("warned", { exact: true }).first().waitFor();
+
+const PICTURES: readonly Picture[] = [
+  { file: "now.png", hash: "", height: 760, ready: warned },
+  { file: "now-dark.png", hash: "", height: 760, theme: "dark", ready: warned },
+  {
+    file: "lock.png",
+    hash: "#/lock/demo%2Fbilling",
+    height: 1_180,
+    ready: (page) => warned(page).then(() => page.locator(".gantt").waitFor()),
+  },
+  {
+    file: "prediction.png",
+    hash: "#/prediction",
+    height: 1_180,
+    ready: (page) => page.locator(".plot canvas").waitFor(),
+  },
+  { file: "sessions.png", hash: "#/sessions", ready: openDetails },
+  { file: "settings.png", hash: "#/settings", height: 620, ready: anyRow },
+];
+
+async function openDetails(page: Page): Promise<void> {
+  await page.getByRole("button", { name: /^Details of demo fleet-1/ }).click();
+  await page.getByText("Locks held").waitFor();
+}
+
+async function takeAll(browser: Browser, url: string): Promise<void> {
+  for (const { file, hash, theme, height = 800, ready } of PICTURES) {
+    const page = await browser.newPage({ viewport: { width: 1_280, height }, colorScheme: theme ?? "light" });
+    page.setDefaultTimeout(WAIT_MS_MAX);
+    await page.goto(`${url}${hash}`);
+    await ready(page);
+    await page.waitForTimeout(SETTLE_MS);
+    await page.screenshot({ path: join(ROOT, FOLDER, file) });
+    await page.close();
+    process.stdout.write(`${FOLDER}/${file}\n`);
+  }
+}
+
+/** @returns the address of its dashboard */
+function startDemo(data: string): Promise<{ readonly url: string; readonly server: ChildProcess }> {
+  const argv = ["packages/server/bin/forelock.js", "serve", "--demo", "--port", "0", "--data", data];
+  const server = spawn(process.execPath, argv, { cwd: ROOT, stdio: ["ignore", "pipe", "ignore"] });
+  return new Promise((resolve, reject) => {
+    let out = "";
+    server.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+      const address = /serving on (\S+)/.exec(out)?.[1];
+      if (address !== undefined) resolve({ url: `http://${address}/`, server });
+    });
+    server.once("exit", () => reject(new Error("The server did not start.")));
+  });
+}
+
+async function stop(server: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => server.once("exit", resolve));
+  server.kill("SIGTERM");
+  await ended;
+}
+
+if (!existsSync(CHROMIUM)) throw new Error(`There is no ${CHROMIUM}: install Debian's package chromium.`);
+await mkdir(join(ROOT, FOLDER), { recursive: true });
+const data = await mkdtemp(join(tmpdir(), "forelock-screenshots-"));
+const { url, server } = await startDemo(join(data, "data"));
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+try {
+  process.stdout.write(`The demo runs for ${WARM_UP_MS / 1_000} s first.\n`);
+  await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
+  await takeAll(browser, url);
+} finally {
+  await browser.close();
+  await stop(server);
+  await rm(data, { recursive: true, force: true });
+}
