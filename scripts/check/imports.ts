@@ -18,7 +18,18 @@ const TECHNOLOGY = /^(@forelock\/protocol|node:.+)$/;
 const ANY = /./;
 const ANY_ABOVE_PURE = ["clock.ts", "version.ts"];
 const TURN = [...PURE, "log/event-log.ts", "bulk/bulk-store.ts", ...ANY_ABOVE_PURE];
-const BELOW_CLI = [...PURE, "shard", "edge", "log", "bulk", "compensate", "settings", "telemetry", ...ANY_ABOVE_PURE];
+const BELOW_CLI = [
+  ...PURE,
+  "shard",
+  "edge",
+  "log",
+  "bulk",
+  "compensate",
+  "forecast-worker",
+  "settings",
+  "telemetry",
+  ...ANY_ABOVE_PURE,
+];
 
 /** By folder or file; the longest that fits holds. */
 const SERVER_RULES: Readonly<Record<string, Rule>> = {
@@ -51,6 +62,8 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
 };
 
 const PACKAGE_RULES: Readonly<Record<string, RegExp>> = {
+  // In a browser: the schema's types only, which the compiler takes out again.
+  dashboard: /^(@forelock\/protocol|preact(\/hooks)?|uplot(\/dist\/uPlot\.min\.css)?)$/,
   protocol: /^@bufbuild\/protobuf(\/.+)?$/,
   forecast: /^$/,
   // The codec's runtime is bundled into the client, which so has no dependency.
@@ -63,7 +76,7 @@ const isForTests = (path: string): boolean =>
 
 export function importProblems(): readonly Problem[] {
   return filesBelow("packages")
-    .filter((path) => /^packages\/[^/]+\/src\/.*\.ts$/.test(path) && !isForTests(path))
+    .filter((path) => /^packages\/[^/]+\/src\/.*\.tsx?$/.test(path) && !isForTests(path))
     .flatMap((path) => {
       const [, name = "", inside = ""] = /^packages\/([^/]+)\/src\/(.*)$/.exec(path) ?? [];
       return problemsOf({ path, name, inside, text: textOf(path) });

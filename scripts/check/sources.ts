@@ -2,8 +2,8 @@
 import { filesBelow, type Problem, textOf } from "../workspace.ts";
 
 const LINES_MAX = 700;
-const isSource = (path: string): boolean => /\.(ts|mjs)$/.test(path) && !path.includes("/generated/");
-const isText = (path: string): boolean => /\.(ts|mjs|md|json|toml|ya?ml|proto|txt|py|html|css)$|^\.ci\//.test(path);
+const isSource = (path: string): boolean => /\.(tsx?|mjs)$/.test(path) && !path.includes("/generated/");
+const isText = (path: string): boolean => /\.(tsx?|mjs|md|json|toml|ya?ml|proto|txt|py|html|css)$|^\.ci\//.test(path);
 
 /** Folders that exist on somebody's machine only. In parts, because this file is checked too. */
 const FOREIGN_PATH = new RegExp(`(?<![\\w.$}-])/(?:${["wo" + "rk", "ro" + "ot", "Us" + "ers"].join("|")})/[\\w.-]+`);
