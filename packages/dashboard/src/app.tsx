@@ -1,5 +1,5 @@
 // app.tsx: the frame around every screen: name, navigation, connection, theme, sign-in. Not here: what a screen shows (screens/).
-import type { SessionInfo, StatusReply, WhyReply } from "@forelock/protocol";
+import type { GetPredictionReply, SessionInfo, StatusReply, WhyReply } from "@forelock/protocol";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Link } from "./feed/feed.ts";
@@ -114,9 +114,11 @@ function useDemo(parts: Parts): boolean {
   return isThere;
 }
 
-function showsDemo({ locks, sessions, why }: Parts): boolean {
+function showsDemo({ locks, sessions, why, prediction }: Parts): boolean {
   if (locks?.kind === "list") return [...locks.rows.keys()].some(isDemo);
   if (why?.kind === "value") return isDemo((why.row.json as Json<WhyReply>).name ?? ""); // The part `why` is this.
+  if (prediction?.kind === "value")
+    return ((prediction.row.json as Json<GetPredictionReply>).decisions ?? []).some(({ name = "" }) => isDemo(name)); // And so on.
   if (sessions?.kind !== "list") return false;
   return [...sessions.rows.values()].some(({ json }) => isDemoClient((json as Json<SessionInfo>).client ?? "")); // As above.
 }

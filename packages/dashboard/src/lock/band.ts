@@ -16,13 +16,15 @@ export interface Band {
 
 /** The bar ends a little after all that is on it. */
 const HEADROOM = 1.08;
+/** A tail that is longer than this many times p90 runs out of the bar: drawn in full it would press all else to the left. */
+const TAIL_MAX = 1.6;
 
 /** @returns undefined without a forecast, or with one that is not of numbers */
 export function bandOf(heldMs: number, forecast: Json<HoldForecast> | undefined): Band | undefined {
   if (forecast === undefined) return undefined;
   const { p50Ms = 0, p90Ms = 0, p99Ms = 0, observations = 0, source = "" } = forecast;
   if (![p50Ms, p90Ms, p99Ms].every(Number.isFinite)) return undefined;
-  const endMs = Math.max(heldMs, p99Ms, 1) * HEADROOM;
+  const endMs = Math.max(heldMs, Math.min(p99Ms, p90Ms * TAIL_MAX), p90Ms, 1) * HEADROOM;
   const at = (ms: number): number => Math.min(1, Math.max(0, ms / endMs));
   const left = (ms: number): number => Math.max(0, ms - heldMs);
   const evidence = observations === 0 ? "without history of its own" : `from ${observations} holds (${source})`;

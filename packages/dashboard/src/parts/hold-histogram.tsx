@@ -46,7 +46,8 @@ export function HoldHistogram({ hold, forecast, heldMs }: HoldHistogramProps): J
 }
 
 function linesOf(forecast: Json<HoldForecast> | undefined, heldS: number | undefined): readonly Line[] {
-  const lines: Line[] = heldS === undefined ? [] : [{ ms: Math.max(1, heldS * 1_000), title: "held" }];
+  // A hold that has just begun is left of all that the chart shows.
+  const lines: Line[] = heldS === undefined || heldS === 0 ? [] : [{ ms: heldS * 1_000, title: "held" }];
   if (forecast === undefined) return lines;
   const { p50Ms = 0, p90Ms = 0, p99Ms = 0 } = forecast;
   return [...lines, { ms: p50Ms, title: "p50" }, { ms: p90Ms, title: "p90" }, { ms: p99Ms, title: "p99" }];

@@ -96,7 +96,7 @@ interface HoldersProps {
 function Holders({ holders, grownMs }: HoldersProps): JSX.Element {
   const atRisk = holders.find(({ risk }) => risk !== undefined);
   return (
-    <section class="card" aria-labelledby="holders-title">
+    <section class="card wide" aria-labelledby="holders-title">
       <h2 id="holders-title">{holders.length > 1 ? `${count(holders.length)} holders` : "Holder"}</h2>
       {holders.length === 0 ? (
         <p class="empty">Nobody holds it.</p>

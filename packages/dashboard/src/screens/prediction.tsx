@@ -51,24 +51,26 @@ function Totals({ totals }: { readonly totals: Json<PredictionTotals> }): JSX.El
 function CalibrationCard({ calibrations }: { readonly calibrations: readonly Json<Calibration>[] }): JSX.Element {
   const points = useMemo(() => calibrationPoints(calibrations), [calibrations]);
   return (
-    <section class="card" aria-labelledby="calibration-title">
+    <section class="card wide" aria-labelledby="calibration-title">
       <h2 id="calibration-title">Calibration</h2>
       {calibrations.length === 0 ? (
         <p class="empty">No forecast has been measured against the truth yet.</p>
       ) : (
-        <>
-          <Plot
-            label="Calibration: how often the truth lay at or below each forecast quantile. On the diagonal a forecast is honest. The table below has the numbers."
-            height={260}
-            data={points}
-            options={calibrationOptions}
-          />
-          <p class="legend note">
-            <span class="key series-hold" /> holds <span class="key series-eta" /> waits (ETA) · on the line is honest;
-            above it, too cautious; below, too hopeful
-          </p>
+        <div class="beside">
+          <div>
+            <Plot
+              label="Calibration: how often the truth lay at or below each forecast quantile. On the diagonal a forecast is honest. The table below has the numbers."
+              height={260}
+              data={points}
+              options={calibrationOptions}
+            />
+            <p class="legend note">
+              <span class="key series-hold" /> holds <span class="key series-eta" /> waits (ETA) · on the line is
+              honest; above it, too cautious; below, too hopeful
+            </p>
+          </div>
           <CalibrationTable calibrations={calibrations} />
-        </>
+        </div>
       )}
     </section>
   );
