@@ -4,14 +4,14 @@
 //   W2. On the way down: no new work, what was taken in is durable and answered, then files are closed.
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { DiskBulkStore } from "./bulk/disk.ts";
 import { nodeFiles as bulkFiles } from "./bulk/files.ts";
 import { Poster } from "./compensate/poster.ts";
 import { type Edge, startEdge } from "./edge/edge.ts";
 import type { EdgeOptions, TlsOptions } from "./edge/options.ts";
 import { PAGE } from "./edge/page/page.ts";
-
+import { ForecastWorker } from "./forecast-worker/forecast-worker.ts";
 import { folderIdentity, openDataFolder } from "./log/segment/data-folder.ts";
 import { isNotFound, nodeFiles, readWhole, replaceWhole } from "./log/segment/files.ts";
 import { lockFolder } from "./log/segment/folder-lock.ts";
@@ -44,6 +44,9 @@ const EFFECTS_MAX = 10_000;
 const DUE_MAX = 1_000;
 const PROFILES_FILE = "profiles.bin";
 const LOAD_MS = 1_000;
+/** Share of one core that fitting models may take, and series whose models are kept. */
+const FIT_RATIO = 0.05;
+const FITTED_KEYS_MAX = 64;
 
 /** @throws ForelockError `data_in_use`, `bad_setting`, `log_damaged`, or the system's error when the port cannot be had */
 export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
@@ -92,6 +95,8 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       version: VERSION,
       note: (line, fields) => logger.warn(fields, line),
     });
+    const models = values.prediction === "on" ? startModels(logger) : undefined;
+    if (models !== undefined) closers.push(() => models.close());
     const node = new Node({
       states,
       log,
@@ -108,6 +113,7 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       callOut: poster,
       isPredicting: values.prediction === "on",
       load: loadMeter(),
+      ...(models === undefined ? {} : { models }),
       note: (line, fields) => logger.warn(fields, line),
     });
     closers.push(() => node.drain());
@@ -143,6 +149,18 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
     await closeAll();
     throw error;
   }
+}
+
+function startModels(logger: Logger): ForecastWorker {
+  const worker = new ForecastWorker({
+    clock: realClock,
+    budgetRatio: FIT_RATIO,
+    keysMax: FITTED_KEYS_MAX,
+    seed: 1,
+    note: (line, fields) => logger.warn(fields, line),
+  });
+  worker.start();
+  return worker;
 }
 
 function profileStore(folder: string): ProfileStore {

@@ -36,6 +36,8 @@ export interface Holder {
   readonly element: string;
   readonly ageMs: number;
   readonly waiters: number;
+  /** Requests expected while it goes on holding. */
+  readonly arrivalsPerMs?: number;
   readonly silenceRatio: number;
   readonly illnessRatio: number;
   readonly contentionRatio: number;

@@ -54,6 +54,8 @@ export interface HoldSigns {
   /** From what the client reports: 0 well, 1 failing. */
   readonly illnessRatio: number;
   readonly waiters: number;
+  /** Requests that are expected meanwhile; each of them waits half of the time, on average. */
+  readonly arrivalsPerMs?: number;
   /** How long a stuck holder would be waited for: until its session ends, or someone acts. */
   readonly patienceMs: number;
   readonly contentionRatio: number;
@@ -95,7 +97,8 @@ export function suspicionOf(signs: HoldSigns): number {
 
 function harmOf(signs: HoldSigns, suspicion: number): number {
   const savedMs = suspicion * amount(signs.patienceMs) + (1 - suspicion) * amount(signs.remainingMs);
-  const saved = amount(signs.waiters) * savedMs;
+  const arrivals = amount(signs.arrivalsPerMs ?? 0) * savedMs;
+  const saved = (amount(signs.waiters) + arrivals / 2) * savedMs;
   const lost = (1 - suspicion) * amount(signs.ageMs);
   return saved === 0 ? 0 : ratio(saved / (saved + lost));
 }

@@ -32,6 +32,18 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     atLimit: "The newest are kept; `more` is set.",
   },
   { what: "Calls for lost grants under way", limit: "16, to one origin 4", atLimit: "The others wait." },
+  {
+    what: "Requests of a partition with terms of their own, and calls owed",
+    limit: "10,000",
+    atLimit: "`overloaded`",
+  },
+  {
+    what: "Pairs of client and element with a history",
+    limit: "20,000",
+    atLimit: "The least recently used is forgotten.",
+  },
+  { what: "Series that wait to be fitted", limit: "64", atLimit: "The others are asked for again at the next step." },
+  { what: "Decisions remembered for GetPrediction", limit: "1,000 to 2,000", atLimit: "The oldest is forgotten." },
   { what: "Live screens of the dashboard", limit: "64", atLimit: "`watchers_full`" },
   { what: "Rows of a live screen", limit: "1 to 500", atLimit: "`bad_argument`; more are found by prefix." },
   { what: "Looks that a live screen may be behind", limit: "15, a second each", atLimit: "Its stream is cut." },

@@ -60,6 +60,13 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Requests for the history that wait for one another": ["shard/history.test.ts", "and the next is told overloaded"],
   "Answer to a request for the history": ["shard/history.test.ts", "a history fits half a frame"],
   "Calls for lost grants under way": ["compensate/poster.test.ts", "a few calls are under way"],
+  "Requests of a partition with terms of their own, and calls owed": [
+    "shard/models.test.ts",
+    "too many requests with terms of their own are refused",
+  ],
+  "Pairs of client and element with a history": ["shard/models.test.ts", "a pair that was used longest ago makes room"],
+  "Series that wait to be fitted": ["forecast-worker/forecast-worker.test.ts", '"full"'],
+  "Decisions remembered for GetPrediction": ["shard/models.test.ts", "the oldest first"],
   "Live screens of the dashboard": ["edge/http/live.test.ts", "live screens are capped, and given back"],
   "Rows of a live screen": ["edge/http/live.test.ts", "is refused before the stream begins"],
   "Looks that a live screen may be behind": ["edge/http/live.test.ts", "a reader that does not keep up is cut"],

@@ -24,6 +24,7 @@ import { isWait } from "../preempt/target.ts";
 import { positionOf } from "./answers.ts";
 import { Etas, WAITERS_MAX } from "./etas.ts";
 import { etaMessage, riskMessage, warningRisk } from "./insight-messages.ts";
+import { Models, STEP_MS } from "./models.ts";
 import type { Node } from "./node.ts";
 import { Policies } from "./policies.ts";
 import { clientOf, Profiles } from "./profiles.ts";
@@ -33,6 +34,8 @@ import type { Shard } from "./shard.ts";
 
 export const LOOK_MS = 200;
 const CONTROL_MS = 10_000;
+/** How far ahead the requests for an element are looked at. */
+const ARRIVALS_MS = 600_000;
 /** Assessments in one look: about 20 us each. */
 const ASSESSED_MAX = 400;
 const ESTIMATED_MS_MIN = 100;
@@ -55,6 +58,7 @@ export class Foresight {
   readonly profiles: Profiles;
   readonly policies: Policies;
   readonly etas: Etas;
+  readonly models: Models;
   readonly engine: Engine;
   readonly #node: Node;
   readonly #rhythms = new WeakMap<KnownSession, HeartbeatRhythm>();
@@ -77,6 +81,7 @@ export class Foresight {
       this.#judgedByPrefix.set(prefix, counts);
     });
     this.profiles = new Profiles(this.ledger);
+    this.models = new Models(this.profiles, this.ledger, node.options.models);
     this.etas = new Etas(this.profiles);
     this.engine = new Engine(node.options.forecasts?.(this.profiles) ?? this.profiles, this.ledger);
   }
@@ -86,6 +91,10 @@ export class Foresight {
     return [
       { everyMs: LOOK_MS, run: () => this.look() },
       { everyMs: CONTROL_MS, run: () => this.control() },
+      {
+        everyMs: STEP_MS,
+        run: () => this.models.step(this.#node.options.clock.wallMs(), this.#node.options.load?.() ?? 0),
+      },
     ];
   }
 
@@ -314,6 +323,7 @@ export class Foresight {
         element: element.name,
         ageMs: Math.max(0, state.clockMs - grant.grantedAtMs),
         waiters,
+        arrivalsPerMs: this.models.expectedRequests(element.name, ARRIVALS_MS) / ARRIVALS_MS,
         silenceRatio: this.suspicion(known),
         illnessRatio: illnessOf(known),
         contentionRatio: this.profiles.contentionRatio(element.name),

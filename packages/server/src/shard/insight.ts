@@ -32,6 +32,8 @@ import type { Caller } from "./service.ts";
 
 const DECISIONS_DEFAULT = 100;
 const CLIENTS_SHOWN_MAX = 20;
+/** Requests of a partition that are not pre-empted or ask for a call, and calls that are owed, all together. */
+export const TERMS_MAX = 10_000;
 
 type Respond = (reply: Reply) => void;
 export type InsightBody = Extract<
@@ -125,6 +127,14 @@ export class Insight implements Outlook {
       throw new ForelockError(
         "preemption_required",
         `preemptible: the policy of ${name} allows no grant that is not pre-empted.`,
+      );
+    const { state } = this.#node.shardOf(name);
+    const asked = state.termsByTarget.size + state.compensations.size;
+    if (asked >= TERMS_MAX)
+      throw new ForelockError(
+        "overloaded",
+        `${asked} requests of this partition have terms of their own or calls owed; ${TERMS_MAX} may have.`,
+        { retryAfterMs: 1_000 },
       );
     if (url !== undefined && this.#node.options.isCompensationAllowed?.(url) !== true)
       throw new ForelockError(

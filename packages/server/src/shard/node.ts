@@ -31,6 +31,7 @@ import type { ReadHistory } from "./history.ts";
 import { Insight } from "./insight.ts";
 import { etaMessage } from "./insight-messages.ts";
 import { Liveness } from "./liveness.ts";
+import type { ModelWorker } from "./models.ts";
 import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
 import { createPlacement, type Placement } from "./placement.ts";
@@ -74,6 +75,8 @@ export interface NodeOptions {
   readonly isPredicting?: boolean;
   /** Between what was learned and those who ask: for tests, which put an adversary there. */
   readonly forecasts?: (profiles: HoldForecasts) => HoldForecasts;
+  /** The thread that fits models. Undefined: none are fitted. */
+  readonly models?: ModelWorker;
   /** Whether grants may ask for calls to this URL when they are lost. Undefined: to none. */
   readonly isCompensationAllowed?: (url: string) => boolean;
   /** Carries those calls out. Undefined: they stay owed. */

@@ -43,6 +43,8 @@ export interface ElementCounts {
   /** Mean time between two grants, forgetting; 0 before the second. */
   intervalMs: number;
   lastMs: number;
+  /** Requests since they were last taken. */
+  requests: number;
 }
 
 /** What holds of one client are learned under: its own name for itself, or who it is. */
@@ -145,6 +147,16 @@ export class Profiles implements HoldForecasts {
     return this.holds.outlives(client, element, ageMs, deadlineMs, nowMs);
   }
 
+  /** The elements with most requests since the last call, and how many. */
+  takeRequests(elementsMax: number): readonly { readonly name: string; readonly requests: number }[] {
+    const busy: { readonly name: string; readonly requests: number }[] = [];
+    for (const [name, counts] of this.#counts) {
+      if (counts.requests > 0) busy.push({ name, requests: counts.requests });
+      counts.requests = 0;
+    }
+    return busy.sort((a, b) => b.requests - a.requests || (a.name < b.name ? -1 : 1)).slice(0, elementsMax);
+  }
+
   counts(name: string): ElementCounts | undefined {
     return this.#counts.get(name);
   }
@@ -240,7 +252,7 @@ export class Profiles implements HoldForecasts {
     this.waits = restoredWaits;
     this.ledger.restore(saved.ledger);
     // Moments of a clock that has started anew.
-    for (const [name, counts] of saved.counts) this.#counts.set(name, { ...counts, lastMs: 0 });
+    for (const [name, counts] of saved.counts) this.#counts.set(name, { ...counts, lastMs: 0, requests: 0 });
   }
 
   #handleOf(grant: Grant, heldMs: number, nowMs: number): HoldHandle | undefined {
@@ -273,9 +285,10 @@ export class Profiles implements HoldForecasts {
         const [oldest] = this.#counts.keys();
         if (oldest !== undefined) this.#counts.delete(oldest);
       }
-      this.#counts.set(name, { grants: 1, waits: 0, intervalMs: 0, lastMs: nowMs });
+      this.#counts.set(name, { grants: 1, waits: 0, intervalMs: 0, lastMs: nowMs, requests: 1 });
       return;
     }
+    counts.requests += 1;
     counts.grants = counts.grants * KEEP + 1;
     counts.waits *= KEEP;
     if (counts.lastMs > 0) {
