@@ -223,9 +223,9 @@ export class SeriesForecaster {
       const place = horizon - 1;
       forecast.p50[place] = point;
       const below = lowScale * drawnQuantile(numbers, low, 0) + highScale * drawnQuantile(numbers, high, 0);
-      const p90 = lowScale * drawnQuantile(numbers, low, 2) + highScale * drawnQuantile(numbers, high, 2);
-      const p95 = lowScale * drawnQuantile(numbers, low, 3) + highScale * drawnQuantile(numbers, high, 3);
-      const p99 = lowScale * drawnQuantile(numbers, low, 4) + highScale * drawnQuantile(numbers, high, 4);
+      const p90 = lowScale * drawnQuantile(numbers, low, 1) + highScale * drawnQuantile(numbers, high, 1);
+      const p95 = lowScale * drawnQuantile(numbers, low, 2) + highScale * drawnQuantile(numbers, high, 2);
+      const p99 = lowScale * drawnQuantile(numbers, low, 3) + highScale * drawnQuantile(numbers, high, 3);
       forecast.p5[place] = point + Math.min(0, below);
       forecast.p90[place] = point + Math.max(0, p90);
       forecast.p95[place] = point + Math.max(0, p95);

@@ -4,7 +4,7 @@
 //   T2. The row of origin o for horizon h is read at o + h, before any later origin takes its place.
 //   T3. Everything stored is finite, but for the NaN of a challenger whose table does not reach so far.
 
-import { INTERVAL_NUMBERS, learnError, redraw } from "../interval/conformal.ts";
+import { beginInterval, INTERVAL_NUMBERS, learnError, redraw } from "../interval/conformal.ts";
 import { isChallenged, scoreTrials, withChallengers } from "./challenge.ts";
 import { learnExperts, type Memory, predict, readyExperts, seenOf, stepOf, turnPhases } from "./experts.ts";
 import { floorOf, mixInto, reweigh, scoreRow } from "./mix.ts";
@@ -16,10 +16,10 @@ const SEEN_MAX = 2 ** 31 - 1;
 const SCALE_GAIN = 0.01;
 /** Below this many values everything is drawn anew at each; later the horizons take turns. */
 const YOUNG = 64;
-/** Steps until a key's interval forgets half. */
-const INTERVAL_HALF_LIFE = 300;
-const KEPT_YOUNG = 0.5 ** (1 / INTERVAL_HALF_LIFE);
-const KEPT = 0.5 ** ((8 * HORIZON_COUNT) / INTERVAL_HALF_LIFE);
+/** Steps until an error of long ago weighs half. */
+const INTERVAL_HALF_LIFE = 600;
+/** By the shift of a horizon's origins. */
+const GROWTH = Float64Array.from([1, 2, 4, 8], (steps) => 2 ** (steps / INTERVAL_HALF_LIFE));
 const COVERAGE_GAIN = 0.01;
 
 /** What all keys of a forecaster have in common. */
@@ -43,7 +43,7 @@ export function begin(memory: Memory, common: Common, step: number, value: numbe
   learnExperts(memory, common.layout, step, 1);
   for (let k = 0; k < HORIZON_COUNT; k += 1) {
     reweigh(memory, k, readyExperts(common.layout, 1));
-    redrawInterval(memory, common, k, 1);
+    beginInterval(numbers, at + AT.intervals + k * INTERVAL_NUMBERS, common.pooled, k * INTERVAL_NUMBERS);
     say(memory, common, k, step);
   }
 }
@@ -64,11 +64,11 @@ export function learn(memory: Memory, common: Common, value: number): void {
   if (seen < YOUNG) {
     for (let k = 0; k < HORIZON_COUNT; k += 1) {
       reweigh(memory, k, ready);
-      redrawInterval(memory, common, k, KEPT_YOUNG);
+      redrawInterval(memory, common, k);
     }
   } else {
     if ((step & 3) === 2) reweigh(memory, (step >> 2) % HORIZON_COUNT, ready);
-    if ((step & 7) === 5) redrawInterval(memory, common, (step >> 3) % HORIZON_COUNT, KEPT);
+    if ((step & 7) === 5) redrawInterval(memory, common, (step >> 3) % HORIZON_COUNT);
   }
   for (let k = 0; k < HORIZON_COUNT; k += 1) say(memory, common, k, step);
 }
@@ -98,8 +98,8 @@ function score(memory: Memory, common: Common, step: number, value: number): voi
     scoreRow(memory, layout, k, rowAt, value);
     const intervalAt = at + AT.intervals + k * INTERVAL_NUMBERS;
     numbers[intervalAt] = (value - numbers[rowAt + ROW_MIX]!) / scale;
-    const covered = learnError(numbers, intervalAt, pooled, k * INTERVAL_NUMBERS) ? 1 : 0;
-    if (covered === 0) redrawInterval(memory, common, k, 1);
+    const covered = learnError(numbers, intervalAt, pooled, k * INTERVAL_NUMBERS, GROWTH[layout.shifts[k]!]!) ? 1 : 0;
+    if (covered === 0) redrawInterval(memory, common, k);
     numbers[at + AT.coverage]! += COVERAGE_GAIN * (covered - numbers[at + AT.coverage]!);
   }
 }
@@ -136,7 +136,7 @@ export function say(memory: Memory, common: Common, k: number, step: number): vo
   numbers[rowAt + ROW_MIX] = isChallenged(memory) ? withChallengers(memory, layout, k, step, horizon, hot) : hot;
 }
 
-export function redrawInterval(memory: Memory, common: Common, k: number, kept: number): void {
+function redrawInterval(memory: Memory, common: Common, k: number): void {
   const { numbers, at } = memory;
-  redraw(numbers, at + AT.intervals + k * INTERVAL_NUMBERS, common.pooled, k * INTERVAL_NUMBERS, kept);
+  redraw(numbers, at + AT.intervals + k * INTERVAL_NUMBERS, common.pooled, k * INTERVAL_NUMBERS);
 }
