@@ -36,6 +36,7 @@ import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
 import { createPlacement, type Placement } from "./placement.ts";
 import { parseReference, referenceOf } from "./reference.ts";
+import { refuseReused } from "./request-ids.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
 import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service, Vitals } from "./service.ts";
 import { isOfSession, SessionRequest } from "./session-request.ts";
@@ -343,7 +344,10 @@ export class Node implements Service {
   /** Submits a session's command and answers with its operation. */
   carryOut(shard: Shard, command: SessionCommand, sequence: number, caller: Caller, respond: Respond): void {
     const known = this.directory.get(command.session.id);
-    if (known !== undefined) this.#forgetAnswered(shard, known);
+    if (known !== undefined) {
+      refuseReused(this.shards, shard, known, command.request);
+      this.#forgetAnswered(shard, known);
+    }
     shard.enter(new SessionRequest(this, shard, command, sequence, caller, respond));
   }
 

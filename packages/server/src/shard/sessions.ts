@@ -3,7 +3,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ForelockError, Health } from "@forelock/protocol";
 import type { SessionIdentity } from "../partition/commands.ts";
-import type { PartitionState } from "../partition/state.ts";
+import type { PartitionState, Session } from "../partition/state.ts";
 import type { NodeSession, NoticeSink } from "./service.ts";
 
 export interface KnownSession extends NodeSession, SessionIdentity {
@@ -25,6 +25,8 @@ export interface KnownSession extends NodeSession, SessionIdentity {
   health: Health;
   /** As the client declared it. */
   application: string;
+  /** Highest sequence seen: what is above it was never asked before. */
+  highest: number;
   /** Lowest sequence that the client still asks about; 0 until told. */
   lowest: number;
   /** Where its notices go. */
@@ -32,6 +34,14 @@ export interface KnownSession extends NodeSession, SessionIdentity {
   connections: number;
   /** Its close has begun: whatever it still asks for is refused, so that nothing is carried out a second time under it. */
   isClosing: boolean;
+}
+
+/** Of what a partition remembers. */
+function highestOf(session: Session): number {
+  let highest = session.lowest - 1;
+  for (const sequence of session.done.keys()) highest = Math.max(highest, sequence);
+  for (const sequence of session.queued.keys()) highest = Math.max(highest, sequence);
+  return highest;
 }
 
 export function hashSecret(secret: Uint8Array): string {
@@ -85,6 +95,7 @@ export class SessionDirectory {
       lagMs: 0,
       health: Health.OK,
       application: "",
+      highest: 0,
       lowest: 0,
       sink: undefined,
       connections: 0,
@@ -106,6 +117,7 @@ export class SessionDirectory {
       if (known !== undefined) {
         known.partitions.add(state.partition);
         known.heardAtMs = Math.max(known.heardAtMs, heardAtMs);
+        known.highest = Math.max(known.highest, highestOf(session));
         continue;
       }
       this.#sessions.set(session.id, {
@@ -123,6 +135,7 @@ export class SessionDirectory {
         lagMs: 0,
         health: Health.OK,
         application: "",
+        highest: highestOf(session),
         lowest: 0,
         sink: undefined,
         connections: 0,
