@@ -6,6 +6,7 @@ import {
   type DurationForecaster,
   type DurationTable,
   type FittedChallenger,
+  lstmChallenger,
   sarimaChallenger,
 } from "@forelock/forecast";
 import type { Work } from "./durations-file.ts";
@@ -23,7 +24,7 @@ export interface ChallengerRow {
   readonly spoke: number;
 }
 
-const MODELS: readonly Challenger[] = [sarimaChallenger];
+const MODELS: readonly Challenger[] = [sarimaChallenger, lstmChallenger];
 /** Durations of a pair between two fits, and between two tables of the same fit. */
 const FIT_EVERY = 256;
 const TABLE_EVERY = 8;

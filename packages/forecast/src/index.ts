@@ -17,6 +17,7 @@ export { DurationForecaster, type DurationGauges } from "./duration/forecaster.t
 export type { DurationForecasterOptions } from "./duration/options.ts";
 export type { HoldHandle } from "./duration/running.ts";
 export type { ChallengerStanding, DurationTable, SeriesOfPair } from "./duration/series.ts";
+export type { WaitHandle } from "./eta/pending.ts";
 export { type EtaEstimate, QueueEta, type QueueView } from "./eta/queue-eta.ts";
 export type { DurationLike } from "./eta/waiting.ts";
 export { emptySeriesForecast, type SeriesEvent, type SeriesForecast } from "./series/forecast.ts";

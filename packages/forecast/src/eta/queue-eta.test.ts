@@ -195,3 +195,75 @@ test("corrections come back from bytes, and bytes of something else are refused"
   damaged[20]! ^= 1; // In range.
   expect(() => QueueEta.restore(damaged)).toThrow(/damaged/);
 });
+
+test("a wait that outlasts its quantile is learned from before it ends, and once", () => {
+  const eta = new QueueEta();
+  const view = { holders: [fresh(1_000, 0.3)], ahead: [], capacity: 1 };
+  const told = eta.estimate(view);
+  const handle = eta.enter(told, 0)!; // Fewer than the limit.
+  eta.enter(told, 60_000);
+  const overdue = eta.estimate(view);
+  expect(overdue.p50Ms).toBeGreaterThan(told.p50Ms);
+  expect(overdue.p90Ms).toBeGreaterThan(told.p90Ms);
+  expect(eta.coverage().observed).toBe(0);
+  eta.granted(handle, 60_001);
+  expect(eta.coverage().observed).toBe(1);
+  expect(eta.estimate(view).p50Ms).toBe(overdue.p50Ms);
+});
+
+test("a wait that ends in time draws the estimates down, and one that is left teaches nothing more", () => {
+  const eta = new QueueEta();
+  const view = { holders: [fresh(1_000, 0.3)], ahead: [], capacity: 1 };
+  const told = eta.estimate(view);
+  const left = eta.enter(told, 0)!; // Fewer than the limit, so below.
+  expect(eta.left(left)).toBe(true);
+  expect(eta.left(left)).toBe(false);
+  expect(eta.granted(left, 10)).toBe(false);
+  expect(eta.estimate(view)).toEqual(told);
+  expect(eta.granted(eta.enter(told, 100)!, 110)).toBe(true);
+  expect(eta.estimate(view).p50Ms).toBeLessThan(told.p50Ms);
+});
+
+test("no more waits are followed than the limit, and reminders of those that left do not pile up", () => {
+  const eta = new QueueEta(2);
+  const estimate = eta.estimate({ holders: [fresh(1e9, 0.3)], ahead: [], capacity: 1 });
+  for (let round = 0; round < 5_000; round += 1) {
+    const handle = eta.enter(estimate, round)!; // One at a time.
+    if (round % 2 === 0) eta.left(handle);
+    else eta.granted(handle, round + 1);
+  }
+  expect(eta.enter(estimate, 5_000)).toBeDefined();
+  expect(eta.enter(estimate, 5_000)).toBeDefined();
+  expect(eta.enter(estimate, 5_000)).toBeUndefined();
+  expect(eta.following).toBe(2);
+});
+
+test("where the short waits of a batch end first, following them keeps p50 honest and telling only their ends does not", () => {
+  const covered = (follows: boolean): number => {
+    const random = seededRandom(17);
+    const eta = new QueueEta();
+    const ends: { readonly atMs: number; readonly tell: () => void }[] = [];
+    let hits = 0;
+    const waits = 3_000;
+    for (let wait = 0; wait < waits; wait += 1) {
+      const nowMs = wait * 100;
+      // A tenth of the run lasts as long as the longest waits, so most truths come late.
+      const waitMs = logNormal(random, 60_000, 1.5);
+      while (ends[0] !== undefined && ends[0].atMs <= nowMs) ends.shift()?.tell();
+      const estimate = eta.estimate({ holders: [fresh(60_000, 1.5)], ahead: [], capacity: 1 });
+      if (waitMs <= estimate.p50Ms) hits += 1;
+      const handle = follows ? eta.enter(estimate, nowMs) : undefined;
+      const atMs = nowMs + waitMs;
+      const tell = (): void => {
+        if (handle === undefined) eta.observe(estimate, waitMs);
+        else eta.granted(handle, atMs);
+      };
+      ends.push({ atMs, tell });
+      ends.sort((a, b) => a.atMs - b.atMs);
+    }
+    return hits / waits;
+  };
+  const followed = covered(true);
+  expect(Math.abs(followed - 0.5)).toBeLessThan(0.08);
+  expect(Math.abs(followed - 0.5)).toBeLessThan(Math.abs(covered(false) - 0.5));
+});

@@ -5,6 +5,7 @@
 //   Q3. Never non-finite, and p90 >= p50 >= 0.
 import { BUCKETS, checkMilliseconds, MILLISECONDS_MAX } from "../duration/buckets.ts";
 import { StateReader, StateWriter } from "../duration/state.ts";
+import { type PendingWait, PendingWaits, type WaitHandle } from "./pending.ts";
 import { FOLLOWED_MAX, PERMITS_MAX, permitWaitsMs, quantileOfWaitsMs } from "./permits.ts";
 import {
   type DurationLike,
@@ -33,7 +34,7 @@ export interface QueueView {
 export interface EtaEstimate {
   readonly p50Ms: number;
   readonly p90Ms: number;
-  /** The same before correction, in any order: what `observe` compares the truth with. */
+  /** The same before correction: what the truth is compared with. */
   readonly rawP50Ms: number;
   readonly rawP90Ms: number;
   /** Waiters before this one. */
@@ -55,8 +56,16 @@ const LEVELS = [0.5, 0.9] as const;
 const DEPTHS = [0, 2, 7, 31, 127] as const;
 /** Of the logarithm of the wait, for one wait that was wrong; half for the depth, half for all. */
 const STEP = 0.06;
-/** So many waiters ahead halve what one wait teaches. */
-const PACE_AHEAD = 8;
+/**
+ * So many waiters ahead halve what one wait teaches, for p50 and p90: a queue of a hundred tells the same truth a hundred times
+ * over. p90 forgives that less, since it has to be right about the queue after this one too.
+ */
+const PACE_AHEAD = [64, 8] as const;
+/** Where the corrections for all depths are among the shifts. */
+const COMMON = (DEPTHS.length + 1) * LEVELS.length;
+/** Overdue waits that one call learns from at most. */
+const OVERDUE_MAX = 16;
+const WAITS_MAX = 65_536;
 /** A factor of a million: what a correction can do at most. */
 const SHIFT_MAX = Math.log(1e6);
 const COVERAGE_KEEP = 2 ** (-1 / 200);
@@ -64,13 +73,24 @@ const COVERAGE_KEEP = 2 ** (-1 / 200);
 /** Estimates of waits, and what keeps their coverage honest: a factor on each quantile, learned from waits that have ended. */
 export class QueueEta {
   // For each depth and for all (the last), one for each of LEVELS.
-  readonly #shifts = new Float64Array((DEPTHS.length + 2) * LEVELS.length);
+  readonly #shifts = new Float64Array(COMMON + LEVELS.length);
   readonly #coverage = Float64Array.from(LEVELS);
+  readonly #pending: PendingWaits;
   #observed = 0;
   readonly #one = new Float64Array(BUCKETS);
   readonly #rest = new Float64Array(BUCKETS);
   #sum = new Float64Array(BUCKETS);
   #next = new Float64Array(BUCKETS);
+
+  /** @param waitsMax waits that are followed at once; beyond it `enter` answers `undefined` */
+  constructor(waitsMax: number = WAITS_MAX) {
+    this.#pending = new PendingWaits(waitsMax);
+  }
+
+  /** Waits that are followed. */
+  get following(): number {
+    return this.#pending.size;
+  }
 
   /** The wait of somebody behind all of `view.ahead`. */
   estimate(view: QueueView): EtaEstimate {
@@ -86,28 +106,58 @@ export class QueueEta {
   }
 
   /**
-   * Tells how long somebody waited who was given `estimate`, from then until the grant. Who left without a grant is not told.
+   * Follows a wait that begins now, with the estimate that its waiter was told: what makes the corrections learn. Once for each
+   * waiter, though its estimate may be told anew many times.
+   * @returns `undefined` when `waitsMax` are followed already; tell `observe` at its grant instead
+   */
+  enter(estimate: EtaEstimate, nowMs: number): WaitHandle | undefined {
+    checkMilliseconds("nowMs", nowMs);
+    this.#learnOverdue(nowMs);
+    const handle = this.#pending.add({
+      startMs: nowMs,
+      rawMs: [estimate.rawP50Ms, estimate.rawP90Ms],
+      toldMs: [estimate.p50Ms, estimate.p90Ms],
+      ahead: estimate.ahead,
+      isScored: [false, false],
+    });
+    if (handle === undefined) return undefined;
+    this.#pending.remind(handle, 0, nowMs + estimate.p50Ms);
+    this.#pending.remind(handle, 1, nowMs + estimate.p90Ms);
+    return handle;
+  }
+
+  /** The wait has ended with the grant. False when it is not followed (any more). */
+  granted(handle: WaitHandle, nowMs: number): boolean {
+    checkMilliseconds("nowMs", nowMs);
+    this.#learnOverdue(nowMs);
+    const wait = this.#pending.remove(handle);
+    if (wait === undefined) return false;
+    this.#learn(wait, Math.max(0, nowMs - wait.startMs));
+    return true;
+  }
+
+  /** The waiter left without a grant. What its waiting has shown stays learned. False when it is not followed (any more). */
+  left(handle: WaitHandle): boolean {
+    return this.#pending.remove(handle) !== undefined;
+  }
+
+  /**
+   * Tells how long somebody waited who was given `estimate`, until the grant, all at once. Where waits are long, `enter` and
+   * `granted` learn sooner and without bias: here the short waits of a queue are known long before the long ones.
    * Throws a RangeError when the wait is negative or not a number.
    */
   observe(estimate: EtaEstimate, actualWaitMs: number): void {
     checkMilliseconds("actualWaitMs", actualWaitMs);
-    // A queue of a hundred tells the same truth a hundred times over: each of them counts for less.
-    const pace = STEP / (1 + estimate.ahead / PACE_AHEAD);
-    const own = depthOf(estimate.ahead) * LEVELS.length;
-    const common = (DEPTHS.length + 1) * LEVELS.length;
-    for (let index = 0; index < LEVELS.length; index += 1) {
-      const level = LEVELS[index]!; // In range, here and below.
-      const hit = actualWaitMs <= (index === 0 ? estimate.p50Ms : estimate.p90Ms) ? 1 : 0;
-      // Against the correction of today, not that of the estimate: a long queue gets its truths all at once and late, and would
-      // push on long after the correction is right.
-      const raw = index === 0 ? estimate.rawP50Ms : estimate.rawP90Ms;
-      const isBelow = actualWaitMs <= raw * Math.exp(this.#shifts[own + index]! + this.#shifts[common + index]!);
-      const step = (pace / 2) * (level - (isBelow ? 1 : 0));
-      this.#shifts[own + index] = clamp(this.#shifts[own + index]! + step);
-      this.#shifts[common + index] = clamp(this.#shifts[common + index]! + step);
-      this.#coverage[index]! += (1 - COVERAGE_KEEP) * (hit - this.#coverage[index]!);
-    }
-    this.#observed += 1;
+    this.#learn(
+      {
+        startMs: 0,
+        rawMs: [estimate.rawP50Ms, estimate.rawP90Ms],
+        toldMs: [estimate.p50Ms, estimate.p90Ms],
+        ahead: estimate.ahead,
+        isScored: [false, false],
+      },
+      actualWaitMs,
+    );
   }
 
   /** The share of recent waits that were at most their p50 and their p90, and how many were observed. */
@@ -116,7 +166,7 @@ export class QueueEta {
     return { coverage50Ratio: coverage50Ratio!, coverage90Ratio: coverage90Ratio!, observed: this.#observed }; // One for each level.
   }
 
-  /** The corrections as bytes, under 150 of them. */
+  /** The corrections as bytes, under 200 of them. Waits that are followed are not in it: they begin anew with an estimate of then. */
   serialize(): Uint8Array {
     const out = new StateWriter(VERSION);
     out.floats64(this.#shifts);
@@ -134,6 +184,40 @@ export class QueueEta {
     restored.#observed = from.float64();
     from.end();
     return restored;
+  }
+
+  #learn({ rawMs, toldMs, ahead, isScored }: PendingWait, waitMs: number): void {
+    for (const level of [0, 1] as const) {
+      // Against the correction of today, not that of the estimate: a long queue gets its truths all at once and late, and would
+      // push on long after the correction is right.
+      if (!isScored[level]) this.#shift(ahead, level, waitMs <= rawMs[level] * this.#factor(ahead, level));
+      this.#coverage[level]! += (1 - COVERAGE_KEEP) * ((waitMs <= toldMs[level] ? 1 : 0) - this.#coverage[level]!); // In range.
+    }
+    this.#observed += 1;
+  }
+
+  /** Waits that have outlasted their quantile are known to have missed it, long before they end. */
+  #learnOverdue(nowMs: number): void {
+    for (let count = 0; count < OVERDUE_MAX; count += 1) {
+      const due = this.#pending.due(nowMs);
+      if (due === undefined) return;
+      const { wait, handle, level } = due;
+      const dueMs = wait.startMs + wait.rawMs[level] * this.#factor(wait.ahead, level);
+      if (dueMs < nowMs) {
+        wait.isScored[level] = true;
+        this.#shift(wait.ahead, level, false);
+      } else this.#pending.remind(handle, level, dueMs); // The correction has grown meanwhile: not yet.
+    }
+  }
+
+  #shift(ahead: number, level: 0 | 1, isBelow: boolean): void {
+    const step = ((STEP / 2) * (LEVELS[level] - (isBelow ? 1 : 0))) / (1 + ahead / PACE_AHEAD[level]);
+    for (const at of [depthOf(ahead) * LEVELS.length + level, COMMON + level])
+      this.#shifts[at] = clamp(this.#shifts[at]! + step); // In range.
+  }
+
+  #factor(ahead: number, level: 0 | 1): number {
+    return Math.exp(this.#shifts[depthOf(ahead) * LEVELS.length + level]! + this.#shifts[COMMON + level]!); // In range.
   }
 
   /** Estimates for the places from `first` of the queue to the one behind it. */
@@ -219,10 +303,8 @@ export class QueueEta {
 
   // Q3
   #corrected(ahead: number, rawP50Ms: number, rawP90Ms: number): EtaEstimate {
-    const own = depthOf(ahead) * LEVELS.length;
-    const common = (DEPTHS.length + 1) * LEVELS.length;
-    const p50Ms = rawP50Ms * Math.exp(this.#shifts[own]! + this.#shifts[common]!); // In range, as below.
-    const p90Ms = rawP90Ms * Math.exp(this.#shifts[own + 1]! + this.#shifts[common + 1]!);
+    const p50Ms = rawP50Ms * this.#factor(ahead, 0);
+    const p90Ms = rawP90Ms * this.#factor(ahead, 1);
     return {
       p50Ms: Math.min(MILLISECONDS_MAX, p50Ms, p90Ms),
       p90Ms: Math.min(MILLISECONDS_MAX, Math.max(p50Ms, p90Ms)),
