@@ -76,6 +76,9 @@ const GOALS: readonly Goal[] = [
     against("cycles against the bare durable loop", BARE_DURABLE, 0.5, "in-flight", load),
     against("cycles against etcd3's lock", ["etcd3"], 50, "in-flight", load),
   ]),
+  ...FLIGHTS.map((load) =>
+    against("cycles with prediction against without", ["forelock-blind"], 0.9, "in-flight", load),
+  ),
   against(
     "cycles against redlock, appendfsync always, driven the same way",
     ["redlock-always"],

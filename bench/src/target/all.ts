@@ -2,18 +2,19 @@
 
 import { bareDurable, bareDurableSync, bareMap, openBareClient } from "./bare.ts";
 import { etcd3, openEtcd3Client } from "./etcd3.ts";
-import { forelock, openForelockClient } from "./forelock.ts";
+import { forelock, forelockBlind, openForelockClient } from "./forelock.ts";
 import { liveMutex, openLiveMutexClient } from "./live-mutex.ts";
 import { openPostgresClient, postgres } from "./postgres.ts";
 import { openRedlockClient, redlockAlways, redlockOff } from "./redlock.ts";
 import type { OpenClient, Target } from "./target.ts";
 
 /** In the order of the table. */
-export const OURS: readonly Target[] = [forelock, bareDurable, bareDurableSync, bareMap];
+export const OURS: readonly Target[] = [forelock, forelockBlind, bareDurable, bareDurableSync, bareMap];
 export const PEERS: readonly Target[] = [redlockAlways, redlockOff, etcd3, liveMutex, postgres];
 
 const OPEN_BY_TARGET = new Map<string, OpenClient>([
   [forelock.name, openForelockClient],
+  [forelockBlind.name, openForelockClient],
   [bareDurable.name, openBareClient],
   [bareDurableSync.name, openBareClient],
   [bareMap.name, openBareClient],

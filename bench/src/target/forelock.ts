@@ -18,6 +18,14 @@ export const forelock: Target = {
   start: (folder) => startForelock({ folder }),
 };
 
+/** What prediction costs shows beside it. */
+export const forelockBlind: Target = {
+  ...forelock,
+  name: "forelock-blind",
+  how: "the same with `--prediction off`: nothing is learned or forecast",
+  start: (folder) => startForelock({ folder, flags: ["--prediction", "off"] }),
+};
+
 export interface ForelockStart {
   readonly folder: string;
   /** For node itself, such as the profiler's. */
