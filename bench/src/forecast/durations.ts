@@ -42,6 +42,7 @@ export interface DurationsReport {
 
 export async function runDurations(options: DurationsOptions): Promise<DurationsReport> {
   const files = options.folder === undefined ? [makeWork(options.seed)] : readWorkFolder(options.folder);
+  const speed = measureSpeed(options.seed, options.speedCalls ?? SPEED_CALLS); // First, while little is on the heap.
   const reports: DurationFileReport[] = [];
   for (const file of files) {
     options.say(`durations: ${file.file}, ${file.work.length} rows`);
@@ -53,7 +54,7 @@ export async function runDurations(options: DurationsOptions): Promise<Durations
       reports.push({ ...report, withChallengers: { pinball, rows: challengers.rows() } });
     }
   }
-  return { files: reports, speed: measureSpeed(options.seed, options.speedCalls ?? SPEED_CALLS) };
+  return { files: reports, speed };
 }
 
 /** Lines for people: one row for the forecaster and one for each of its peers and challengers. */
