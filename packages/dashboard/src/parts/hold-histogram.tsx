@@ -3,7 +3,7 @@ import type { Distribution, HoldForecast } from "@forelock/protocol";
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import type UPlot from "uplot";
-import { age, count, duration } from "../format/format.ts";
+import { count, duration } from "../format/format.ts";
 import { stepsOf } from "../lock/histogram.ts";
 import type { Json } from "../wire/json.ts";
 import { axisStyle, type Colours, Plot } from "./plot.tsx";
@@ -69,7 +69,12 @@ function optionsOf(
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] },
     },
     axes: [
-      { ...axis, values: (_plot, splits) => splits.map((ms) => (isDecade(ms) ? age10(ms) : "")) },
+      {
+        ...axis,
+        splits: (_plot, _axis, min, max) => TICKS_MS.filter((ms) => ms >= min && ms <= max),
+        values: (_plot, splits) => splits.map((ms) => duration(ms)),
+        filter: (_plot, splits) => splits, // uPlot would leave out what is no power of ten.
+      },
       { ...axis, size: 44 },
     ],
     series: [{}, { stroke: colours.accent, fill: colours.band, width: 1, ...stepped, points: { show: false } }],
@@ -82,8 +87,8 @@ function rangeOf(min: number, max: number, lines: readonly Line[]): [number, num
   return [Math.min(...all) / 1.2, Math.max(...all) * 1.4];
 }
 
-const isDecade = (ms: number): boolean => Math.abs(Math.log10(ms) - Math.round(Math.log10(ms))) < 1e-6;
-const age10 = (ms: number): string => (ms < 1_000 ? duration(ms) : age(ms));
+/** Where people read a duration. */
+const TICKS_MS = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 36_000_000, 86_400_000, 864_000_000];
 
 function drawLines(plot: UPlot, lines: readonly Line[], colours: Colours): void {
   const { ctx, bbox } = plot;

@@ -9,6 +9,7 @@ import { isDemo } from "../lock/lock-row.ts";
 import { axisStyle, type Colours, Plot } from "../parts/plot.tsx";
 import { Missing } from "../parts/state.tsx";
 import { DemoTag, RiskScore } from "../parts/tags.tsx";
+import { prefixTitle } from "../policy.ts";
 import { calibrationPoints, figuresOf } from "../prediction.ts";
 import { hashOf } from "../route.ts";
 import type { Json } from "../wire/json.ts";
@@ -153,7 +154,7 @@ function Decisions({ decisions }: { readonly decisions: readonly Json<Decision>[
               <tr>
                 <th scope="col">When</th>
                 <th scope="col">What</th>
-                <th scope="col">Lock</th>
+                <th scope="col">Lock or prefix</th>
                 <th scope="col">Client</th>
                 <th scope="col" class="number">
                   Score
@@ -174,6 +175,9 @@ function Decisions({ decisions }: { readonly decisions: readonly Json<Decision>[
   );
 }
 
+/** Decisions about a prefix, not about a lock. */
+const ofPrefix = new Set(["threshold", "policy", "promoted", "demoted"]);
+
 function DecisionLine({ decision }: { readonly decision: Json<Decision> }): JSX.Element {
   const { atMs = 0, kind = "", name = "", client = "", risk, outcome = "", reason = "" } = decision;
   const at = new Date(atMs);
@@ -187,7 +191,8 @@ function DecisionLine({ decision }: { readonly decision: Json<Decision> }): JSX.
       </td>
       <td>{kind.replace("_", " ")}</td>
       <th scope="row">
-        {name !== "" && <a href={hashOf({ screen: "lock", name })}>{name}</a>} {isDemo(name) && <DemoTag />}
+        {ofPrefix.has(kind) ? prefixTitle(name) : <a href={hashOf({ screen: "lock", name })}>{name}</a>}{" "}
+        {isDemo(name) && <DemoTag />}
       </th>
       <td>{client}</td>
       <td class="number">

@@ -16,6 +16,14 @@ test("a forecast that moved a little is no change, and neither is the pain that 
   expect(at(12_340.5, 1)).not.toBe(at(15_340.5, 1));
 });
 
+test("a score is told when it moved enough to be seen, whatever age its sentence names", () => {
+  const at = (score: number, reason: string): string =>
+    printOf({ risk: { score, parts: [{ value: score }], reason } }, 0);
+  expect(at(0.431, "Held for 10.7 s.")).toBe(at(0.436, "Held for 11.7 s."));
+  expect(at(0.431, "Held for 10.7 s.")).not.toBe(at(0.46, "Held for 10.7 s."));
+  expect(at(0.431, "Held for 10.7 s.")).not.toBe(at(0.431, "It hangs."));
+});
+
 test("only rows that changed are told, and the order when it changed", () => {
   const changes = new Changes();
   const a = { name: "a", waiting: 1 };

@@ -1,6 +1,7 @@
 // live-changes.ts: what of a screen has changed since it was last sent. Pure. Not here: reading the screen, sending (live.ts).
 //   C1. An age that only grew is no change: whoever shows it lets it grow by himself.
-//   C2. A part that cannot be told row by row is sent whole, or not at all.
+//   C2. What moves a little with every look is told when it has moved enough to be seen, and with the next whole answer.
+//   C3. A part that cannot be told row by row is sent whole, or not at all.
 
 /** A message as JSON. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -29,8 +30,12 @@ const SUMS = new Set(["painMs"]);
 const FALLING = new Set(["countdownMs"]);
 /** Moments closer than this are one: reading takes time. */
 const MOMENT_MS = 1_000;
-/** Forecasts move a little with every look. */
-const DIGITS = 2;
+/** C2: ratios in [0, 1] move a little with every look: compared in so many steps. */
+const STEPS: Readonly<Record<string, number>> = { score: 50, threshold: 100, value: 10, suspicion: 20 };
+/** And so do forecasts: compared as powers of this. */
+const FACTOR = 1.1;
+/** Sentences that name an age: compared without their numbers. */
+const SENTENCES = new Set(["reason"]);
 
 /** Remembers what one reader was sent. One for each stream. */
 export class Changes {
@@ -47,7 +52,7 @@ export class Changes {
 
   /** @returns undefined when there is nothing to tell */
   ofValue(part: string, value: Json, nowMs: number): SentPart | undefined {
-    return this.#isNew(part, printOf(value, nowMs)) ? { value } : undefined;
+    return this.#isNew(part, printOf(value, nowMs)) ? { value } : undefined; // C3
   }
 
   ofError(part: string, error: Json): SentPart | undefined {
@@ -88,11 +93,14 @@ export class Changes {
 export function printOf(value: unknown, nowMs: number): string {
   return JSON.stringify(value, (key, inner: unknown) => {
     if (SUMS.has(key)) return undefined;
+    if (typeof inner === "string" && SENTENCES.has(key)) return inner.replace(/[\d.]+/g, "#");
     if (typeof inner !== "number") return inner;
     if (AGES.has(key)) {
       const moment = FALLING.has(key) ? nowMs + inner : nowMs - inner;
       return inner < 0 ? inner : Math.round(moment / MOMENT_MS); // C1
     }
-    return Number.isInteger(inner) ? inner : Number(inner.toPrecision(DIGITS));
+    const steps = STEPS[key];
+    if (steps !== undefined) return Math.round(inner * steps);
+    return Number.isInteger(inner) || inner <= 0 ? inner : Math.round(Math.log(inner) / Math.log(FACTOR));
   });
 }

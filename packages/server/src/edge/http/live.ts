@@ -16,6 +16,8 @@ export const LIVE_STREAMS_MAX = 64;
 export const LIVE_ROWS_MAX = 500;
 const LIVE_ROWS = 200;
 const LOOK_MS = 1_000;
+/** A look that takes long, at very many locks, is followed by a pause so many times as long: one screen costs a tenth of the time. */
+const PAUSE_FACTOR = 9;
 /** Every so many looks all is sent again: it bounds what a lost row can cost. */
 const WHOLE_EVERY = 20;
 /** A comment after so many looks without news: readers and proxies must see that the stream lives. */
@@ -151,7 +153,8 @@ class LiveStream {
     if (this.#response.destroyed || this.#context.signal.aborted) return;
     if (Object.keys(sent).length > 0) this.#send({ whole: isWhole, parts: sent });
     else this.#beat();
-    this.#lookAgain(Math.max(0, LOOK_MS - (clock.monotonicMs() - beganMs)));
+    const tookMs = clock.monotonicMs() - beganMs;
+    this.#lookAgain(Math.max(LOOK_MS - tookMs, tookMs * PAUSE_FACTOR));
   }
 
   /** V3 */
