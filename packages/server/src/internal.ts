@@ -18,6 +18,7 @@ export { stateHash } from "./partition/hash.ts";
 export { SILENT } from "./partition/observer.ts";
 export { decodeSnapshot, encodeSnapshot } from "./partition/snapshot.ts";
 export {
+  type CompensationTerms,
   createState,
   type Element,
   type FileRow,
@@ -26,10 +27,15 @@ export {
   type Operation as RememberedOperation,
   type PartitionState,
   type Session,
+  type Terms,
   tokenOf,
   type Wait,
+  type Warning,
+  type WarningCause,
 } from "./partition/state.ts";
+export type { HoldForecasts, HoldQuantiles } from "./preempt/engine.ts";
 export { Node, type NodeLimits } from "./shard/node.ts";
+export type { CallOut, OwedCall } from "./shard/owed.ts";
 export { recover } from "./shard/recovery.ts";
 export type { Caller, NodeSession, NoticeSink, OpenedSession } from "./shard/service.ts";
 export { buildSnapshots } from "./shard/snapshot-build.ts";

@@ -30,7 +30,8 @@ export function decideAcquire(
   request: EventRequest,
   limits: PartitionLimits,
 ): Decision {
-  const { parts } = command;
+  const { parts, termsRefusal } = command;
+  if (termsRefusal !== undefined) return { events: [], refusal: termsRefusal };
   if (command.reenter !== 0n) return reenter(state, command, request);
   const session = state.sessionByNumber.get(request.session);
   const held = session === undefined ? 0 : session.grants + session.waits.size;

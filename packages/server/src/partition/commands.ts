@@ -48,6 +48,8 @@ export type SessionCommand =
       readonly reenter: FencingToken;
       /** Undefined for most. */
       readonly terms: Terms | undefined;
+      /** Why those are not allowed. Judged before, told only of a request that is not known: an answer does not change. */
+      readonly termsRefusal?: Refusal | undefined;
     }
   | {
       readonly kind: "upgrade";
@@ -109,6 +111,8 @@ export interface AcknowledgeWarning {
   readonly extensionMs: number;
   /** "" when the extension is allowed. */
   readonly refusal: string;
+  /** What the policy allowed when that was judged: others may have been granted since. */
+  readonly extensionsMax?: number;
 }
 
 /** An operation as its reference names it. */

@@ -13,7 +13,7 @@ import { decideSession, NOTHING, refuse, register } from "../session/decide.ts";
 import type { Command, Decision, PartitionLimits, SessionCommand } from "./commands.ts";
 import type { EventRequest, PartitionEvent } from "./events.ts";
 import { findOperation } from "./operations.ts";
-import { keptKey, type PartitionState, type Session } from "./state.ts";
+import { type Grant, keptKey, type PartitionState, type Session, type Wait } from "./state.ts";
 
 const RELIEF: ReadonlySet<Command["kind"]> = new Set(["release", "cancel", "downgrade", "acknowledge_warning"]);
 
@@ -183,16 +183,24 @@ function decideNew(
 function decideTick(state: PartitionState, limits: PartitionLimits): Decision {
   const events: PartitionEvent[] = [];
   const forgotten: string[] = [];
+  // What ends by an event of this very tick takes along what hangs on it: that must not be ended once more.
+  const ended = new Set<Wait | Grant>();
   for (const due of state.deadlines.due(state.clockMs, limits.dueMax)) {
     if (due.kind === "wait") {
+      if (due.wait.upgradeOf !== undefined && ended.has(due.wait.upgradeOf)) continue;
+      ended.add(due.wait);
       events.push({
         kind: "wait_ended",
         wait: due.wait.id,
         code: "timeout",
         message: "The wait was not granted in time.",
       });
-    } else if (due.kind === "warning") events.push(decideCountdownEnd(due.warning));
-    else forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
+    } else if (due.kind === "warning") {
+      if (ended.has(due.warning.target)) continue;
+      const event = decideCountdownEnd(due.warning);
+      if (event.kind === "preempted") ended.add(due.warning.target);
+      events.push(event);
+    } else forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
   }
   // Those due at one moment are found in another order after a restart.
   if (forgotten.length > 0) events.push({ kind: "kept_forgotten", keys: forgotten.sort() });

@@ -132,5 +132,8 @@ function moveBehind(state: PartitionState, warning: Warning, wait: Wait, observe
   warning.target = behind;
   insertWarning(state, warning);
   if (terms !== undefined) insertTerms(state, behind, terms);
-  for (const part of behind.parts) observer.freed(part.element, true);
+  for (const { element } of behind.parts) {
+    observer.freed(element, true);
+    for (const ancestor of element.ancestors) observer.freed(ancestor, false); // Its intents stood before others there.
+  }
 }

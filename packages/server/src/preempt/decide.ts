@@ -68,8 +68,7 @@ export function decideAcknowledge(state: PartitionState, command: AcknowledgeWar
   // Over: the answer says so, and nothing changes. Whoever may not know of it is told the same.
   if (warning === undefined || warning.target.session.principal !== command.session.principal) return NOTHING;
   const { extensionMs, refusal } = command;
-  const isOver = warning.phase === "ignored" || warning.phase === "passed_over";
-  const why = refusal === "" && extensionMs > 0 && isOver ? "The countdown has ended." : refusal;
+  const why = refusal === "" && extensionMs > 0 ? extensionRefusal(warning, command.extensionsMax) : refusal;
   return {
     events: [
       {
@@ -82,6 +81,16 @@ export function decideAcknowledge(state: PartitionState, command: AcknowledgeWar
     ],
     refusal: undefined,
   };
+}
+
+function extensionRefusal(warning: Warning, extensionsMax = Number.POSITIVE_INFINITY): string {
+  if (warning.phase === "ignored" || warning.phase === "passed_over") return "The countdown has ended.";
+  return warning.extensions < extensionsMax ? "" : extensionsUsed(warning.extensions, extensionsMax);
+}
+
+/** The sentence for who has had all extensions. */
+export function extensionsUsed(extensions: number, extensionsMax: number): string {
+  return `The grant has had ${extensions} extensions; ${extensionsMax} are allowed.`;
 }
 
 /** The event that the end of a countdown asks for. */

@@ -3,8 +3,9 @@
 // Not here: the formula (risk.ts), what a warning does (decide.ts), when grants are looked at (shard/preemption.ts).
 //   E1. Nothing is done to a holder younger than the minimum hold, to one that was found wrongly warned a short while ago, or
 //       without anyone waiting.
-//   E2. Who has used up the budget of forced releases is warned, and not forced.
+//   E2. Who has used up the budget of forced releases, countdowns that still run among them, is warned, and not forced.
 //   E3. Who lets a countdown run out again gets half of it the next time, down to a quarter; never less than the least of the policy.
+import { extensionsUsed } from "./decide.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Policy } from "./policy.ts";
 import { type HoldSigns, type Risk, ratio, riskOf } from "./risk.ts";
@@ -66,10 +67,13 @@ export interface Assessment {
 export class Engine {
   readonly #forecasts: HoldForecasts;
   readonly #ledger: Ledger;
+  readonly #promised: (client: string) => number;
 
-  constructor(forecasts: HoldForecasts, ledger: Ledger) {
+  /** @param promised countdowns of a client that will end by force, if nothing comes in between */
+  constructor(forecasts: HoldForecasts, ledger: Ledger, promised: (client: string) => number = () => 0) {
     this.#forecasts = forecasts;
     this.#ledger = ledger;
+    this.#promised = promised;
   }
 
   /** @param nowMs of a clock that does not fall */
@@ -136,7 +140,8 @@ export class Engine {
     };
     const risk = riskOf(signs, policy.weights);
     const isDue = risk.score >= threshold && wait.waiters > 0 && !this.#ledger.isCooling(client, element, nowMs);
-    const action = isDue && (policy.policy === "warn" || policy.policy === "enforce") ? policy.policy : "none";
+    const pending: Action = isDue && policy.policy === "warn" ? "warn" : "none";
+    const action = isDue && policy.policy === "enforce" ? this.#enforceOrWarn(client, policy, nowMs) : pending;
     const reason = `${client} usually holds ${element} for ${span(own.p50Ms)}; nine of ten holds there end within ${span(others.p90Ms)}.`;
     return { risk, threshold, forecast: own, action, countdownMs, reason };
   }
@@ -167,8 +172,7 @@ export class Engine {
     const { client, element, ageMs } = holder;
     if (wanted.extensionMs > policy.extensionMsMax)
       return `extensionMs = ${wanted.extensionMs}; allowed 1 to ${policy.extensionMsMax} here.`;
-    if (wanted.extensions >= policy.extensionsMax)
-      return `The grant has had ${wanted.extensions} extensions; ${policy.extensionsMax} are allowed.`;
+    if (wanted.extensions >= policy.extensionsMax) return extensionsUsed(wanted.extensions, policy.extensionsMax);
     if (this.#ledger.offences(client) > 0) return `${client} has let a countdown run out before.`;
     const deadlineMs = ageMs + wanted.countdownMs + wanted.extensionMs;
     const late = this.#outlives(client, element, ageMs, deadlineMs, nowMs);
@@ -188,8 +192,13 @@ export class Engine {
     const { client, element, ageMs, waiters } = holder;
     if (policy.policy === "off" || waiters === 0 || ageMs < policy.minimumHoldMs) return "none"; // E1
     if (this.#ledger.isCooling(client, element, nowMs)) return "none"; // E1
-    if (policy.policy !== "enforce") return policy.policy;
-    return this.#ledger.forcedWithinHour(client, nowMs) < policy.preemptionsPerHourMax ? "enforce" : "warn"; // E2
+    return policy.policy === "enforce" ? this.#enforceOrWarn(client, policy, nowMs) : policy.policy;
+  }
+
+  /** E2 */
+  #enforceOrWarn(client: string, policy: Policy, nowMs: number): "warn" | "enforce" {
+    const forced = this.#ledger.forcedWithinHour(client, nowMs) + this.#promised(client);
+    return forced < policy.preemptionsPerHourMax ? "enforce" : "warn";
   }
 
   /** E3 */

@@ -65,6 +65,8 @@ export class Foresight {
   readonly #sentAtMs = new WeakMap<Warning, number>();
   readonly #assessed = new WeakMap<Grant | Wait, Assessment>();
   readonly #judgedByPrefix = new Map<string, { judged: number; wrong: number }>();
+  /** Warnings to be enforced that were submitted and are not decided yet. */
+  readonly #promisedByClient = new Map<string, number>();
   /** Where the last look ended. */
   #nextPartition = 0;
 
@@ -83,7 +85,8 @@ export class Foresight {
     this.profiles = new Profiles(this.ledger);
     this.models = new Models(this.profiles, this.ledger, node.options.models);
     this.etas = new Etas(this.profiles);
-    this.engine = new Engine(node.options.forecasts?.(this.profiles) ?? this.profiles, this.ledger);
+    const forecasts = node.options.forecasts?.(this.profiles) ?? this.profiles;
+    this.engine = new Engine(forecasts, this.ledger, (client) => this.#promised(client));
   }
 
   /** How often `look` and `control` are to be called. */
@@ -278,7 +281,8 @@ export class Foresight {
       });
       return;
     }
-    this.#submitWarning(shard, { name: grant.element.name, token: grant.token, wait: 0 }, assessment);
+    const target = { name: grant.element.name, token: grant.token, wait: 0 };
+    this.#submitWarning(shard, clientOf(grant.session), target, assessment);
   }
 
   /** Those next in line: who comes later has time to be looked at. */
@@ -291,7 +295,7 @@ export class Foresight {
         assessed += 1;
         const assessment = this.assessWait(wait, policy);
         if (assessment.action !== "none")
-          this.#submitWarning(shard, { name: "", token: 0n, wait: wait.id }, assessment);
+          this.#submitWarning(shard, clientOf(wait.session), { name: "", token: 0n, wait: wait.id }, assessment);
       }
     }
     return assessed;
@@ -299,16 +303,40 @@ export class Foresight {
 
   #submitWarning(
     shard: Shard,
+    client: string,
     target: { readonly name: string; readonly token: bigint; readonly wait: number },
     { risk, threshold, countdownMs, reason, action }: Assessment,
   ): void {
     const { score, parts } = risk;
+    const promise = action === "enforce" ? 1 : 0;
+    this.#promise(client, promise);
     const cause = { countdownMs, enforce: action === "enforce", score, threshold, parts, reason, by: "" };
     shard.submit(
       { kind: "warn", ...target, cause },
-      () => undefined,
-      () => {}, // It was released, or the log failed: there is nothing to warn of any more.
+      () => {
+        this.#promise(client, -promise); // From now on the tables show it.
+        return undefined;
+      },
+      () => this.#promise(client, -promise), // The log failed: there is nothing to warn of any more.
     );
+  }
+
+  #promise(client: string, by: number): void {
+    const promised = (this.#promisedByClient.get(client) ?? 0) + by;
+    if (promised === 0) this.#promisedByClient.delete(client);
+    else this.#promisedByClient.set(client, promised);
+  }
+
+  /** Countdowns of a client that are to end by force: those that run, or will with a grant, and those on their way. */
+  #promised(client: string): number {
+    let promised = this.#promisedByClient.get(client) ?? 0;
+    for (const { state } of this.#node.shards) {
+      for (const { enforce, phase, target } of state.warnings.values()) {
+        if (!enforce || phase === "ignored" || phase === "passed_over") continue;
+        if (clientOf(target.session) === client) promised += 1;
+      }
+    }
+    return promised;
   }
 
   assess(state: PartitionState, grant: Grant, policy: Policy, threshold: number): Assessment {

@@ -17,7 +17,7 @@ import {
   unreachable,
   type WarnRequest,
 } from "@forelock/protocol";
-import type { SessionCommand } from "../partition/commands.ts";
+import type { Refusal, SessionCommand } from "../partition/commands.ts";
 import { type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
 import { span } from "../preempt/engine.ts";
 import type { Decided } from "../preempt/ledger.ts";
@@ -111,36 +111,38 @@ export class Insight implements Outlook {
     if (warning === undefined) return command; // Over, which the partition answers.
     const { target } = warning;
     const { foresight, options } = this.#node;
+    const { policy } = foresight.policies.of(nameOf(target));
     const ageMs = "parts" in target ? 0 : Math.max(0, state.clockMs - target.grantedAtMs);
     const refusal = foresight.engine.judgeExtension(
       { client: clientOf(target.session), element: nameOf(target), ageMs },
       { extensionMs, countdownMs: warning.countdownMs, extensions: warning.extensions },
-      foresight.policies.of(nameOf(target)).policy,
+      policy,
       options.clock.monotonicMs(),
     );
-    return { ...command, refusal };
+    return { ...command, refusal, extensionsMax: policy.extensionsMax };
   }
 
-  /** @throws ForelockError when the policy of the element does not let a request say so */
-  checkTerms(name: string, isNever: boolean, url: string | undefined): void {
+  /** Why a request may not ask for a grant that is not pre-empted, or for such a call; undefined when it may. */
+  refuseTerms(name: string, isNever: boolean, url: string | undefined): Refusal | undefined {
     if (isNever && this.#node.foresight.policies.of(name).policy.never === "refuse")
-      throw new ForelockError(
-        "preemption_required",
-        `preemptible: the policy of ${name} allows no grant that is not pre-empted.`,
-      );
+      return {
+        code: "preemption_required",
+        message: `preemptible: the policy of ${name} allows no grant that is not pre-empted.`,
+      };
     const { state } = this.#node.shardOf(name);
     const asked = state.termsByTarget.size + state.compensations.size;
     if (asked >= TERMS_MAX)
-      throw new ForelockError(
-        "overloaded",
-        `${asked} requests of this partition have terms of their own or calls owed; ${TERMS_MAX} may have.`,
-        { retryAfterMs: 1_000 },
-      );
+      return {
+        code: "overloaded",
+        message: `${asked} requests of this partition have terms of their own or calls owed; ${TERMS_MAX} may have.`,
+        retryAfterMs: 1_000,
+      };
     if (url !== undefined && this.#node.options.isCompensationAllowed?.(url) !== true)
-      throw new ForelockError(
-        "compensation_refused",
-        `compensation.url: ${url} is not in the setting compensation.allow.`,
-      );
+      return {
+        code: "compensation_refused",
+        message: `compensation.url: ${url} is not in the setting compensation.allow.`,
+      };
+    return undefined;
   }
 
   async #warn(caller: Caller, wanted: WarnRequest): Promise<string[]> {

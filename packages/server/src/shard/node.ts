@@ -359,15 +359,11 @@ export class Node implements Service {
       case "acquire": {
         const asker = this.#asker(session);
         const { name, preemptible, compensation } = body.value;
-        if (preemptible === Preemptible.NEVER || compensation !== undefined)
-          this.insight.checkTerms(name, preemptible === Preemptible.NEVER, compensation?.url);
-        return this.carryOut(
-          this.shardOf(body.value.name),
-          acquireCommand(operation, body.value, asker),
-          sequence,
-          caller,
-          respond,
-        );
+        const isNever = preemptible === Preemptible.NEVER;
+        const isSpecial = isNever || compensation !== undefined;
+        const refusal = isSpecial ? this.insight.refuseTerms(name, isNever, compensation?.url) : undefined;
+        const command = acquireCommand(operation, body.value, asker, refusal);
+        return this.carryOut(this.shardOf(name), command, sequence, caller, respond);
       }
       case "release":
       case "upgrade":

@@ -14,6 +14,7 @@ import { EXCLUSIVE, type Mode as LockMode, PERMIT, SHARED } from "../lock/mode.t
 import type {
   CommandPart,
   OperationTarget,
+  Refusal,
   RequestId,
   SessionCommand,
   SessionIdentity,
@@ -68,7 +69,13 @@ function termsOf({ preemptible, compensation }: AcquireRequest): Terms | undefin
   return { never: preemptible === Preemptible.NEVER, compensation };
 }
 
-export function acquireCommand(operation: Operation, wanted: AcquireRequest, asker: Asker): SessionCommand {
+/** @param termsRefusal why the terms that it asks for are not allowed, if they are not */
+export function acquireCommand(
+  operation: Operation,
+  wanted: AcquireRequest,
+  asker: Asker,
+  termsRefusal: Refusal | undefined,
+): SessionCommand {
   const part = partOf(wanted);
   const rollback = wanted.onLoss === OnLoss.ROLLBACK;
   let digest = partDigest(1, part);
@@ -100,6 +107,7 @@ export function acquireCommand(operation: Operation, wanted: AcquireRequest, ask
     actor: wanted.actor,
     reenter: wanted.reenter,
     terms,
+    termsRefusal,
   };
 }
 
