@@ -53,7 +53,13 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },
   // A load from outside: it knows the client, and nothing of the server's parts.
   demo: { parts: ["clock.ts"], packages: /^(@forelock\/client|node:events)$/ },
-  cli: { parts: [...BELOW_CLI, "demo", "serve.ts", "real-time.ts"], packages: ANY },
+  cli: { parts: [...BELOW_CLI, "demo", "replay", "serve.ts", "real-time.ts"], packages: ANY },
+  // Recorded requests through the lock core in simulated time; of the shard only how the records of a log are put in time.
+  replay: {
+    parts: [...PURE, "log/event-log.ts", "shard/service-time.ts"],
+    packages: /^@forelock\/(protocol|forecast)$/,
+    isPure: true,
+  },
   "real-time.ts": { parts: ["clock.ts"], packages: TECHNOLOGY },
   // For the simulator only; nothing else may import it.
   "internal.ts": { parts: BELOW_CLI, packages: ANY },

@@ -16,6 +16,7 @@ import { logCommand } from "./log.ts";
 import { operationCommand } from "./operation.ts";
 import { policyCommand } from "./policy.ts";
 import { predictionCommand } from "./prediction.ts";
+import { replayCommand } from "./replay.ts";
 import { serveCommand } from "./serve.ts";
 import { shellCommand } from "./shell/shell.ts";
 import { sessionsCommand, statusCommand } from "./status.ts";
@@ -70,6 +71,7 @@ async function buildProgram(invocation: Invocation, argv: readonly string[]): Pr
     operationCommand,
     watchCommand,
     benchCommand,
+    replayCommand,
     logCommand,
     exitCodesCommand,
   ];

@@ -153,19 +153,21 @@ async function loadLog() {
  * The log in a data folder; the folder itself when it is the log.
  * @throws UsageError when there is neither
  */
-async function logFolderOf(folder: string): Promise<string> {
+export async function logFolderOf(folder: string, field = "DIR"): Promise<string> {
   const inside = `${folder.replace(/\/+$/, "")}/log`;
-  if (await isFolder(inside)) return inside;
-  if (await isFolder(folder)) return folder;
-  throw new UsageError(`DIR is "${folder}": there is no such folder; give the server's data folder, as in ./data.`);
+  if (await isFolder(inside, field)) return inside;
+  if (await isFolder(folder, field)) return folder;
+  throw new UsageError(
+    `${field} is "${folder}": there is no such folder; give the server's data folder, as in ./data.`,
+  );
 }
 
-async function isFolder(path: string): Promise<boolean> {
+async function isFolder(path: string, field: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException; // Cast: stat fails with errno errors.
     if (code === "ENOENT" || code === "ENOTDIR") return false;
-    throw new ForelockError("bad_argument", `DIR is "${path}": it cannot be read (${code}).`, { cause: error });
+    throw new ForelockError("bad_argument", `${field} is "${path}": it cannot be read (${code}).`, { cause: error });
   }
 }

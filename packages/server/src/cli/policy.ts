@@ -63,26 +63,28 @@ const append = (text: string, before: readonly string[] | undefined): readonly s
 /** Texts by field; an empty one unsets. Undefined: nothing is to be changed. @throws UsageError */
 function parseChanges({ set = [], unset = [] }: PolicyOptions): Readonly<Record<string, string>> | undefined {
   if (set.length === 0 && unset.length === 0) return undefined;
-  const changes = new Map<string, string>();
-  const change = (field: string, value: string): void => {
-    if (changes.has(field)) throw new UsageError(`The field ${printable(field)} is given twice.`);
-    changes.set(field, value);
-  };
-  for (const text of set) {
-    for (const each of text.split(",")) {
-      const [, field = "", value = ""] = /^([A-Za-z]+)=(.+)$/.exec(each.trim()) ?? [];
-      if (field === "")
-        throw new UsageError(
-          `--set has "${printable(each)}": give FIELD=VALUE, several between commas, as in threshold=0.7,weights=hold:2/harm:1.`,
-        );
-      change(field, valueFor(field, value.trim()));
-    }
-  }
+  const changes = new Map(Object.entries(parseFields(set)));
   for (const text of unset) {
     if (!/^[A-Za-z]+$/.test(text)) throw new UsageError(`--unset is "${printable(text)}": give the name of one field.`);
-    change(text, "");
+    if (changes.has(text)) throw new UsageError(`The field ${text} is given twice.`);
+    changes.set(text, "");
   }
   return Object.fromEntries(changes);
+}
+
+/** Texts by field of what `--set` was given. @throws UsageError */
+export function parseFields(texts: readonly string[]): Readonly<Record<string, string>> {
+  const fields = new Map<string, string>();
+  for (const each of texts.flatMap((text) => text.split(","))) {
+    const [, field = "", value = ""] = /^([A-Za-z]+)=(.+)$/.exec(each.trim()) ?? [];
+    if (field === "")
+      throw new UsageError(
+        `--set has "${printable(each)}": give FIELD=VALUE, several between commas, as in threshold=0.7,weights=hold:2/harm:1.`,
+      );
+    if (fields.has(field)) throw new UsageError(`The field ${printable(field)} is given twice.`);
+    fields.set(field, valueFor(field, value.trim()));
+  }
+  return Object.fromEntries(fields);
 }
 
 /** Milliseconds may be written as a duration. */

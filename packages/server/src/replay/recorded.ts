@@ -1,0 +1,191 @@
+// recorded.ts: a server's own log as a workload: who asked for what, when, and how long he held it. The log's events are applied to
+// scratch tables, as a start of the server would. Not here: reading the files (cli/replay-source.ts).
+//   G1. Only exclusive grants of one element become rows: shared ones, permits and batches queue by other rules. They are counted.
+//   G2. A hold that was lost (expired, forced, pre-empted) counts as long as it lasted: how long it would have, nobody knows.
+//   G3. What was held before the log begins is taken to have been asked for when it was granted; what is still held at its end is
+//       left out, and counted.
+
+import { EXCLUSIVE } from "../lock/mode.ts";
+import type { LogRecord, Snapshot } from "../log/event-log.ts";
+import { apply } from "../partition/apply.ts";
+import { decodeEvents } from "../partition/codec.ts";
+import type { PartitionEvent } from "../partition/events.ts";
+import { SILENT } from "../partition/observer.ts";
+import { decodeSnapshot } from "../partition/snapshot.ts";
+import {
+  createState,
+  type Grant,
+  holderByToken,
+  holdersOf,
+  type PartitionState,
+  type Wait,
+} from "../partition/state.ts";
+import { ServiceTime } from "../shard/service-time.ts";
+import type { Row } from "./workload.ts";
+
+/** What a log came to. */
+export interface Recorded {
+  readonly rows: readonly Row[];
+  /** Among the rows: those that ended by expiry or force. */
+  readonly lost: number;
+  /** Left out: grants of other kinds, and what was still held. */
+  readonly otherKinds: number;
+  readonly stillHeld: number;
+  /** What the log last said of policies: fields by prefix. */
+  readonly policies: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+interface Partition {
+  readonly state: PartitionState;
+  sequence: number;
+  readonly open: Map<Grant, { readonly requestMs: number; readonly grantMs: number }>;
+}
+
+export class Recorder {
+  readonly #snapshots: ReadonlyMap<number, Snapshot>;
+  readonly #partitions = new Map<number, Partition>();
+  readonly #time = new ServiceTime();
+  readonly #rows: Row[] = [];
+  #lost = 0;
+  #otherKinds = 0;
+  #missing = 0;
+
+  constructor(snapshots: readonly Snapshot[]) {
+    this.#snapshots = new Map(snapshots.map((snapshot) => [snapshot.partition, snapshot]));
+  }
+
+  /** Records come in stream order. */
+  take(record: LogRecord): void {
+    const nowMs = this.#time.take(record);
+    const partition = this.#partitions.get(record.partition) ?? this.#begin(record, nowMs);
+    if (partition === undefined || record.sequence <= partition.sequence) return;
+    partition.sequence = record.sequence;
+    partition.state.clockMs += record.elapsedMs;
+    decodeEvents(record.events, (event) => this.#follow(partition, event, nowMs));
+  }
+
+  /** Partitions whose records do not reach back to anything known, and so were left out. */
+  get missingPartitions(): number {
+    return this.#missing;
+  }
+
+  result(): Recorded {
+    const partitions = [...this.#partitions.values()];
+    const policies = partitions.flatMap(({ state }) =>
+      [...state.policies].map(([prefix, row]) => [prefix, row.set] as const),
+    );
+    return {
+      rows: this.#rows,
+      lost: this.#lost,
+      otherKinds: this.#otherKinds,
+      stillHeld: partitions.reduce((sum, { open }) => sum + open.size, 0),
+      policies: new Map(policies),
+    };
+  }
+
+  #begin({ partition, sequence }: LogRecord, nowMs: number): Partition | undefined {
+    const snapshot = this.#snapshots.get(partition);
+    if (sequence > (snapshot?.sequence ?? 0) + 1) {
+      this.#missing += 1;
+      return undefined;
+    }
+    const isWhole = sequence === 1 || snapshot === undefined; // The log goes back to the beginning: it tells more than the snapshot.
+    const state = isWhole ? createState(partition) : decodeSnapshot(partition, snapshot.state);
+    const begun: Partition = { state, sequence: isWhole ? 0 : snapshot.sequence, open: new Map() };
+    this.#partitions.set(partition, begun);
+    for (const element of state.elements.values())
+      for (const grant of holdersOf(element)) {
+        const grantMs = nowMs - (state.clockMs - grant.grantedAtMs);
+        if (isKept(grant)) begun.open.set(grant, { requestMs: grantMs, grantMs }); // G3
+      }
+    return begun;
+  }
+
+  #follow(partition: Partition, event: PartitionEvent, nowMs: number): void {
+    const { state, open } = partition;
+    const wait = event.kind === "wait_granted" ? state.waits.get(event.wait) : undefined;
+    const ending = endingOf(state, event);
+    apply(state, event, SILENT);
+    if (event.kind === "granted" && event.upgradeOf === 0n) {
+      const [part] = event.parts;
+      const session = state.sessionByNumber.get(event.request.session);
+      if (event.parts.length !== 1 || part?.mode !== EXCLUSIVE || event.reserve)
+        this.#otherKinds += 1; // G1
+      else if (session?.firstGrant !== undefined)
+        this.#open(open, state, part.name, { requestMs: nowMs, grantMs: nowMs });
+    }
+    if (wait !== undefined) this.#granted(partition, wait, nowMs);
+    for (const grant of ending) if (!isHeld(state, grant)) this.#close(open, grant, { event, nowMs });
+  }
+
+  #granted({ state, open }: Partition, wait: Wait, nowMs: number): void {
+    const [part] = wait.parts;
+    const isPlain =
+      wait.parts.length === 1 && part?.mode === EXCLUSIVE && wait.upgradeOf === undefined && !wait.reserve;
+    if (!isPlain || part === undefined) {
+      this.#otherKinds += 1; // G1
+      return;
+    }
+    this.#open(open, state, part.element.name, { requestMs: nowMs - (state.clockMs - wait.sinceMs), grantMs: nowMs });
+  }
+
+  #open(
+    open: Partition["open"],
+    state: PartitionState,
+    name: string,
+    times: { readonly requestMs: number; readonly grantMs: number },
+  ): void {
+    const element = state.elements.get(name);
+    for (const grant of element === undefined ? [] : holdersOf(element)) if (isKept(grant)) open.set(grant, times);
+  }
+
+  #close(
+    open: Partition["open"],
+    grant: Grant,
+    { event, nowMs }: { readonly event: PartitionEvent; readonly nowMs: number },
+  ): void {
+    const times = open.get(grant);
+    if (times === undefined) return;
+    open.delete(grant);
+    const isReleased = event.kind === "released" || (event.kind === "session_ended" && event.why === "closed");
+    if (!isReleased) this.#lost += 1; // G2
+    const { client, principal } = grant.session;
+    this.#rows.push({
+      requestMs: Math.max(0, Math.round(times.requestMs)),
+      durationMs: Math.max(0, Math.round(nowMs - times.grantMs)),
+      client: client === "" ? principal : client,
+      element: grant.element.name,
+    });
+  }
+}
+
+const isKept = (grant: Grant): boolean => grant.mode === EXCLUSIVE && !grant.reserved;
+
+/** Grants that the event may end. Asked before it is applied. */
+function endingOf(state: PartitionState, event: PartitionEvent): readonly Grant[] {
+  switch (event.kind) {
+    case "released":
+    case "forced": {
+      const element = state.elements.get(event.name);
+      const grant = element === undefined ? undefined : holderByToken(element, event.token);
+      return grant === undefined ? [] : [grant];
+    }
+    case "preempted": {
+      const target = state.warnings.get(event.warning)?.target;
+      return target === undefined || "parts" in target ? [] : [target];
+    }
+    case "session_ended": {
+      const grants: Grant[] = [];
+      let grant = state.sessionByNumber.get(event.session)?.firstGrant;
+      for (; grant !== undefined; grant = grant.next) grants.push(grant);
+      return grants;
+    }
+    default:
+      return [];
+  }
+}
+
+function isHeld(state: PartitionState, grant: Grant): boolean {
+  const element = state.elements.get(grant.element.name);
+  return element !== undefined && holderByToken(element, grant.token) === grant;
+}
