@@ -1,6 +1,6 @@
 // etas.ts: how long those who wait will still wait: estimated for the first of every queue, told to them when it changed, and held
 // against the truth when they are granted. Not here: the estimate itself (the forecast package), who is looked at when (foresight.ts).
-import { type DurationLike, type EtaEstimate, emptyDurationForecast } from "@forelock/forecast";
+import { type DurationLike, type EtaEstimate, emptyDurationForecast, type WaitHandle } from "@forelock/forecast";
 import { isBefore } from "../lock/lane.ts";
 import { PERMIT, SHARED } from "../lock/mode.ts";
 import { type Element, type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
@@ -26,9 +26,6 @@ interface Known {
   estimate: EtaEstimate;
   /** When it was made. */
   atMs: number;
-  /** The first one, which the truth is held against. */
-  readonly first: EtaEstimate;
-  readonly firstAtMs: number;
   toldP50Ms: number;
   toldAtMs: number;
   isSoonTold: boolean;
@@ -37,6 +34,8 @@ interface Known {
 export class Etas {
   readonly #profiles: Profiles;
   readonly #known = new WeakMap<Wait, Known>();
+  /** Waits whose first estimate the truth is held against. Bounded by what the forecaster follows. */
+  readonly #followed = new Map<Wait, WaitHandle>();
 
   constructor(profiles: Profiles) {
     this.#profiles = profiles;
@@ -80,10 +79,20 @@ export class Etas {
 
   /** The wait was granted. */
   granted(wait: Wait, nowMs: number): void {
-    const known = this.#known.get(wait);
-    if (known === undefined) return;
     this.#known.delete(wait);
-    this.#profiles.eta.observe(known.first, Math.max(0, nowMs - known.firstAtMs));
+    const handle = this.#followed.get(wait);
+    if (handle === undefined) return;
+    this.#followed.delete(wait);
+    this.#profiles.eta.granted(handle, nowMs);
+  }
+
+  /** Forgets those who left without a grant. */
+  sweep(): void {
+    for (const [wait, handle] of this.#followed) {
+      if (!wait.gone) continue;
+      this.#followed.delete(wait);
+      this.#profiles.eta.left(handle);
+    }
   }
 
   /** @returns whether its grant is near, when the waiter is to be told of a change; else undefined */
@@ -91,8 +100,9 @@ export class Etas {
     const known = this.#known.get(wait);
     const isSoon = estimate.p50Ms <= SOON_MS && estimate.ahead === 0;
     if (known === undefined) {
-      const first = { estimate, atMs: nowMs, first: estimate, firstAtMs: nowMs };
-      this.#known.set(wait, { ...first, toldP50Ms: estimate.p50Ms, toldAtMs: nowMs, isSoonTold: isSoon });
+      const handle = this.#profiles.eta.enter(estimate, nowMs);
+      if (handle !== undefined) this.#followed.set(wait, handle);
+      this.#known.set(wait, { estimate, atMs: nowMs, toldP50Ms: estimate.p50Ms, toldAtMs: nowMs, isSoonTold: isSoon });
       return isSoon;
     }
     known.estimate = estimate;

@@ -458,6 +458,7 @@ export class Foresight {
 
   /** Moves the thresholds, a step at a time. Every move is an event in the log. */
   control(): void {
+    this.etas.sweep();
     for (const prefix of this.policies.prefixes()) {
       const { policy, threshold } = this.policies.of(prefix);
       if (policy.policy === "off") continue;
