@@ -22,6 +22,7 @@ import type {
   RequestOptions,
   Semaphore,
   SemaphoreOptions,
+  WarningOptions,
 } from "./lock/lock.ts";
 import type { EnqueueOptions, Operation, RemoteOperation } from "./lock/operation.ts";
 import type { SavedSession } from "./options.ts";
@@ -55,8 +56,9 @@ export interface ForelockClient extends AsyncDisposable {
   /** The lock if it can be had at once, else undefined. */
   tryLock(name: string, options?: Omit<LockOptions, "waitMs">): Promise<Lock | undefined>;
   /**
-   * Runs `work` under the lock. When `work` throws, under `onLoss: "rollback"`, what it appended is undone.
-   * @throws what `work` throws, or `lock_lost` when the lock was lost while it ran
+   * Runs `work` under the lock. When `work` throws, under `onLoss: "rollback"`, what it appended is undone. After the work of
+   * `onWarning` the lock's signal is aborted with `preempted`, and the lock is released when `work` has settled.
+   * @throws what `work` throws, or `lock_lost` or `preempted` when the lock was lost while it ran
    */
   withLock<Result>(name: string, work: (lock: Lock) => Promise<Result> | Result): Promise<Result>;
   withLock<Result>(name: string, options: LockOptions, work: (lock: Lock) => Promise<Result> | Result): Promise<Result>;
@@ -111,8 +113,11 @@ export interface ForelockClient extends AsyncDisposable {
 
   /** To save for `connect({ session })`. Undefined without a session. Another one after the session was lost and replaced. */
   readonly session: SavedSession | undefined;
-  /** After `connect({ session: saved })`: what it still holds and waits for. Gives the same locks each time. */
-  held(): Held;
+  /**
+   * After `connect({ session: saved })`: what it still holds and waits for. Gives the same locks each time.
+   * @param options heeded at the first call
+   */
+  held(options?: WarningOptions): Held;
   /** Ends the session, releasing all locks, and the connections. Idempotent. */
   close(): Promise<void>;
   /** Ends the connections, and leaves the session, which lives for its ttl, to be resumed by another process. */

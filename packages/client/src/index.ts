@@ -48,6 +48,7 @@ export type {
   WarnOptions,
 } from "./inspect/prediction.ts";
 export type {
+  Compensation,
   Lock,
   LockAllOptions,
   LockMode,
@@ -55,12 +56,14 @@ export type {
   LockSet,
   LockTarget,
   PermitOptions,
+  PreemptionOptions,
   Released,
   ReleaseOptions,
   RequestOptions,
   Semaphore,
   SemaphoreOptions,
   WaitOptions,
+  WarningOptions,
 } from "./lock/lock.ts";
 export type {
   EnqueueOptions,
@@ -68,8 +71,10 @@ export type {
   Operation,
   OperationState,
   OperationStatus,
+  Progress,
   RemoteOperation,
 } from "./lock/operation.ts";
-export type { ConnectOptions, RetryOptions, SavedSession, TlsOptions } from "./options.ts";
+export type { ConnectOptions, HealthWord, RetryOptions, SavedSession, TlsOptions } from "./options.ts";
+export type { Extension, OnWarning, Warning } from "./warning/warning.ts";
 export type { WatchEvent } from "./watch/watch.ts";
 export type { WebLock, WebLockCallback, WebLockOptions, WebLockState, WebLocks } from "./web-locks/web-locks.ts";

@@ -32,12 +32,14 @@ import type {
   RequestOptions,
   Semaphore,
   SemaphoreOptions,
+  WarningOptions,
 } from "./lock/lock.ts";
 import { HeldSet } from "./lock/lock-set.ts";
 import { NamedSemaphore, undefinedWhenBusy } from "./lock/named-semaphore.ts";
 import type { EnqueueOptions, Operation, RemoteOperation } from "./lock/operation.ts";
 import { QueuedOperation } from "./lock/queued-operation.ts";
 import { ReferencedOperation } from "./lock/remote-operation.ts";
+import { type Terms, termsOf } from "./lock/terms.ts";
 import type { SavedSession } from "./options.ts";
 import { Sessions } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
@@ -78,9 +80,13 @@ export class OpenClient implements ForelockClient {
 
   /** Not async: that would be a second promise, and three turns of the microtasks, for each lock. */
   lock(name: string, options?: LockOptions): Promise<Lock> {
+    return this.#lock(name, options, termsOf(options));
+  }
+
+  #lock(name: string, options: LockOptions | undefined, terms: Terms | undefined): Promise<Lock> {
     const outcome = options?.mode === "shared" ? SHARED_LOCK : EXCLUSIVE_LOCK;
     try {
-      const acquisition = new Acquisition<Lock>(acquireBody(name, options), undefined, outcome);
+      const acquisition = new Acquisition<Lock>(acquireBody(name, options), undefined, outcome, terms);
       return this.#caller.acquire(acquisition, options?.signal);
     } catch (error) {
       return Promise.reject(error); // Options out of range.
@@ -96,7 +102,8 @@ export class OpenClient implements ForelockClient {
   }
 
   async lockAll(targets: readonly LockTarget[], options: LockAllOptions = {}): Promise<LockSet> {
-    const acquisition = new Acquisition(acquireAllBody(targets, options), undefined, manyLocks(targets));
+    const outcome = manyLocks(targets);
+    const acquisition = new Acquisition(acquireAllBody(targets, options), undefined, outcome, termsOf(options));
     return new HeldSet(await this.#caller.acquire(acquisition, options.signal));
   }
 
@@ -107,7 +114,7 @@ export class OpenClient implements ForelockClient {
   async enqueue(name: string, options: EnqueueOptions = {}): Promise<Operation> {
     const keep = { requestId: this.#id(), keepMs: options.keepMs ?? 0 };
     const outcome = options.mode === "shared" ? SHARED_LOCK : EXCLUSIVE_LOCK;
-    const acquisition = new Acquisition<Lock>(acquireBody(name, options), keep, outcome);
+    const acquisition = new Acquisition<Lock>(acquireBody(name, options), keep, outcome, termsOf(options));
     const operation = new QueuedOperation(acquisition, options.onMoved);
     this.#caller.acquire(acquisition, options.signal).catch(() => {}); // Told by the operation.
     await operation.answered;
@@ -191,9 +198,9 @@ export class OpenClient implements ForelockClient {
     return this.#sessions.current?.saved;
   }
 
-  held(): Held {
+  held(options: WarningOptions = {}): Held {
     const { current } = this.#sessions;
-    this.#held ??= current === undefined ? { locks: [], operations: [] } : findHeld(current);
+    this.#held ??= current === undefined ? { locks: [], operations: [] } : findHeld(current, options);
     return this.#held;
   }
 
@@ -211,7 +218,7 @@ export class OpenClient implements ForelockClient {
   }
 
   async #withLock<Result>(name: string, options: LockOptions, work: Work<Result>): Promise<Result> {
-    const lock = await this.lock(name, options);
+    const lock = await this.#lock(name, options, termsOf(options, true));
     let result: Result;
     try {
       result = await work(lock);

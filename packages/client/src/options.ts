@@ -30,6 +30,8 @@ export interface RetryOptions {
   readonly pauseMsMax?: number;
 }
 
+export type HealthWord = "ok" | "degraded" | "failing";
+
 export interface ConnectOptions {
   /** `host:port` (port 7420 when absent). Several: tried in turn. Default `127.0.0.1:7420`. */
   readonly endpoints?: string | readonly string[];
@@ -46,6 +48,13 @@ export interface ConnectOptions {
   readonly ttlMs?: number;
   /** The program's name for people, at most 128 bytes: shown by `forelock why`. */
   readonly client?: string;
+  /** What kind of work it does, at most 64 bytes: forecasts of a client without a history of its own begin with that of its kind. */
+  readonly application?: string;
+  /**
+   * How it is, told with each heartbeat: the server suspects who is `degraded`, and more who is `failing`. A function is asked shortly
+   * before each heartbeat; one that throws is `failing`. Default `ok`.
+   */
+  readonly health?: HealthWord | (() => HealthWord);
   /** How long a request may go without its first answer, in milliseconds. Waiting in a queue does not count. Default 30,000. */
   readonly requestMs?: number;
   /** Requests on their way at once; more wait here, in order. Bounded by the server's limit, too. Default 4,096. */

@@ -30,6 +30,9 @@ describe("options", () => {
     expect(() => settingsFrom({ ttlMs: 10 })).toThrow(/ttlMs: 10 must be a whole number from 1000 to 300000/);
     expect(() => settingsFrom({ endpoints: [] })).toThrow(expect.objectContaining({ code: "bad_argument" }));
     expect(() => settingsFrom({ client: "x".repeat(129) })).toThrow(expect.objectContaining({ code: "bad_argument" }));
+    expect(() => settingsFrom({ application: "x".repeat(65) })).toThrow(/application: must be at most 64 bytes/);
+    const health = "fine" as "ok"; // Cast: as a program without types may say it.
+    expect(() => settingsFrom({ health })).toThrow(/health: fine must be a function, or one of ok, degraded, failing/);
   });
 });
 

@@ -1,7 +1,7 @@
 // settings.ts: the defaults and ranges of `connect`'s options, checked before a socket is opened.
 // Not here: what the options mean (options.ts).
 import { ForelockError } from "@forelock/protocol";
-import type { ConnectOptions, SavedSession, TlsOptions } from "./options.ts";
+import type { ConnectOptions, HealthWord, SavedSession, TlsOptions } from "./options.ts";
 import { type Endpoint, parseEndpoint } from "./wire/endpoint.ts";
 
 /** Options of `connect` in full. */
@@ -13,6 +13,8 @@ export interface Settings {
   /** 0: the server's default. */
   readonly ttlMs: number;
   readonly client: string;
+  readonly application: string;
+  readonly health: HealthWord | (() => HealthWord);
   readonly requestMs: number;
   readonly inFlightMax: number;
   readonly queuedMax: number;
@@ -48,6 +50,8 @@ const RANGES = {
 
 const DEFAULT_ENDPOINT = "127.0.0.1:7420";
 const CLIENT_BYTES_MAX = 128;
+const APPLICATION_BYTES_MAX = 64;
+const HEALTH_WORDS: readonly HealthWord[] = ["ok", "degraded", "failing"];
 
 /** @throws ForelockError `bad_argument`, naming the option, its value and the range. */
 export function settingsFrom(options: ConnectOptions): Settings {
@@ -58,6 +62,16 @@ export function settingsFrom(options: ConnectOptions): Settings {
   if (Buffer.byteLength(client) > CLIENT_BYTES_MAX) {
     throw new ForelockError("bad_argument", `client: must be at most ${CLIENT_BYTES_MAX} bytes.`);
   }
+  const { application = "", health = "ok" } = options;
+  if (Buffer.byteLength(application) > APPLICATION_BYTES_MAX) {
+    throw new ForelockError("bad_argument", `application: must be at most ${APPLICATION_BYTES_MAX} bytes.`);
+  }
+  if (typeof health !== "function" && !HEALTH_WORDS.includes(health)) {
+    throw new ForelockError(
+      "bad_argument",
+      `health: ${health} must be a function, or one of ${HEALTH_WORDS.join(", ")}.`,
+    );
+  }
   return {
     endpoints: list,
     token: options.token ?? "",
@@ -65,6 +79,8 @@ export function settingsFrom(options: ConnectOptions): Settings {
     session: options.session,
     ttlMs: within("ttlMs", options.ttlMs),
     client,
+    application,
+    health,
     requestMs: within("requestMs", options.requestMs),
     inFlightMax: within("inFlightMax", options.inFlightMax),
     queuedMax: within("queuedMax", options.queuedMax),

@@ -1,10 +1,12 @@
 // elect/campaign.ts: standing for election: waiting for the lock, leading while it is held, again and again.
 //   E1. There is at most one term at a time, and none after `resign`.
-//   E2. A lost lock ends its term and only that: the candidate stands again.
+//   E2. A lost lock, or a warning, ends its term and only that: the candidate stands again, behind those who wait.
+//   E3. A leader that is warned steps down: its work is told by the signal, and the lock released when the work has ended.
 import type { ForelockClient } from "../client.ts";
 import { ForelockError } from "../errors.ts";
 import type { Lock } from "../lock/lock.ts";
 import { onAbort } from "../signal.ts";
+import type { Warning } from "../warning/warning.ts";
 import type { Election, ElectOptions, Term } from "./election.ts";
 
 export class Campaign implements Election {
@@ -56,9 +58,10 @@ export class Campaign implements Election {
         try {
           await onElected(term);
         } catch (error) {
-          if (!term.lost) throw error; // E2: work that a loss broke off may fail as it likes.
+          if (!term.isBrokenOff) throw error; // E2: work that a loss broke off may fail as it likes.
         }
-        if (!term.lost) return;
+        if (!term.isBrokenOff) return;
+        await term.resign(); // E3
       }
     } finally {
       await this.resign();
@@ -68,8 +71,14 @@ export class Campaign implements Election {
   /** Waits to be elected; undefined once the candidate has left. */
   async #stand(): Promise<LeaderTerm | undefined> {
     const { signal } = this.#leaving;
+    const warned = new AbortController();
+    // One who was warned while it waited leads for as long as the countdown lets it.
+    const onWarning = (warning: Warning): void => {
+      if (!warning.isPending) warned.abort(new ForelockError("preempted", `The leader was warned: ${warning.reason}`));
+    };
     try {
-      this.#term = new LeaderTerm(await this.#client.lock(this.#name, { signal }), signal); // E1
+      const lock = await this.#client.lock(this.#name, { signal, onWarning });
+      this.#term = new LeaderTerm(lock, signal, warned.signal); // E1
       return this.#term;
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -86,11 +95,13 @@ export class Campaign implements Election {
 class LeaderTerm implements Term {
   readonly signal: AbortSignal;
   readonly #lock: Lock;
+  readonly #warned: AbortSignal;
   readonly #resigned = new AbortController();
 
-  constructor(lock: Lock, leaving: AbortSignal) {
+  constructor(lock: Lock, leaving: AbortSignal, warned: AbortSignal) {
     this.#lock = lock;
-    this.signal = AbortSignal.any([lock.signal, leaving, this.#resigned.signal]);
+    this.#warned = warned;
+    this.signal = AbortSignal.any([lock.signal, leaving, warned, this.#resigned.signal]);
   }
 
   get name(): string {
@@ -101,8 +112,9 @@ class LeaderTerm implements Term {
     return this.#lock.token;
   }
 
-  get lost(): boolean {
-    return this.#lock.signal.aborted;
+  /** It did not end by the leader's own will. */
+  get isBrokenOff(): boolean {
+    return this.#lock.signal.aborted || this.#warned.aborted;
   }
 
   async resign(): Promise<void> {

@@ -6,7 +6,10 @@ export interface Term {
   readonly name: string;
   /** The fencing token: rises with every term of every leader. */
   readonly token: bigint;
-  /** Aborted when the leadership is lost or resigned. Stop acting as the leader. */
+  /**
+   * Aborted when the leadership is lost or resigned, and, with `preempted`, when the leader is warned that it is in the way of others: it
+   * has the time of the countdown to end its work and so step down. Stop acting as the leader.
+   */
   readonly signal: AbortSignal;
   /** Hands over to the next candidate. Idempotent. */
   resign(): Promise<void>;
@@ -15,7 +18,7 @@ export interface Term {
 export interface ElectOptions extends RequestOptions {
   /**
    * Called with each term. When it returns while still leading, the term is resigned and the election ends; when it throws then,
-   * the same, and `done` rejects. When the term was lost meanwhile, whatever it does is ignored and it stands again.
+   * the same, and `done` rejects. When the term was lost or warned meanwhile, whatever it does is ignored and it stands again.
    */
   readonly onElected?: (term: Term) => Promise<void> | void;
 }

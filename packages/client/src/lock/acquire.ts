@@ -1,20 +1,31 @@
 // lock/acquire.ts: what to ask for, and what to make of the answer. Not here: the states of asking (acquisition.ts).
-import { type AcquireReply, type ElementRequest, ForelockError, Mode, OnLoss } from "@forelock/protocol";
+import {
+  type AcquireReply,
+  type Compensation as CompensationMessage,
+  type ElementRequest,
+  ForelockError,
+  Mode,
+  OnLoss,
+  Preemptible,
+} from "@forelock/protocol";
 import type { RequestBody } from "../session/request.ts";
 import type { Session } from "../session/session.ts";
 import { wholeNumber } from "../settings.ts";
 import type { Outcome } from "./acquisition.ts";
 import { Grant } from "./grant.ts";
 import { HeldLock } from "./held-lock.ts";
-import type { Lock, LockAllOptions, LockOptions, LockTarget, PermitOptions } from "./lock.ts";
+import type { Compensation, Lock, LockAllOptions, LockOptions, LockTarget, PermitOptions } from "./lock.ts";
+import type { Terms } from "./terms.ts";
 
 const WAIT_MS_MAX = 4_294_967_295;
 const PRIORITY_MAX = 9;
 const PERMITS_MAX = 1_000_000;
+const URL_BYTES_MAX = 1_024;
+const ARGUMENT_BYTES_MAX = 1_024;
 const NO_OPTIONS: LockOptions = {};
 
 export function acquireBody(name: string, options: LockOptions = NO_OPTIONS): RequestBody {
-  const { mode, priority, onLoss, actor, waitMs } = options;
+  const { mode, priority, onLoss, actor, waitMs, preemptible, compensation } = options;
   return {
     $case: "acquire",
     value: {
@@ -27,8 +38,8 @@ export function acquireBody(name: string, options: LockOptions = NO_OPTIONS): Re
       onLoss: onLoss === "rollback" ? OnLoss.ROLLBACK : OnLoss.KEEP,
       actor: actor ?? "",
       reenter: 0n,
-      preemptible: 0,
-      compensation: undefined,
+      preemptible: preemptible === "never" ? Preemptible.NEVER : Preemptible.BY_POLICY,
+      compensation: compensation === undefined ? undefined : compensationOf(compensation),
     },
   };
 }
@@ -65,7 +76,7 @@ export function upgradeBody(name: string, token: bigint, waitMs: number | undefi
 /** One new grant, as a lock. */
 export function oneLock(mode: Lock["mode"]): Outcome<HeldLock> {
   return {
-    granted: (reply, session) => new HeldLock(addGrant(reply, 0, mode, session)),
+    granted: (reply, session, terms) => new HeldLock(addGrant(reply, 0, { mode, session, terms })),
     unwanted: giveBack,
   };
 }
@@ -78,11 +89,11 @@ export const PERMIT = oneLock("permit");
 /** Several new grants, in the order of `targets`. */
 export function manyLocks(targets: readonly LockTarget[]): Outcome<readonly HeldLock[]> {
   return {
-    granted: (reply, session) =>
+    granted: (reply, session, terms) =>
       targets.map((target) => {
         const name = typeof target === "string" ? target : target.name;
         const index = reply.grants.findIndex((grant) => grant.name === name);
-        return new HeldLock(addGrant(reply, index, modeOf(target), session));
+        return new HeldLock(addGrant(reply, index, { mode: modeOf(target), session, terms }));
       }),
     unwanted: giveBack,
   };
@@ -92,7 +103,13 @@ export function giveBack({ grants }: AcquireReply, session: Session): void {
   for (const { name, token } of grants) session.releaseUnwanted(name, token);
 }
 
-function addGrant(reply: AcquireReply, index: number, mode: Lock["mode"], session: Session): Grant {
+interface Asked {
+  readonly mode: Lock["mode"];
+  readonly session: Session;
+  readonly terms: Terms | undefined;
+}
+
+function addGrant(reply: AcquireReply, index: number, { mode, session, terms }: Asked): Grant {
   const granted = reply.grants[index];
   if (granted === undefined) throw new ForelockError("internal", "A grant came without its token.");
   const { name, token, partition } = granted;
@@ -104,6 +121,7 @@ function addGrant(reply: AcquireReply, index: number, mode: Lock["mode"], sessio
     partition,
     reference: reply.reference,
     grantedAtMs: session.heardAtMs,
+    terms,
   });
   session.grants.add(grant);
   return grant;
@@ -117,6 +135,19 @@ function elementOf(target: LockTarget): ElementRequest {
   }
   const mode = target.mode === "shared" ? Mode.SHARED : Mode.EXCLUSIVE;
   return { name: target.name, mode, permits: 0, take: 0 };
+}
+
+function compensationOf({ url, argument = "", blocks = false }: Compensation): CompensationMessage {
+  const bytes = Buffer.byteLength(url);
+  if (bytes < 1 || bytes > URL_BYTES_MAX) {
+    throw new ForelockError("bad_argument", `compensation.url: has ${bytes} bytes; allowed 1 to ${URL_BYTES_MAX}.`);
+  }
+  const argumentBytes = Buffer.byteLength(argument);
+  if (argumentBytes > ARGUMENT_BYTES_MAX) {
+    const range = `has ${argumentBytes} bytes; allowed 0 to ${ARGUMENT_BYTES_MAX}`;
+    throw new ForelockError("bad_argument", `compensation.argument: ${range}.`);
+  }
+  return { url, argument, blocks };
 }
 
 function modeOf(target: LockTarget): Lock["mode"] {

@@ -2,21 +2,43 @@
 // Not here: what is made of a grant (granted, below: passed in), sending (session/link.ts).
 //   A1. It ends once: granted, refused, or abandoned by its caller.
 //   A2. A grant that comes after it was abandoned is given back.
-import { type AcquireReply, ForelockError, type Holder, type Keep, OperationState } from "@forelock/protocol";
+//   A3. A warning of the wait goes on to its grant; one of a grant that is not known here yet is kept for it.
+import {
+  type AcquireReply,
+  type Eta as EtaMessage,
+  ForelockError,
+  type Holder,
+  type Keep,
+  type Moved,
+  OperationState,
+  type PreemptionWarning,
+} from "@forelock/protocol";
 import type { ReplyBody, Request, RequestBody } from "../session/request.ts";
 import type { Session } from "../session/session.ts";
+import { ReceivedWarning } from "../warning/received-warning.ts";
 import { errorFromWire } from "../wire/wire-error.ts";
+import type { Terms } from "./terms.ts";
 
 export interface Outcome<Result> {
   /** The grants are ours: makes of them what the caller gets. Called at most once. */
-  granted(reply: AcquireReply, session: Session): Result;
+  granted(reply: AcquireReply, session: Session, terms: Terms | undefined): Result;
   /** The grants came too late: gives them back. */
   unwanted(reply: AcquireReply, session: Session): void;
 }
 
 export type AcquisitionState = "asked" | "queued" | "granted" | "ended" | "abandoned";
 
+/** Told of a request: few, for nearly all get none. */
+interface Warned {
+  /** Of the wait. */
+  pending: ReceivedWarning | undefined;
+  /** Of grants that are still to be told, by id. */
+  readonly early: Map<string, PreemptionWarning>;
+}
+
 const NO_BLOCKERS: readonly Holder[] = [];
+/** As many as one request can have grants. */
+const EARLY_MAX = 256;
 const ignore = (): void => {};
 
 export class Acquisition<Result> implements Request {
@@ -29,20 +51,27 @@ export class Acquisition<Result> implements Request {
   /** While queued: 1 is next. */
   position = 0;
   blockers: readonly Holder[] = NO_BLOCKERS;
-  /** Called when `state` or `position` has changed. Must not throw. */
+  /** While queued: forecast of the rest of the wait, where there is one. */
+  eta: EtaMessage | undefined;
+  /** While queued: the grant is predicted to come within the next moments. */
+  isSoon = false;
+  /** Called when `state`, `position`, `eta` or `isSoon` has changed. Must not throw. */
   onChange: () => void = ignore;
   readonly keep: Keep | undefined;
   readonly body: RequestBody;
   readonly result: Promise<Result>;
   readonly #outcome: Outcome<Result>;
+  readonly #terms: Terms | undefined;
   #session: Session | undefined;
+  #warned: Warned | undefined;
   #resolve!: (result: Result) => void; // Set by the promise's constructor, which runs at once.
   #reject!: (error: unknown) => void;
 
-  constructor(body: RequestBody, keep: Keep | undefined, outcome: Outcome<Result>) {
+  constructor(body: RequestBody, keep: Keep | undefined, outcome: Outcome<Result>, terms?: Terms) {
     this.body = body;
     this.keep = keep;
     this.#outcome = outcome;
+    this.#terms = terms;
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -59,9 +88,27 @@ export class Acquisition<Result> implements Request {
     this.#session = session;
   }
 
-  moved(position: number): void {
+  moved({ position, eta, soon }: Moved): void {
     this.position = position;
+    this.eta = eta;
+    this.isSoon = soon;
     this.onChange();
+  }
+
+  /** A3 */
+  warned(notice: PreemptionWarning): void {
+    if (this.#session === undefined || (this.state !== "asked" && this.state !== "queued")) return;
+    if (notice.token !== 0n) {
+      const { early } = this.#warnings();
+      if (early.size < EARLY_MAX) early.set(notice.warning, notice);
+    } else if (this.#warned?.pending?.id === notice.warning) {
+      this.#warned.pending.repeated(notice);
+    } else if (this.#terms?.onWarning !== undefined) {
+      const pending = new ReceivedWarning(this.#session, notice, this, this.#terms);
+      this.#warned?.pending?.end();
+      this.#warnings().pending = pending;
+      pending.begin();
+    } // Else nobody listens: it is passed over for a while, and its grant is not warned.
   }
 
   answer(body: ReplyBody): void {
@@ -106,6 +153,7 @@ export class Acquisition<Result> implements Request {
   #queued(reply: AcquireReply, session: Session): void {
     this.position = reply.position;
     this.blockers = reply.blockers;
+    this.eta = reply.eta;
     if (this.state === "asked") this.state = "queued";
     if (this.state !== "queued") this.#cancel(session);
     this.onChange();
@@ -118,11 +166,27 @@ export class Acquisition<Result> implements Request {
     }
     this.state = "granted";
     try {
-      this.#resolve(this.#outcome.granted(reply, session));
+      this.#resolve(this.#outcome.granted(reply, session, this.#terms));
     } catch (error) {
       this.#reject(error); // An answer that does not fit the question.
     }
+    if (this.#warned !== undefined) this.#handOn(this.#warned, reply, session);
     this.onChange();
+  }
+
+  /** A3 */
+  #handOn({ pending, early }: Warned, { grants }: AcquireReply, session: Session): void {
+    const [first] = grants;
+    const grant = first && session.grants.find(first.name, first.token);
+    if (grant === undefined) pending?.end();
+    else pending?.becomes(grant);
+    for (const notice of early.values()) session.warned(notice);
+    this.#warned = undefined;
+  }
+
+  #warnings(): Warned {
+    this.#warned ??= { pending: undefined, early: new Map() };
+    return this.#warned;
   }
 
   #cancel(session: Session): void {
@@ -132,6 +196,8 @@ export class Acquisition<Result> implements Request {
   #end(state: "ended" | "abandoned", reason: unknown): void {
     if (this.state === "granted") return; // A1
     this.state = state;
+    this.#warned?.pending?.end();
+    this.#warned = undefined;
     this.#reject(reason);
     this.onChange();
   }

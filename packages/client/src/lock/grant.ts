@@ -1,10 +1,13 @@
 // lock/grant.ts: one grant that this process holds, and how its loss becomes known.
 // Not here: the handles given to users (held-lock.ts), the table of grants (grants.ts).
 //   G1. Once lost, a grant stays lost, with the first reason.
-//   G2. Whoever looks learns of a passed safe-until at once, also when the loop was blocked and no timer could run.
+//   G2. Whoever looks learns of a passed safe-until, or the end of a countdown, at once, also when the loop was blocked and no timer
+//       could run.
 import type { ForelockError } from "@forelock/protocol";
 import type { Session } from "../session/session.ts";
+import type { ReceivedWarning } from "../warning/received-warning.ts";
 import type { Lock } from "./lock.ts";
+import type { Terms } from "./terms.ts";
 
 export interface GrantFields {
   readonly session: Session;
@@ -15,6 +18,7 @@ export interface GrantFields {
   readonly reference: string;
   /** When its frame came, monotonic: heartbeats sent later must list its partition. */
   readonly grantedAtMs: number;
+  readonly terms: Terms | undefined;
 }
 
 export class Grant {
@@ -23,12 +27,15 @@ export class Grant {
   readonly partition: number;
   readonly reference: string;
   readonly grantedAtMs: number;
+  readonly terms: Terms | undefined;
   token: bigint;
   mode: Lock["mode"];
   /** Handles that have not been released. */
   entries = 1;
   /** An upgrade or downgrade is on its way: its token may have changed at the server already. */
   changing = false;
+  /** The last that came, also when it is over. */
+  warning: ReceivedWarning | undefined;
   #lost: ForelockError | undefined;
   #controller: AbortController | undefined;
 
@@ -40,11 +47,15 @@ export class Grant {
     this.partition = fields.partition;
     this.reference = fields.reference;
     this.grantedAtMs = fields.grantedAtMs;
+    this.terms = fields.terms;
   }
 
   /** Why it is lost; undefined while it can be relied on. */
   get lost(): ForelockError | undefined {
-    if (this.#lost === undefined) this.session.checkLease(); // G2: loses everything when it has passed.
+    if (this.#lost === undefined) {
+      this.session.checkLease(); // G2: loses everything when it has passed.
+      this.warning?.check(); // G2
+    }
     return this.#lost;
   }
 
@@ -65,6 +76,7 @@ export class Grant {
   lose(reason: ForelockError): void {
     if (this.#lost !== undefined) return; // G1
     this.#lost = reason;
+    this.warning?.lost();
     this.#controller?.abort(reason);
   }
 }

@@ -8,7 +8,16 @@ import type { HeldLock } from "./held-lock.ts";
 const session = { checkLease: () => {} } as unknown as Grant["session"];
 
 function grantOf(name: string, partition: number, grantedAtMs: number, token = 7n): Grant {
-  return new Grant({ session, name, token, mode: "exclusive", partition, reference: "r", grantedAtMs });
+  return new Grant({
+    session,
+    name,
+    token,
+    mode: "exclusive",
+    partition,
+    reference: "r",
+    grantedAtMs,
+    terms: undefined,
+  });
 }
 
 test("a grant that is younger than a heartbeat is not judged by its answer", () => {

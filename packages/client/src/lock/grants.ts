@@ -60,10 +60,15 @@ export class Grants {
   }
 
   lose(grant: Grant, why: string, cause?: unknown): void {
-    this.drop(grant);
-    grant.lose(
+    this.loseBy(
+      grant,
       new ForelockError("lock_lost", `The lock ${grant.name} (token ${grant.token}) was lost: ${why}`, { cause }),
     );
+  }
+
+  loseBy(grant: Grant, reason: ForelockError): void {
+    this.drop(grant);
+    grant.lose(reason);
   }
 
   loseAll(why: string, cause: unknown): void {

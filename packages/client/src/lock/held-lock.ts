@@ -2,9 +2,11 @@
 // Not here: how a loss becomes known (grant.ts, grants.ts).
 //   H1. A handle releases its entry once, whatever is called how often.
 //   H2. A lock lost before its release is told: by the signal if someone took it, else by `release`.
+//   H3. What the client gave back in time, because a warning's work was done, is not lost: `release` says what that release did.
 import { ForelockError } from "@forelock/protocol";
 import { Call } from "../session/request.ts";
 import { abandonOn, withSignal } from "../signal.ts";
+import type { Warning } from "../warning/warning.ts";
 import { giveBack, reenterBody, upgradeBody } from "./acquire.ts";
 import { Acquisition } from "./acquisition.ts";
 import type { Grant } from "./grant.ts";
@@ -44,7 +46,14 @@ export class HeldLock implements Lock {
   }
 
   get safeMs(): number {
-    return this.held ? this.#grant.session.safeMs : 0;
+    if (!this.held) return 0;
+    const { session, warning } = this.#grant;
+    return warning === undefined || warning.isOver ? session.safeMs : Math.min(session.safeMs, warning.safeMs);
+  }
+
+  get warning(): Warning | undefined {
+    const { warning } = this.#grant;
+    return warning === undefined || warning.isOver || !this.held ? undefined : warning;
   }
 
   get durable(): boolean {
@@ -109,16 +118,20 @@ export class HeldLock implements Lock {
     try {
       await this.release();
     } catch (error) {
-      const told = error instanceof ForelockError && error.code === "lock_lost" && this.#grant.watched;
-      if (!told) throw error; // H2
+      const isLoss = error instanceof ForelockError && (error.code === "lock_lost" || error.code === "preempted");
+      if (!isLoss || !this.#grant.watched) throw error; // H2
     }
   }
 
   #release(undo: boolean): Promise<Released> {
     const grant = this.#grant;
-    if (grant.lost !== undefined) return Promise.reject(grant.lost);
+    const { lost } = grant;
+    if (lost !== undefined) return grant.warning?.handBack(undo) ?? Promise.reject(lost); // H3
     const release = new Release(grant, undo);
-    if (--grant.entries === 0) grant.session.grants.drop(grant);
+    if (--grant.entries === 0) {
+      grant.session.grants.drop(grant);
+      grant.warning?.end();
+    }
     grant.session.submit(release);
     return release.promise;
   }
@@ -135,7 +148,11 @@ export class HeldLock implements Lock {
   #becomes(mode: Lock["mode"], token: bigint | undefined): void {
     const grant = this.#grant;
     grant.changing = false;
-    if (token === undefined || grant.lost !== undefined) return;
+    if (token === undefined) return;
+    if (grant.lost !== undefined) {
+      grant.session.releaseUnwanted(grant.name, token); // Given up meanwhile, under the token before.
+      return;
+    }
     grant.mode = mode;
     grant.session.grants.rekey(grant, token);
   }

@@ -1,4 +1,5 @@
 // lock/lock.ts: a lock as its holder sees it. Not here: how it is got (../client.ts), how it is kept (held-lock.ts).
+import type { OnWarning, Warning } from "../warning/warning.ts";
 
 /** Everything that talks to the server takes a signal: it ends the waiting, with the signal's reason. */
 export interface RequestOptions {
@@ -12,7 +13,32 @@ export interface WaitOptions extends RequestOptions {
   readonly waitMs?: number;
 }
 
-export interface LockOptions extends WaitOptions {
+export interface WarningOptions {
+  /**
+   * Called when the lock, or the request while it waits, is in the way of others: save your work and let go. The client acknowledges
+   * for you, and releases when what this returns, or gives to `warning.waitUntil`, has settled. Absent: warnings are not acknowledged,
+   * which operators see, and where they are enforced `signal` is aborted shortly before the release is forced.
+   */
+  readonly onWarning?: OnWarning;
+}
+
+/** Called by the server when the grant is lost to expiry, force or pre-emption, until it was answered or the retries end. */
+export interface Compensation {
+  /** POSTed to. Its origin and path must be in the server's setting `compensation.allow`. At most 1,024 bytes. */
+  readonly url: string;
+  /** Handed back in the body as it is. At most 1,024 bytes. */
+  readonly argument?: string;
+  /** Nobody else is granted before the call was answered, or its retries ended. Default false. */
+  readonly blocks?: boolean;
+}
+
+export interface PreemptionOptions extends WarningOptions {
+  /** `never`: not to be pre-empted, where the policy of the name lets a request say so; `preemption_required` where not. */
+  readonly preemptible?: "never";
+  readonly compensation?: Compensation;
+}
+
+export interface LockOptions extends WaitOptions, PreemptionOptions {
   /** Default `exclusive`. */
   readonly mode?: LockMode;
   /** 0 (default) to 9: higher goes first, within a bound that keeps the others from starving. */
@@ -49,14 +75,19 @@ export interface Lock extends AsyncDisposable {
   readonly held: boolean;
   /**
    * Milliseconds for which it can be relied on if no further heartbeat is answered, on a monotonic clock: 0 once it was released or
-   * lost. Heartbeats put it back to nearly the session's ttl, so that it falls only while the server is not heard.
+   * lost. Heartbeats put it back to nearly the session's ttl, so that it falls only while the server is not heard; and while a warning
+   * that is enforced counts down.
    */
   readonly safeMs: number;
+  /** The warning that counts down, if there is one: also of a lock that was warned while it was waited for. */
+  readonly warning: Warning | undefined;
   /** False when the server answers before its disk has what it answers (`durability: relaxed`). */
   readonly durable: boolean;
   /**
-   * Ends the grant, once; called again, gives the same promise.
-   * @throws ForelockError `lock_lost` when the lock had been lost before: what it guarded may have been touched by others.
+   * Ends the grant, once; called again, gives the same promise. After the client released it for you, because the work of `onWarning`
+   * was done, it says what that release did.
+   * @throws ForelockError `lock_lost`, or `preempted` at the end of a countdown, when the lock had been lost before: what it guarded may
+   *   have been touched by others.
    */
   release(options?: ReleaseOptions): Promise<Released>;
   /** From shared to exclusive, waiting for other holders to leave; shared meanwhile. Of two upgraders one gets `deadlock`. */
@@ -65,7 +96,7 @@ export interface Lock extends AsyncDisposable {
   downgrade(options?: RequestOptions): Promise<void>;
   /** Enters the same grant again: same token, and a release of its own. The last release ends the grant. */
   reenter(options?: RequestOptions): Promise<Lock>;
-  /** Releases. Rejects with `lock_lost` only if nobody asked for `signal`, which tells the same. */
+  /** Releases. Rejects with `lock_lost` or `preempted` only if nobody asked for `signal`, which tells the same. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -85,7 +116,8 @@ export type LockTarget =
   | { readonly name: string; readonly mode?: LockMode }
   | { readonly name: string; readonly permits: number; readonly take?: number };
 
-export interface LockAllOptions extends WaitOptions {
+/** `onWarning` is called for each of the locks that is warned, and that one is released after it. */
+export interface LockAllOptions extends WaitOptions, WarningOptions {
   readonly onLoss?: "keep" | "rollback";
   readonly actor?: string;
 }
@@ -95,7 +127,7 @@ export interface SemaphoreOptions {
   readonly permits: number;
 }
 
-export interface PermitOptions extends WaitOptions {
+export interface PermitOptions extends WaitOptions, PreemptionOptions {
   /** How many permits to take. Default 1. */
   readonly take?: number;
   readonly priority?: number;

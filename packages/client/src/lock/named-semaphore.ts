@@ -4,6 +4,7 @@ import type { Caller } from "../caller.ts";
 import { PERMIT, permitBody } from "./acquire.ts";
 import { Acquisition } from "./acquisition.ts";
 import type { Lock, PermitOptions, Semaphore } from "./lock.ts";
+import { termsOf } from "./terms.ts";
 
 export class NamedSemaphore implements Semaphore {
   readonly name: string;
@@ -18,7 +19,7 @@ export class NamedSemaphore implements Semaphore {
 
   async acquire(options: PermitOptions = {}): Promise<Lock> {
     const body = permitBody(this.name, this.permits, options);
-    return this.#caller.acquire(new Acquisition<Lock>(body, undefined, PERMIT), options.signal);
+    return this.#caller.acquire(new Acquisition<Lock>(body, undefined, PERMIT, termsOf(options)), options.signal);
   }
 
   tryAcquire(options: Omit<PermitOptions, "waitMs"> = {}): Promise<Lock | undefined> {

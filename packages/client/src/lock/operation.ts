@@ -1,17 +1,28 @@
 // lock/operation.ts: asynchronous locking as users see it: a place in a queue that has a name.
 // Not here: how it is kept (queued-operation.ts, remote-operation.ts).
 import type { ForelockError } from "../errors.ts";
-import type { HoldForecast, Risk } from "../inspect/prediction.ts";
+import type { Eta, HoldForecast, Risk } from "../inspect/prediction.ts";
 import type { Lock, LockOptions, RequestOptions } from "./lock.ts";
 
 export interface EnqueueOptions extends LockOptions {
   /** How long the outcome is remembered after the end, in milliseconds. Default: the server's. */
   readonly keepMs?: number;
-  /** Told the new place whenever it changed much. */
-  readonly onMoved?: (position: number) => void;
+  /** Told whenever the place or the forecast of the wait changed much. */
+  readonly onMoved?: (position: number, eta: Eta | undefined) => void;
 }
 
 export type OperationState = "queued" | "granted" | "ended";
+
+/** Where an operation stands. */
+export interface Progress {
+  readonly state: OperationState;
+  /** 1 is next; 0 once it is not queued any more. */
+  readonly position: number;
+  /** The rest of the wait; undefined without a forecast. */
+  readonly eta: Eta | undefined;
+  /** The grant is predicted to come within the next moments. */
+  readonly soon: boolean;
+}
 
 /** Who stands in the way. */
 export interface Holder {
@@ -33,16 +44,18 @@ export interface Holder {
 }
 
 /** Of this client's session. */
-export interface Operation {
+export interface Operation extends Progress {
   /** Names it for `client.operation`, from any connection of the same principal. */
   readonly reference: string;
-  readonly state: OperationState;
-  /** 1 is next; 0 once it is not queued any more. */
-  readonly position: number;
   /** Who held it when it was asked for; at most 8. */
   readonly blockers: readonly Holder[];
   /** The lock, once granted. Each call gives the same lock. An aborted signal ends this waiting only: see `cancel`. */
   granted(options?: RequestOptions): Promise<Lock>;
+  /**
+   * Where it stands, now and after each change, until it is granted or has ended: that is the last. Does not throw for an operation
+   * that ended without a grant; `granted` does. A slow loop sees the newest state, and not every one.
+   */
+  progress(options?: RequestOptions): AsyncIterable<Progress>;
   /** Leaves the queue. False when it had ended before; a lock it got stays with `granted`. */
   cancel(options?: RequestOptions): Promise<boolean>;
 }
@@ -51,6 +64,8 @@ export interface OperationStatus {
   readonly reference: string;
   readonly state: OperationState;
   readonly position: number;
+  /** While queued: the rest of the wait, where there is a forecast. */
+  readonly eta: Eta | undefined;
   readonly blockers: readonly Holder[];
   /** What was granted: names and tokens. The grant lives with the session that asked for it. */
   readonly grants: readonly { readonly name: string; readonly token: bigint }[];

@@ -35,6 +35,8 @@ export class Release implements Request {
 
   moved(): void {} // It never waits.
 
+  warned(): void {} // It gets no grant.
+
   answer(body: ReplyBody): void {
     if (body.$case !== "release") {
       this.#reject(new ForelockError("internal", `The server answered release with ${body.$case}.`));

@@ -48,11 +48,12 @@ export class ReferencedOperation implements RemoteOperation {
 }
 
 function statusOf(reply: AcquireReply): OperationStatus {
-  const { reference, position, blockers, grants, error } = reply;
+  const { reference, position, eta, blockers, grants, error } = reply;
   return {
     reference,
     state: stateOf(reply),
     position,
+    eta,
     blockers: blockers.map(holderFromWire),
     grants: grants.map(({ name, token }) => ({ name, token })),
     error: error === undefined ? undefined : endOf(reply),

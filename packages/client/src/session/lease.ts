@@ -3,14 +3,17 @@
 //   S1. safe-until = when the last acknowledged heartbeat was *sent* + ttl - margin; it never falls. The server counts from
 //       receipt, so the client always gives up first.
 //   S2. A machine that slept counts the sleep: its monotonic clock may stand still, but its wall clock has moved on.
+import type { Health } from "@forelock/protocol";
 import type { Clock } from "../environment.ts";
 
-const FIELDS = 3;
+const FIELDS = 4;
 const SAFE_UNTIL = 0;
 /** Wall clock less monotonic clock at that heartbeat (S2). */
 const SKEW = 1;
 /** When the main thread last ran its timers. */
 const TICK = 2;
+/** How the program says it is; a number of the protocol's. */
+const HEALTH = 3;
 
 const MARGIN_MS_MIN = 500;
 const MARGIN_RATIO = 0.05;
@@ -60,6 +63,15 @@ export class Lease {
   /** How long ago the main thread's loop last turned, in milliseconds. */
   sinceTickMs(): number {
     return Math.max(0, this.#clock.monotonicMs() - milliseconds(Atomics.load(this.#fields, TICK)));
+  }
+
+  /** Written by the main thread, read by that of the heartbeats. */
+  get health(): Health {
+    return Number(Atomics.load(this.#fields, HEALTH)) as Health; // Cast: only the line below writes it.
+  }
+
+  set health(health: Health) {
+    Atomics.store(this.#fields, HEALTH, BigInt(health));
   }
 
   /** Safe-until first: its own skew was stored before it, and with that of a later one it is early, which is safe. */

@@ -252,13 +252,14 @@ export class Link {
   }
 
   #hello(): Hello {
-    const { token, ttlMs, client } = this.#settings;
+    const { token, ttlMs, client, application } = this.#settings;
     const resume = this.#credentials && {
       sessionId: this.#credentials.id,
       sessionSecret: this.#credentials.secret,
       open: this.window.resume(),
     };
-    return Hello.create({ version: PROTOCOL_VERSION, purpose: this.#purpose, token, ttlMs, client, ...resume });
+    const self = { token, ttlMs, client, application };
+    return Hello.create({ version: PROTOCOL_VERSION, purpose: this.#purpose, ...self, ...resume });
   }
 
   #soonFlush(): void {

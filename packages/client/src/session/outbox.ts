@@ -136,8 +136,11 @@ function bytesOf(body: RequestBody): number {
 
 function textLength(body: RequestBody): number {
   switch (body.$case) {
-    case "acquire":
-      return body.value.name.length + body.value.actor.length;
+    case "acquire": {
+      const { name, actor, compensation } = body.value;
+      const more = compensation === undefined ? 0 : compensation.url.length + compensation.argument.length;
+      return name.length + actor.length + more;
+    }
     case "release":
       return body.value.name.length;
     case "append":

@@ -94,7 +94,8 @@ class Pulse implements Heartbeats {
     this.#number++;
     this.#sentAtMs.set(this.#number, nowMs);
     const lagMs = Math.round(Math.max(0, sinceTickMs - tickMs));
-    this.#connection?.send({ ...EMPTY_FRAME, heartbeat: { number: this.#number, lagMs, health: 0 } });
+    const { health } = this.#lease;
+    this.#connection?.send({ ...EMPTY_FRAME, heartbeat: { number: this.#number, lagMs, health } });
   }
 
   #answered({ number, partitions, expiredPartitions }: HeartbeatReply): void {

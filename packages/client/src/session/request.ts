@@ -1,6 +1,14 @@
 // session/request.ts: one request of a session, from its issue to its last answer.
 // Not here: numbering (window.ts), sending (link.ts), what an acquire does with a grant (lock/acquisition.ts).
-import { ForelockError, type Keep, type Operation, type Reply, type Error as WireError } from "@forelock/protocol";
+import {
+  ForelockError,
+  type Keep,
+  type Moved,
+  type Operation,
+  type PreemptionWarning,
+  type Reply,
+  type Error as WireError,
+} from "@forelock/protocol";
 import type { Session } from "./session.ts";
 
 export type RequestBody = NonNullable<Operation["body"]>;
@@ -26,8 +34,10 @@ export interface Request {
   readonly reference: string;
   /** A session has it now; another may have had it before. */
   taken(session: Session): void;
-  /** While it waits: its new place in the queue, 1 being next. */
-  moved(position: number): void;
+  /** While it waits: its new place in the queue, 1 being next, and what is forecast of the rest of its wait. */
+  moved(moved: Moved): void;
+  /** It waits and is in the way of others, or it was granted meanwhile and its grant is. */
+  warned(notice: PreemptionWarning): void;
   /** Its answer; of an acquire also its later ones. */
   answer(body: ReplyBody): void;
   /** No answer will be waited for. One that still comes is passed to `answer`. Called any number of times. */
@@ -62,6 +72,8 @@ export class Call<Case extends ReplyCase> implements Request {
   taken(): void {} // Its answer says all.
 
   moved(): void {} // It never waits.
+
+  warned(): void {} // It gets no grant.
 
   answer(body: ReplyBody): void {
     this.repeatable = false; // It had its answer.

@@ -162,3 +162,30 @@ describe("the end", () => {
     expect(scene.server.sessions.elements.holdersOf(scene.server.only.id)).toHaveLength(1);
   });
 });
+
+describe("what a program says of itself", () => {
+  test("is its kind of work, told when the session opens", async () => {
+    await using scene = await Scene.open();
+    await scene.client({ application: "invoicing" });
+    expect(scene.server.only.application).toBe("invoicing");
+  });
+
+  test("is its health, asked again for the heartbeats; a function that throws is failing", async () => {
+    await using scene = await Scene.open();
+    let health = () => "degraded" as "ok" | "degraded";
+    await scene.client({ ttlMs: 1_000, health: () => health() });
+    await eventually(() => scene.server.only.health === 1);
+    health = () => "ok";
+    await eventually(() => scene.server.only.health === 0);
+    health = () => {
+      throw new Error("no idea");
+    };
+    await eventually(() => scene.server.only.health === 2);
+  });
+
+  test("may be said once for all", async () => {
+    await using scene = await Scene.open();
+    await scene.client({ ttlMs: 1_000, health: "failing" });
+    await eventually(() => scene.server.only.health === 2);
+  });
+});

@@ -8,9 +8,12 @@ import {
   type ErrorCode,
   type Event,
   ForelockError,
+  Health,
   type HeldGrant,
   type Notice,
   OperationState,
+  type PreemptionFailure,
+  type PreemptionWarning,
   Purpose,
   unreachable,
   type WaitingOperation,
@@ -20,6 +23,7 @@ import type { Environment, Timer } from "../environment.ts";
 import { Grants } from "../lock/grants.ts";
 import type { SavedSession } from "../options.ts";
 import type { Settings } from "../settings.ts";
+import { type ReceivedWarning, warnGrant } from "../warning/received-warning.ts";
 import { partitionOf } from "../wire/reference.ts";
 import { type Heartbeats, heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
 import { Lease } from "./lease.ts";
@@ -48,6 +52,8 @@ const FIRST_TICK_MS = 50;
 
 export class Session {
   readonly grants = new Grants();
+  /** Those that are not over; each adds and removes itself. */
+  readonly warnings = new Set<ReceivedWarning>();
   /** True when `connect` was told to use this very session. */
   readonly isGiven: boolean;
   retired = false;
@@ -61,6 +67,8 @@ export class Session {
   #heartbeats: Heartbeats | undefined;
   #timer: Timer | undefined;
   #tickMs = FIRST_TICK_MS;
+  #healthMs = FIRST_TICK_MS;
+  #healthAtMs = Number.NEGATIVE_INFINITY;
   #welcomes = 0;
   #sweptAtMs = 0;
 
@@ -107,6 +115,15 @@ export class Session {
 
   nowMs(): number {
     return this.#environment.clock.monotonicMs();
+  }
+
+  wallMs(): number {
+    return this.#environment.clock.wallMs();
+  }
+
+  /** Whoever arms a timer disposes of it at the end of the session. */
+  after(delayMs: number, fire: () => void): Timer {
+    return this.#environment.clock.after(delayMs, fire);
   }
 
   /** When the server was last heard, monotonic. */
@@ -180,6 +197,7 @@ export class Session {
     this.durable = welcome.durable;
     if (first && this.isGiven) this.#take(welcome);
     else if (!first) this.#reconcile(welcome);
+    if (!first) for (const warning of this.warnings) warning.reconnected();
     if (first) this.#startHeartbeats(welcome);
     if (welcome.expiredPartitions.length > 0)
       this.#partitionsExpired(this.nowMs(), [], welcome.expiredPartitions, false);
@@ -201,6 +219,7 @@ export class Session {
       shared: this.#lease.shared,
     };
     this.#tickMs = order.tickMs;
+    this.#healthMs = order.intervalMs - order.tickMs;
     this.#heartbeats = this.#environment.startHeartbeats(order, {
       acknowledged: (sentAtMs, alive, expired) => this.#partitionsExpired(sentAtMs, alive, expired, true),
       gone: (code, message) => this.#heartbeatsGone(code, message),
@@ -212,6 +231,10 @@ export class Session {
     this.#lease.tick();
     this.checkLease();
     const nowMs = this.nowMs();
+    if (nowMs - this.#healthAtMs >= this.#healthMs) {
+      this.#healthAtMs = nowMs;
+      this.#lease.health = healthOf(this.#settings.health);
+    }
     if (nowMs - this.#sweptAtMs >= Math.min(SWEEP_MS, this.#settings.requestMs / 12)) {
       this.#sweptAtMs = nowMs;
       this.#link.sweep();
@@ -250,17 +273,21 @@ export class Session {
       case "operation":
         return; // Of a wait that is not ours any more; a grant in it shows when the session is resumed, and is released.
       case "moved":
-        this.#link.window.waiting.get(body.value.sequence)?.moved(body.value.position);
+        this.#link.window.waiting.get(body.value.sequence)?.moved(body.value);
         return;
       case "lost": {
-        const { name, token, why, reason } = body.value;
+        const { name, token, why, reason, undone } = body.value;
         const grant = this.grants.find(name, token);
-        const told = reason === "" ? `${why}.` : `${why}: ${reason}.`;
-        if (grant !== undefined) this.grants.lose(grant, told);
+        if (grant === undefined) return;
+        if (why === "preempted") this.grants.loseBy(grant, preempted(body.value, { undone, reason }));
+        else this.grants.lose(grant, reason === "" ? `${why}.` : `${why}: ${reason}.`);
         return;
       }
       case "warning":
+        this.warned(body.value);
+        return;
       case "failure":
+        this.#failed(body.value);
         return;
       case "event":
         this.#events.event(body.value);
@@ -268,6 +295,22 @@ export class Session {
       default:
         unreachable(body);
     }
+  }
+
+  /** A grant that is not known here is one whose answer is still to come, or that was released meanwhile. */
+  warned(notice: PreemptionWarning): void {
+    const { unanswered, waiting } = this.#link.window;
+    const grant = notice.token === 0n ? undefined : this.grants.find(notice.name, notice.token);
+    if (grant !== undefined) warnGrant(grant, notice);
+    else (unanswered.get(notice.sequence) ?? waiting.get(notice.sequence))?.warned(notice);
+  }
+
+  /** Forced: the token is stale at the server. */
+  #failed({ warning, name, token, fence, undone, reason }: PreemptionFailure): void {
+    const grant = this.grants.find(name, token);
+    const details = { warning, fence: String(fence), undone, reason };
+    if (grant !== undefined) this.grants.loseBy(grant, preempted({ name, token }, details));
+    for (const given of this.warnings) if (given.id === warning) given.end();
   }
 
   #refused(request: Request, error: ForelockError): void {
@@ -290,6 +333,7 @@ export class Session {
     this.#heartbeats?.stop();
     this.#timer?.dispose();
     this.grants.loseAll(error.message, error);
+    for (const warning of this.warnings) warning.end();
     this.#events.gone(error, unsent);
   }
 
@@ -309,6 +353,16 @@ export class Session {
   }
 }
 
+function healthOf(health: Settings["health"]): Health {
+  try {
+    const word = typeof health === "function" ? health() : health;
+    if (word === "ok") return Health.OK;
+    return word === "degraded" ? Health.DEGRADED : Health.FAILING;
+  } catch {
+    return Health.FAILING; // As documented: who cannot say how it is is not well.
+  }
+}
+
 function credentialsOf({ id, secret }: SavedSession): { readonly id: Buffer; readonly secret: Buffer } {
   return { id: Buffer.from(id, "base64url"), secret: Buffer.from(secret, "base64url") };
 }
@@ -319,6 +373,14 @@ function credentialsOf({ id, secret }: SavedSession): { readonly id: Buffer; rea
  */
 function laterSequence({ clock }: Environment): number {
   return Math.floor(clock.wallMs()) * 1_000;
+}
+
+function preempted(
+  { name, token }: { readonly name: string; readonly token: bigint },
+  details: { readonly reason: string } & Readonly<Record<string, unknown>>,
+): ForelockError {
+  const why = details.reason === "" ? "others waited." : details.reason;
+  return new ForelockError("preempted", `The lock ${name} (token ${token}) was pre-empted: ${why}`, { details });
 }
 
 /** What the server does not know does not wait there any more. */

@@ -6,6 +6,7 @@ import {
   ForelockError,
   type Hello,
   type Notice,
+  PreemptionWarning,
   Purpose,
   type Reply,
   ServerFrame,
@@ -89,6 +90,23 @@ export class FakeServer implements AsyncDisposable {
     session.notify({ body });
   }
 
+  /** Warns whoever holds a name, or the first who waits for it. @returns the notice, to be sent again */
+  warn(name: string, facts: Partial<PreemptionWarning> = {}): PreemptionWarning {
+    const element = this.sessions.elements.elementByName.get(name);
+    const holder = element?.holders[0];
+    const target = facts.token === 0n ? element?.queue[0] : holder;
+    if (target === undefined) throw new Error(`Nobody to warn at ${name}.`);
+    const notice = PreemptionWarning.create({
+      ...{ warning: "w1.1", name, reference: target.reference, sequence: target.sequence, token: holder?.token ?? 0n },
+      ...{ countdownMs: 60_000, enforced: true, reason: "It hangs." },
+      risk: { score: 0.9, parts: [{ name: "hold", value: 0.8, weight: 1 }], threshold: 0.8 },
+      ...facts,
+    });
+    const session = this.sessions.sessionById.get(target.session);
+    if (session !== undefined) this.notify(session, { $case: "warning", value: notice });
+    return notice;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -133,6 +151,7 @@ class FakeConnection {
     if (frame.heartbeat !== undefined && !faults.ignoreHeartbeats) {
       session.heartbeats++;
       session.lagMs = frame.heartbeat.lagMs;
+      session.health = frame.heartbeat.health;
       const { number } = frame.heartbeat;
       const heartbeat = { number, partitions: [...session.partitions], expiredPartitions: [...session.expired] };
       this.#send(ServerFrame.create({ heartbeat }));

@@ -4,6 +4,8 @@
 //   F2. Notices go to the newest connection of the session; the ends of waits are kept until settled.
 import { randomBytes } from "node:crypto";
 import {
+  type AcknowledgeReply,
+  type AcknowledgeRequest,
   AcquireReply,
   type ErrorCode,
   ForelockError,
@@ -12,6 +14,7 @@ import {
   Notice,
   type Operation,
   OperationState,
+  type ReleaseRequest,
   Reply,
   Welcome,
 } from "@forelock/protocol";
@@ -33,6 +36,8 @@ export interface FakeSession {
   notify: (notice: Notice) => void;
   heartbeats: number;
   lagMs: number;
+  health: number;
+  readonly application: string;
 }
 
 export class FakeSessions {
@@ -45,6 +50,15 @@ export class FakeSessions {
   unanswered = 50_000;
   /** Codes with which the next operations are refused, before anything is carried out. */
   readonly refusals: ErrorCode[] = [];
+  readonly released: ReleaseRequest[] = [];
+  /** Those that came, in order. */
+  readonly acknowledged: AcknowledgeRequest[] = [];
+  /** What they are answered; nothing is forced here but by the test. */
+  onAcknowledge: (request: AcknowledgeRequest) => AcknowledgeReply = ({ extensionMs }) => ({
+    state: extensionMs === undefined ? "acknowledged" : "extended",
+    countdownMs: -1,
+    reason: "",
+  });
 
   open(hello: Hello): FakeSession {
     if (hello.sessionId.byteLength > 0) return this.#resume(hello);
@@ -61,6 +75,8 @@ export class FakeSessions {
       notify: () => {},
       heartbeats: 0,
       lagMs: 0,
+      health: 0,
+      application: hello.application,
     };
     this.sessionById.set(session.id, session);
     return session;
@@ -160,6 +176,7 @@ export class FakeSessions {
         };
       }
       case "release":
+        this.released.push(body.value);
         return { $case: "release", value: elements.release(body.value) };
       case "upgrade":
         return { $case: "acquire", value: elements.upgrade(sequence, body.value.name, body.value.token) };
@@ -179,6 +196,9 @@ export class FakeSessions {
         }
         return { $case: "forceRelease", value: { released: forced.map(({ token }) => token), undone: 0 } };
       }
+      case "acknowledge":
+        this.acknowledged.push(body.value);
+        return { $case: "acknowledge", value: this.onAcknowledge(body.value) };
       case "closeSession":
         session.gone = "session_closed";
         elements.endSession(session.id);

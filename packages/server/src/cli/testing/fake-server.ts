@@ -334,7 +334,8 @@ class FakeRemote implements Remote {
   async operation(reference: string, waitMs: number): Promise<OperationStatus> {
     const granted = waitMs > 0;
     const grants = granted ? [{ name: "a", token: 7n }] : [];
-    return { reference, state: granted ? "granted" : "queued", position: 2, grants, blockers: [], error: undefined };
+    const state = granted ? "granted" : "queued";
+    return { reference, state, position: 2, eta: undefined, grants, blockers: [], error: undefined };
   }
 
   async cancelOperation(): Promise<boolean> {
