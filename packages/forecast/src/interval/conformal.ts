@@ -101,8 +101,7 @@ export function learnError(
   for (let level = 0; level < LEVELS_MAX; level += 1) {
     const promised = PROMISED[level]!;
     const place = at + CORRECTIONS + level;
-    const moved = block[place]! + GAIN * (error <= block[at + QUANTILES + level]! ? promised - 1 : promised);
-    block[place] = Math.min(FAR, Math.max(-FAR, moved));
+    block[place]! += GAIN * (error <= block[at + QUANTILES + level]! ? promised - 1 : promised);
   }
   return error > block[at + QUANTILES]! && error <= block[at + QUANTILES + 2]!;
 }
@@ -139,7 +138,9 @@ export function redraw(block: Float64Array, at: number, pooled: Float64Array, po
 
 function levelAt(block: Float64Array, at: number, level: number): number {
   if (level >= LEVELS_MAX) return 1;
-  const moved = PROMISED[level]! + block[at + CORRECTIONS + level]!;
+  const correction = Math.min(FAR, Math.max(-FAR, block[at + CORRECTIONS + level]!));
+  block[at + CORRECTIONS + level] = correction;
+  const moved = PROMISED[level]! + correction;
   return moved < EDGE ? EDGE : Math.min(moved, 1 - EDGE);
 }
 

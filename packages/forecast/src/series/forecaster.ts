@@ -27,7 +27,7 @@ import {
   TABLE_STEPS,
   VALUE_MAX,
 } from "./shape.ts";
-import { begin, type Common, learn, say, skip } from "./step.ts";
+import { begin, type Common, learn, skip, speak } from "./step.ts";
 
 /** Events kept until they are taken; the oldest go first. */
 const EVENTS_MAX = 1_024;
@@ -251,7 +251,7 @@ export class SeriesForecaster {
         this.#known[ringAt + (step & (layout.historySteps - 1))] = 0;
       }
       numbers[at + AT.step] = step;
-      for (let k = 0; k < HORIZON_COUNT; k += 1) say(this.#memory, this.#common, k, step);
+      speak(this.#memory, this.#common, step, readyExperts(layout, seenOf(this.#memory)));
     }
     for (; step < until; ) {
       skip(this.#memory, this.#common);

@@ -32,12 +32,14 @@ export interface Layout {
   readonly lower: Uint8Array;
   readonly fraction: Float64Array;
   readonly nearest: Uint8Array;
-  /** By horizon: two to this power is the number of steps between two origins that are scored, and the phase spreads them. */
+  /** By horizon: two to this power is the number of steps between two origins that are scored. */
   readonly shifts: Int32Array;
-  readonly phases: Int32Array;
   /** By horizon: where its pending rows begin, and their number, a power of two, less one. */
   readonly rowStarts: Int32Array;
   readonly rowMasks: Int32Array;
+  /** By step modulo ORIGIN_CYCLE, HORIZON_COUNT + 1 numbers each: the horizons whose truth is due, and those to speak for; then -1. */
+  readonly due: Int8Array;
+  readonly speaking: Int8Array;
   /** By steps ahead below STEPS_TABLED: the index of the horizon that it is, or -1. */
   readonly horizonAt: Int8Array;
   /** Where the profiles begin: `seasonSteps` and `weekSteps` numbers. */
@@ -120,11 +122,13 @@ const FIXED_NUMBERS = taken;
 
 const HORIZONS = [1, 3, 7, 17, 35] as const;
 /**
- * Origins are scored at every step of a coarse grid. On a fine one the errors of long looks from neighbouring origins are nearly one
- * error: scoring them all would treble the cost of a step and tell little more.
+ * Origins are scored at every step of a coarse grid. On a fine one the horizons take turns, one a step: errors of neighbouring
+ * origins are nearly one error there, and scoring them all would make a step five times as dear and tell little more.
  */
 const COARSE = { shifts: [0, 0, 0, 0, 0], phases: [0, 0, 0, 0, 0] } as const;
-const FINE = { shifts: [0, 1, 2, 3, 3], phases: [0, 0, 1, 3, 7] } as const;
+const FINE = { shifts: [2, 2, 2, 3, 3], phases: [0, 1, 2, 3, 7] } as const;
+/** Steps after which all turns come again. */
+const ORIGIN_CYCLE = 8;
 const COARSE_SEASON_STEPS = 48;
 /** Steps ahead that are looked up in tables; beyond, the last entry holds. */
 export const STEPS_TABLED = 64;
@@ -164,9 +168,10 @@ export function layoutOf(options: SeriesOptions): Layout {
     horizons,
     ...between(horizons),
     shifts: Int32Array.from(origins.shifts),
-    phases: Int32Array.from(origins.phases),
     rowStarts: rows.starts,
     rowMasks: rows.masks,
+    due: turnsOf(horizons, origins, true),
+    speaking: turnsOf(horizons, origins, false),
     horizonAt,
     dayProfile,
     weekProfile,
@@ -184,9 +189,23 @@ export function nearestHorizon(layout: Layout, steps: number): number {
   return layout.nearest[steps < STEPS_TABLED ? steps : STEPS_TABLED - 1]!;
 }
 
-/** Whether the origin `step` is scored at horizon index `k`. */
-export function isOrigin(layout: Layout, k: number, step: number): boolean {
-  return (step & ((1 << layout.shifts[k]!) - 1)) === layout.phases[k]!;
+function turnsOf(horizons: Int32Array, { shifts, phases }: typeof FINE | typeof COARSE, isDue: boolean): Int8Array {
+  const turns = new Int8Array(ORIGIN_CYCLE * (HORIZON_COUNT + 1)).fill(-1);
+  for (let step = 0; step < ORIGIN_CYCLE; step += 1) {
+    let place = step * (HORIZON_COUNT + 1);
+    for (let k = 0; k < HORIZON_COUNT; k += 1) {
+      const origin = isDue ? step - horizons[k]! : step;
+      if ((origin & ((1 << shifts[k]!) - 1)) !== phases[k]!) continue;
+      turns[place] = k;
+      place += 1;
+    }
+  }
+  return turns;
+}
+
+/** Where the turns of `step` begin in `due` and `speaking`. */
+export function turnOf(step: number): number {
+  return (step & (ORIGIN_CYCLE - 1)) * (HORIZON_COUNT + 1);
 }
 
 /** Offset in the block of the pending row of horizon index `k` that the origin `step` writes and its truth reads. */

@@ -6,9 +6,19 @@
 
 import { beginInterval, INTERVAL_NUMBERS, learnError, redraw } from "../interval/conformal.ts";
 import { isChallenged, scoreTrials, withChallengers } from "./challenge.ts";
-import { learnExperts, type Memory, predict, readyExperts, seenOf, stepOf, turnPhases } from "./experts.ts";
+import {
+  GROUP_STARTS,
+  learnExperts,
+  type Memory,
+  predict,
+  readyExperts,
+  seenOf,
+  stepOf,
+  turnPhases,
+  valueAt,
+} from "./experts.ts";
 import { floorOf, mixInto, reweigh, scoreRow } from "./mix.ts";
-import { AT, HORIZON_COUNT, isOrigin, type Layout, ROW_HOT, ROW_MIX, ROW_READY, ROW_SCALE, rowOf } from "./shape.ts";
+import { AT, HORIZON_COUNT, type Layout, ROW_HOT, ROW_MIX, ROW_READY, ROW_SCALE, rowOf, turnOf } from "./shape.ts";
 
 /** Errors beyond this many typical ones are clipped before the experts learn them, unless the next one agrees: then it is a step. */
 const CLIP = 8;
@@ -44,8 +54,8 @@ export function begin(memory: Memory, common: Common, step: number, value: numbe
   for (let k = 0; k < HORIZON_COUNT; k += 1) {
     reweigh(memory, k, readyExperts(common.layout, 1));
     beginInterval(numbers, at + AT.intervals + k * INTERVAL_NUMBERS, common.pooled, k * INTERVAL_NUMBERS);
-    say(memory, common, k, step);
   }
+  speak(memory, common, step, readyExperts(common.layout, 1));
 }
 
 /** The next value, one step after the last. */
@@ -70,29 +80,31 @@ export function learn(memory: Memory, common: Common, value: number): void {
     if ((step & 3) === 2) reweigh(memory, (step >> 2) % HORIZON_COUNT, ready);
     if ((step & 7) === 5) redrawInterval(memory, common, (step >> 3) % HORIZON_COUNT);
   }
-  for (let k = 0; k < HORIZON_COUNT; k += 1) say(memory, common, k, step);
+  speak(memory, common, step, ready);
 }
 
-/** A step without a value: time goes on, nothing is learned, and the ring takes what was expected. */
+/** A step without a value: time goes on, nothing is learned, and the ring takes what a day ago, or the level, lets expect. */
 export function skip(memory: Memory, common: Common): void {
-  const { numbers, at } = memory;
+  const { numbers, at, ring, ringAt } = memory;
   const { layout } = common;
   const step = stepOf(memory) + 1;
-  const expected = numbers[at + rowOf(layout, 0, step - 1) + ROW_HOT]!;
+  const ready = readyExperts(layout, seenOf(memory));
+  const isSeasonal = ready > GROUP_STARTS[1];
+  const dayAgo = isSeasonal ? valueAt(memory, layout, step - layout.seasonSteps) + numbers[at + AT.dayDrift]! : 0;
   numbers[at + AT.step] = step;
   turnPhases(memory, layout);
-  memory.ring[memory.ringAt + (step & (layout.historySteps - 1))] = expected;
-  for (let k = 0; k < HORIZON_COUNT; k += 1) say(memory, common, k, step);
+  ring[ringAt + (step & (layout.historySteps - 1))] = isSeasonal ? dayAgo : numbers[at + AT.smooth + 2]!;
+  speak(memory, common, step, ready);
 }
 
 function score(memory: Memory, common: Common, step: number, value: number): void {
   const { numbers, at } = memory;
   const { layout, pooled } = common;
+  const { due } = layout;
   if (isChallenged(memory)) scoreTrials(memory, layout, step, value);
-  for (let k = 0; k < HORIZON_COUNT; k += 1) {
-    const horizon = layout.horizons[k]!;
-    if (!isOrigin(layout, k, step - horizon)) continue;
-    const rowAt = at + rowOf(layout, k, step - horizon); // T2
+  for (let turn = turnOf(step); due[turn]! >= 0; turn += 1) {
+    const k = due[turn]!;
+    const rowAt = at + rowOf(layout, k, step - layout.horizons[k]!); // T2
     const scale = numbers[rowAt + ROW_SCALE]!;
     if (scale === 0) continue;
     scoreRow(memory, layout, k, rowAt, value);
@@ -106,28 +118,36 @@ function score(memory: Memory, common: Common, step: number, value: number): voi
 
 /** Puts into the ring what experts shall learn of `value`; and the typical error moves. */
 function keep(memory: Memory, layout: Layout, step: number, value: number, seen: number): void {
-  const { numbers, at } = memory;
-  const expected = numbers[at + rowOf(layout, 0, step - 1) + ROW_HOT]!;
+  const { numbers, at, ring, ringAt } = memory;
   const scale = numbers[at + AT.scale]!;
-  const error = value - expected;
   const far = CLIP * scale;
-  const size = Math.min(Math.abs(error), far);
-  const gain = SCALE_GAIN * seen < 1 ? 1 / seen : SCALE_GAIN;
-  numbers[at + AT.scale] = Math.max(floorOf(value), scale + gain * (size - scale));
-  const sign = Math.abs(error) > far ? Math.sign(error) : 0;
+  // An error is one against all of these: a job that runs every night is no outlier, and no surprise.
+  const level = numbers[at + AT.smooth + 2]!;
+  const ready = readyExperts(layout, seen - 1);
+  const dayAgo = ready > GROUP_STARTS[1] ? valueAt(memory, layout, step - layout.seasonSteps) : level;
+  const weekAgo = ready > GROUP_STARTS[2] ? valueAt(memory, layout, step - layout.weekSteps) : level;
+  const size = Math.abs(value - level);
+  const surprise = Math.min(size, Math.abs(value - dayAgo), Math.abs(value - weekAgo));
+  const sign = surprise > far ? Math.sign(value - level) : 0;
   const isOutlier = sign !== 0 && sign !== numbers[at + AT.clipped]! && seen > YOUNG;
+  const gain = SCALE_GAIN * seen < 1 ? 1 / seen : SCALE_GAIN;
+  numbers[at + AT.scale] = Math.max(floorOf(value), scale + gain * (Math.min(size, far) - scale));
   numbers[at + AT.clipped] = sign;
-  memory.ring[memory.ringAt + (step & (layout.historySteps - 1))] = isOutlier ? expected + sign * far : value;
+  ring[ringAt + (step & (layout.historySteps - 1))] = isOutlier ? level + sign * far : value;
+}
+
+/** Writes the rows whose turn it is. */
+export function speak(memory: Memory, common: Common, step: number, ready: number): void {
+  const { speaking } = common.layout;
+  for (let turn = turnOf(step); speaking[turn]! >= 0; turn += 1) say(memory, common, speaking[turn]!, step, ready);
 }
 
 /** Writes the row of horizon index `k` with the origin `step` (T2). */
-export function say(memory: Memory, common: Common, k: number, step: number): void {
-  if (!isOrigin(common.layout, k, step)) return;
+function say(memory: Memory, common: Common, k: number, step: number, ready: number): void {
   const { numbers, at } = memory;
   const { layout } = common;
   const horizon = layout.horizons[k]!;
   const rowAt = at + rowOf(layout, k, step);
-  const ready = readyExperts(layout, seenOf(memory));
   predict(memory, layout, step, horizon, ready, numbers, rowAt);
   mixInto(memory, k, ready, numbers, rowAt, numbers, rowAt + ROW_HOT);
   numbers[rowAt + ROW_READY] = ready;
