@@ -4,7 +4,9 @@
 //   --seeds K    how many (1)                --trace     print every line as it happens
 //   --coverage   print the table of situations, and fail below its floor
 //   --without F  leave out these kinds of fault, with commas between     --keep   go on after a failure
+//   --adversary  forecasts are as bad as they can be in every run, and well-behaved clients get as much done as under policy `off`
 import { parseArgs } from "node:util";
+import { compareThroughput, LOSS_RATIO_MAX } from "./simulator/adverse-load.ts";
 import { FAULTS, type Fault } from "./simulator/profile.ts";
 import { runSeed, type SeedRun } from "./simulator/seed.ts";
 import { shrink } from "./simulator/shrink.ts";
@@ -20,6 +22,7 @@ const { values } = parseArgs({
     steps: { type: "string", default: "250" },
     without: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
+    adversary: { type: "boolean", default: false },
     coverage: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
   },
@@ -33,7 +36,7 @@ const situations = new Situations();
 const print = values.trace ? (line: string): void => console.log(line) : undefined;
 let [failed, simulatedMs, events] = [0, 0, 0];
 for (let seed = first; seed < first + seeds; seed += 1) {
-  const run = await runSeed({ seed, steps, without, situations, print });
+  const run = await runSeed({ seed, steps, without, situations, print, isAdverse: values.adversary });
   simulatedMs += run.result.simulatedMs;
   events += run.result.events;
   if (run.result.violation === undefined) {
@@ -47,6 +50,7 @@ for (let seed = first; seed < first + seeds; seed += 1) {
 const hours = (simulatedMs / 3_600_000).toFixed(1);
 console.log(`${seeds} seeds, ${failed} failed; ${hours} simulated hours, ${events} events`);
 if (values.coverage) printCoverage();
+if (values.adversary && failed === 0) await measureAdversary();
 if (failed > 0) process.exitCode = 1;
 
 async function explain(run: SeedRun): Promise<void> {
@@ -56,8 +60,19 @@ async function explain(run: SeedRun): Promise<void> {
   const smallest = values.trace ? run : await shrink(run);
   if (print === undefined) console.log(smallest.trace.last(LAST_LINES).join("\n"));
   const left = [...smallest.order.without].join();
-  const option = left === "" ? "" : ` --without ${left}`;
+  const option = `${left === "" ? "" : ` --without ${left}`}${values.adversary ? " --adversary" : ""}`;
   console.log(`Repeat it: npm run sim -- --seed ${run.order.seed} --steps ${smallest.order.steps}${option} --trace`);
+}
+
+async function measureAdversary(): Promise<void> {
+  const { off, enforce, lossRatio } = await compareThroughput(
+    Array.from({ length: seeds }, (_, index) => first + index),
+  );
+  console.log(
+    `${enforce.grants} grants under enforce with an adversary (${enforce.warnings} warnings, ${enforce.forced} forced), ` +
+      `${off.grants} under off: ${(lossRatio * 100).toFixed(2)} % less; at most ${LOSS_RATIO_MAX * 100} %`,
+  );
+  if (!(lossRatio <= LOSS_RATIO_MAX)) process.exitCode = 1;
 }
 
 function printCoverage(): void {

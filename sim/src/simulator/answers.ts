@@ -5,6 +5,8 @@ import { expectRule } from "./violation.ts";
 
 export class Answers {
   readonly #finalByRequest = new Map<string, string>();
+  /** Acknowledgements of what had ended. */
+  readonly #over = new Set<string>();
   readonly #keyByReference = new Map<string, string>();
   compared = 0;
 
@@ -25,6 +27,8 @@ export class Answers {
       case "cancel":
         if (body.value.cancelled) this.#final(key, "cancelled");
         return;
+      case "acknowledge":
+        return this.#acknowledged(key, body.value.state);
       default:
         return;
     }
@@ -46,6 +50,15 @@ export class Answers {
   byReference(reply: AcquireReply): void {
     const key = this.#keyByReference.get(reply.reference);
     if (key !== undefined && reply.state !== OperationState.DONE) this.acquire(key, reply);
+  }
+
+  /** One answer, until the grant has ended: then, and from then on, it is over. */
+  #acknowledged(key: string, state: string): void {
+    if (state === "over") this.#over.add(key);
+    else {
+      expectRule(!this.#over.has(key), "answer-changed", () => `${key}: what it acknowledges was over, and is not`);
+      this.#final(key, `acknowledgement ${state}`);
+    }
   }
 
   #final(key: string, text: string): void {

@@ -39,6 +39,7 @@ export function audit(state: PartitionState): void {
   }
   auditOperations(state);
   auditBatches(state);
+  auditPreemption(state);
 }
 
 function auditGrants(state: PartitionState, countsOf: (name: string) => Counts): void {
@@ -196,4 +197,26 @@ function auditBatches(state: PartitionState): void {
       rule(isHeld, () => `part ${key} names a grant of ${part.element.name} that is not held`);
     } else rule(state.waits.get(part.id) === part, () => `part ${key} names wait ${part.id}, which is gone`);
   }
+}
+
+function auditPreemption(state: PartitionState): void {
+  const isThere = (target: Grant | Wait): boolean =>
+    "parts" in target ? state.waits.get(target.id) === target : [...holdersOf(target.element)].includes(target);
+  for (const [id, warning] of state.warnings) {
+    rule(warning.id === id && isThere(warning.target), () => `warning ${id} names what is gone`);
+    rule(state.warningByTarget.get(warning.target) === warning, () => `warning ${id} is not found by its target`);
+    const firstMs = state.deadlines.first()?.atMs ?? Number.POSITIVE_INFINITY;
+    rule(
+      firstMs <= warning.endsAtMs,
+      () => `warning ${id} ends at ${warning.endsAtMs}; the first deadline is ${firstMs}`,
+    );
+    const isNever = state.termsByTarget.get(warning.target)?.never === true;
+    rule(!(isNever && warning.enforce), () => `warning ${id} is enforced on what is never to be pre-empted`);
+  }
+  rule(state.warnings.size === state.warningByTarget.size, () => "warnings by number and by target differ");
+  for (const target of state.termsByTarget.keys()) rule(isThere(target), () => "terms name what is gone");
+  const contended = [...state.elements.values()].filter((element) => element.waiting > 0);
+  const isSame =
+    contended.length === state.contended.size && contended.every((element) => state.contended.has(element));
+  rule(isSame, () => `${contended.length} elements are waited for; ${state.contended.size} are known to be`);
 }

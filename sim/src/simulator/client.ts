@@ -12,6 +12,8 @@ import {
   type Notice,
   type Operation,
   OperationState,
+  type PreemptionFailure,
+  type PreemptionWarning,
   type Reply,
   type Welcome,
 } from "@forelock/protocol";
@@ -67,6 +69,8 @@ export interface ClientOptions {
   readonly answers: Answers;
   /** Told the kind of each request and of its answer. */
   readonly met: (situation: string) => void;
+  readonly warned: (client: SimulatedClient, warning: PreemptionWarning) => void;
+  readonly failed: (client: SimulatedClient, failure: PreemptionFailure) => void;
   readonly saved: SavedSession | undefined;
   readonly connect: (client: SimulatedClient, purpose: Hello["purpose"]) => Wire;
 }
@@ -91,6 +95,9 @@ export class SimulatedClient {
   isEnded = false;
   /** Asked to be closed: what is still granted is not believed any more. */
   isClosing = false;
+  /** Until then it does nothing but keep its session: its program hangs, and its heartbeats go on. */
+  hungUntilMs = 0;
+  lastWarning: PreemptionWarning | undefined;
   #next: number;
   #settled: number[] = [];
   #wire: Wire | undefined;
@@ -118,6 +125,10 @@ export class SimulatedClient {
 
   get nowMs(): number {
     return this.options.clock.monotonicMs();
+  }
+
+  get isHung(): boolean {
+    return this.options.time.nowMs < this.hungUntilMs;
   }
 
   /** C1: what it would act on at this moment. */
@@ -264,6 +275,15 @@ export class SimulatedClient {
       this.#lostTokens.add(key);
       this.holds.delete(key);
     } else if (body?.$case === "operation") this.#operationEnded(body.value);
+    else if (body?.$case === "warning") {
+      const { warning, name, token, countdownMs } = body.value;
+      this.#say(`is warned by ${warning} of ${name} ${token}: ${countdownMs} ms`);
+      this.lastWarning = body.value;
+      this.options.warned(this, body.value);
+    } else if (body?.$case === "failure") {
+      this.#say(`is told that ${keyOf(body.value)} was forced`);
+      this.options.failed(this, body.value);
+    }
   }
 
   heartbeatAnswered(reply: HeartbeatReply): void {
@@ -426,6 +446,7 @@ function kindOf(body: NonNullable<Reply["body"]>): string {
   if (body.$case === "error") return body.value.code;
   if (body.$case === "cancel") return body.value.cancelled ? "cancelled" : "too late";
   if (body.$case === "acquire") return ["queued", "granted", "ended", "done"][body.value.state] ?? "unknown";
+  if (body.$case === "acknowledge") return body.value.state;
   return "done";
 }
 
@@ -435,6 +456,7 @@ function textOf(body: NonNullable<Reply["body"]>): string {
     const { state, grants, error, position } = body.value;
     return `acquire ${state} ${grants.map(keyOf).join()} ${error?.code ?? ""} ${position}`;
   }
+  if (body.$case === "acknowledge") return `acknowledge ${body.value.state} ${body.value.countdownMs}`;
   return body.$case;
 }
 

@@ -1,6 +1,14 @@
 // dump.ts: the whole state of a partition as text, rows in order, so that two states can be compared whatever order led to them.
 // Wider than the state hash: it shows effects, queues and links too. The clock is left out: it runs on between two records.
-import type { Grant, PartitionState, RememberedOperation, Session, Wait } from "forelock/internal";
+import type {
+  Grant,
+  PartitionState,
+  RememberedOperation,
+  Session,
+  Wait,
+  Warning,
+  WarningCause,
+} from "forelock/internal";
 
 export function dump(state: PartitionState): string {
   const rows: string[] = [];
@@ -9,6 +17,8 @@ export function dump(state: PartitionState): string {
       ? operation.session?.done.get(operation.sequence) === operation
       : state.kept.get(`${operation.principal}\n${operation.requestId}`) === operation;
   rows.push(`counters ${state.epoch} ${state.grantCounter} ${state.nextSession} ${state.nextWait} ${state.nextFile}`);
+  rows.push(`counters of pre-emption ${state.nextWarning} ${state.nextCompensation}`);
+  rows.push(...preemptionRows(state));
   for (const [id, forgetAtMs] of state.tombstones) rows.push(`tombstone ${id} ${forgetAtMs}`);
   for (const session of state.sessions.values()) rows.push(...sessionRows(session, isFindable));
   for (const [key, operation] of state.kept) rows.push(`kept ${key.replace("\n", "/")} ${operationText(operation)}`);
@@ -35,6 +45,34 @@ export function dump(state: PartitionState): string {
   rows.push(`sums ${state.grants} ${state.operations} ${state.hashLow} ${state.hashHigh}`);
   return rows.join("\n");
 }
+
+function preemptionRows(state: PartitionState): readonly string[] {
+  const rows = [...state.warnings.values()].map(warningText);
+  for (const [target, { never, compensation }] of state.termsByTarget) {
+    rows.push(`terms ${targetText(target)} ${never} ${JSON.stringify(compensation)}`);
+  }
+  for (const { id, url, argument, blocks, element, token, session, principal, why } of state.compensations.values()) {
+    rows.push(`compensation ${id} ${url} ${argument} ${blocks} ${element} ${token} ${session} ${principal} ${why}`);
+  }
+  for (const [prefix, { set, threshold, by, reason, wallMs }] of state.policies) {
+    rows.push(`policy ${prefix} ${[...set].sort().join(" ")} ${threshold} ${by} ${reason} ${wallMs}`);
+  }
+  rows.push(`contended ${[...state.contended].map((element) => element.name).sort()}`);
+  return rows;
+}
+
+function warningText(warning: Warning): string {
+  const { id, target, phase, extensions, extendedMs, endsAtMs, restarts, ...cause } = warning;
+  return `warning ${id} ${targetText(target)} ${phase} ${extensions} ${extendedMs} ${endsAtMs} ${restarts} ${causeText(cause)}`;
+}
+
+function causeText({ countdownMs, enforce, score, threshold, parts, reason, by }: WarningCause): string {
+  const shares = parts.map(({ name, value, weight }) => `${name}:${value}:${weight}`);
+  return `${countdownMs} ${enforce} ${score} ${threshold} ${shares.join()} ${by} ${reason}`;
+}
+
+const targetText = (target: Grant | Wait): string =>
+  "parts" in target ? `wait ${target.id}` : `grant ${target.element.name} ${target.token}`;
 
 /** Whether anybody can still ask for its answer: what nobody can is not kept by snapshots. */
 type Findable = (operation: RememberedOperation) => boolean;

@@ -45,6 +45,11 @@ export class FileModel {
       case "forced":
         this.#undo(grantAt(state, event.name, event.token));
         return;
+      case "preempted": {
+        const target = state.warnings.get(event.warning)?.target;
+        if (target !== undefined && "element" in target) this.#undo(target);
+        return;
+      }
       case "part_abandoned": {
         const part = state.parts.get(event.part);
         if (part !== undefined && "element" in part) this.#undo(part);

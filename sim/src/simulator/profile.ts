@@ -1,6 +1,7 @@
 // profile.ts: what one seed is like: how many clients, how hostile the world, how small the limits. Drawn once, at the start.
 import type { NodeLimits } from "forelock/internal";
 import { between, choose, forkRandom } from "../proxy/random.ts";
+import type { PreemptionBounds } from "./preemption.ts";
 
 export const FAULTS = [
   "cut",
@@ -17,6 +18,7 @@ export const FAULTS = [
   "snapshot",
   "wall_clock",
   "folder_error",
+  "client_hang",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -32,10 +34,17 @@ export interface Profile {
   readonly faults: ReadonlySet<Fault>;
   readonly paceMs: number;
   readonly limits: NodeLimits;
+  /** The same in every policy that is set. */
+  readonly bounds: PreemptionBounds;
+  /** Whether forecasts are as bad as they can be (adversary.ts). */
+  readonly isAdverse: boolean;
 }
+
+const ADVERSE_RATIO = 0.35;
 
 export function drawProfile(seed: number, steps: number, without: ReadonlySet<Fault>): Profile {
   const random = forkRandom(seed, "profile");
+  const foresight = forkRandom(seed, "foresight");
   const limits: NodeLimits = {
     waitersMax: choose(random, [3, 8, 30]),
     locksMax: choose(random, [6, 12, 40]),
@@ -71,5 +80,13 @@ export function drawProfile(seed: number, steps: number, without: ReadonlySet<Fa
     faults: new Set(FAULTS.filter((fault) => random() < 0.75 && !without.has(fault))),
     paceMs: choose(random, [2, 20, 60]),
     limits,
+    bounds: {
+      // No less than where nothing is set, which holds for warnings by hand there.
+      extensionsMax: choose(foresight, [2, 3]),
+      extensionMsMax: 3_000,
+      preemptionsPerHourMax: choose(foresight, [0, 1, 2, 1_000, 1_000]),
+      coolDownMs: choose(foresight, [0, 0, 1_500, 60_000]),
+    },
+    isAdverse: foresight() < ADVERSE_RATIO,
   };
 }

@@ -10,6 +10,8 @@ export interface SeedOrder {
   readonly without: ReadonlySet<Fault>;
   readonly situations: Situations;
   readonly print: ((line: string) => void) | undefined;
+  /** True: forecasts are as bad as they can be, whatever the seed says. */
+  readonly isAdverse?: boolean;
 }
 
 export interface SeedRun {
@@ -20,6 +22,8 @@ export interface SeedRun {
 
 export async function runSeed(order: SeedOrder): Promise<SeedRun> {
   const trace = new Trace(order.print);
-  const result = await simulate(drawProfile(order.seed, order.steps, order.without), trace, order.situations);
+  const drawn = drawProfile(order.seed, order.steps, order.without);
+  const profile = order.isAdverse === true ? { ...drawn, isAdverse: true } : drawn;
+  const result = await simulate(profile, trace, order.situations);
   return { order, result, trace };
 }

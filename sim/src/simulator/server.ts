@@ -4,6 +4,7 @@
 import {
   buildSnapshots,
   DiskBulkStore,
+  type HoldForecasts,
   Node,
   type NodeLimits,
   openSegmentEventLog,
@@ -11,6 +12,7 @@ import {
   Snapshots,
 } from "forelock/internal";
 import { between, type Random } from "../proxy/random.ts";
+import { ALLOWED_URL, type Calls, SimulatedCallOut } from "./call-out.ts";
 import type { SimulatedDisk } from "./disk.ts";
 import { dump } from "./dump.ts";
 import type { Ledger } from "./ledger.ts";
@@ -32,6 +34,10 @@ export interface ServerOptions {
   readonly segmentBytes: number;
   readonly snapshotBytes: number;
   readonly files: readonly string[];
+  readonly calls: Calls;
+  readonly isPredicting: boolean;
+  /** Put before what the node has learned: an adversary, or nothing. */
+  readonly forecasts: ((profiles: HoldForecasts) => HoldForecasts) | undefined;
   /** The run cannot go on. */
   readonly broken: (cause: unknown) => void;
   /** The connections of the server that ended are gone. */
@@ -112,6 +118,7 @@ export class SimulatedServer {
 
   async #boot(process: Process): Promise<void> {
     const { time, trace, random, ledger, disk, limits, partitions, segmentBytes, files, broken } = this.#options;
+    const { isPredicting, forecasts, calls } = this.#options;
     await disk.logFiles.makeFolder(LOG_FOLDER);
     await disk.logFiles.syncFolder("/");
     const log = await openSegmentEventLog({
@@ -143,6 +150,10 @@ export class SimulatedServer {
       placementKey: PLACEMENT_KEY,
       isDurable: true,
       version: "simulated",
+      isPredicting,
+      ...(forecasts === undefined ? {} : { forecasts }),
+      isCompensationAllowed: (url) => url === ALLOWED_URL,
+      callOut: new SimulatedCallOut({ time, random, broken }, process, calls),
       note: (line, fields) =>
         process.isAlive && trace.add(time.nowMs, `server notes ${line} ${JSON.stringify(fields)}`),
     });

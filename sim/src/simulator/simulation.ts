@@ -1,5 +1,5 @@
 // simulation.ts: one run from one seed: a server, its clients, its faults, and what must hold after every step.
-//   I1. After every event: nobody believes in a grant that is not his by what is durable (forced ones aside: there the fence tells).
+//   I1. After every event: nobody believes in a grant that is not his by what is durable (forced and pre-empted ones aside: there the fence tells).
 //   I2. After every step: the tables agree with each other; at rest the live state equals the shadow, and nobody waits for nothing.
 //   I3. In the end, with the world healed: every waiter is granted or refused; with all clients gone and time passed: nothing is left.
 import { Mode } from "@forelock/protocol";
@@ -13,13 +13,17 @@ import {
   stateHash,
 } from "forelock/internal";
 import { between, choose, forkRandom, type Random } from "../proxy/random.ts";
+import { adversary } from "./adversary.ts";
 import { Answers } from "./answers.ts";
 import { audit } from "./audit.ts";
+import { Calls } from "./call-out.ts";
 import { type Hold, keyOf, type SavedSession, SimulatedClient } from "./client.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { dump } from "./dump.ts";
 import { Ledger } from "./ledger.ts";
+import { Preemptions } from "./preemption.ts";
 import type { Fault, Profile } from "./profile.ts";
+import { Reactions } from "./reaction.ts";
 import { differences, SimulatedServer } from "./server.ts";
 import type { Situations } from "./situations.ts";
 import { Process, SimulatedTime } from "./time.ts";
@@ -46,9 +50,12 @@ const CRASH_MS_MAX = 150;
 const FOLDER_CALLS = ["rename", "remove", "open", "syncFolder"] as const;
 const DISK_CALLS = ["write", "write", "sync"] as const;
 const PAUSE_MS_MAX = 12_000;
+const HANG_MS_MAX = 15_000;
 const HEALED_MS = 20_000;
 const RECONNECT_ROUNDS = 30;
 const LEAVE_MS = 20_000;
+/** From the end of a countdown until it has had its effect: a timer, and a turn. */
+const COUNTDOWN_LATE_MS_MAX = 1_500;
 /** Beyond ten times the longest ttl, which tombstones take, and beyond the longest keepMs. */
 const EMPTY_MS = 60_000;
 
@@ -88,6 +95,7 @@ class Simulation {
   readonly #server: SimulatedServer;
   readonly #disk: SimulatedDisk;
   readonly #answers = new Answers();
+  readonly #reactions = new Reactions();
   readonly #clients: (SimulatedClient | undefined)[] = [];
   readonly #claims = new Map<string, Wire>();
   readonly #weather: Weather = { delayMsMax: 4, lossRatio: 0 };
@@ -114,9 +122,17 @@ class Simulation {
       if (event.kind === "session_ended" && event.why === "expired") this.#judgeExpiry(state, event.session);
       if (event.kind === "session_heard") this.#judgeSign(state, event.session);
     };
-    this.#witness = new Witness(situations, limits.priorityStepMs, told);
+    const calls = new Calls();
+    const preemptions = new Preemptions(
+      profile.bounds,
+      situations,
+      () => this.#server.starts,
+      (partition, id, isDelivered) => calls.judge(partition, id, isDelivered),
+    );
+    this.#witness = new Witness(situations, preemptions, limits.priorityStepMs, told);
     this.#ledger = new Ledger(partitions, (state, event) => this.#witness.see(state, event));
     const process = new Process("server 1");
+    const lies = forkRandom(seed, "adversary");
     this.#disk = new SimulatedDisk(this.time, forkRandom(seed, "disk"), process);
     const broken = (cause: unknown): void => {
       this.#broken ??= cause;
@@ -126,6 +142,8 @@ class Simulation {
         ...{ time: this.time, trace, random: forkRandom(seed, "server"), ledger: this.#ledger, disk: this.#disk },
         ...{ limits, partitions, segmentBytes: profile.segmentBytes, snapshotBytes: profile.snapshotBytes },
         files: FILES.slice(0, 2).map(({ file }) => file),
+        ...{ calls, isPredicting: true },
+        forecasts: profile.isAdverse ? (truth) => adversary(lies, truth) : undefined,
         broken,
         down: () => {
           this.#claims.clear();
@@ -159,6 +177,7 @@ class Simulation {
       random: this.#steps,
       references: [],
       released: new Set(),
+      bounds: this.#profile.bounds,
       get clients() {
         return simulation.#present();
       },
@@ -190,7 +209,9 @@ class Simulation {
 
   #act(): void {
     if (this.#chances() < this.#profile.faultRatio) return this.#fault();
-    const clients = this.#present().filter((client) => client.options.process.pausedUntilMs <= this.time.nowMs);
+    const clients = this.#present().filter(
+      (client) => client.options.process.pausedUntilMs <= this.time.nowMs && !client.isHung,
+    );
     if (clients.length === 0) return;
     act(this.#world, choose(this.#steps, clients));
   }
@@ -218,6 +239,9 @@ class Simulation {
         return;
       case "client_pause":
         if (client !== undefined) client.options.process.pausedUntilMs = this.time.nowMs + amount * PAUSE_MS_MAX;
+        return;
+      case "client_hang":
+        if (client !== undefined) client.hungUntilMs = this.time.nowMs + amount * HANG_MS_MAX;
         return;
       case "client_death":
         if (client !== undefined) this.#kill(client, amount);
@@ -286,6 +310,8 @@ class Simulation {
     this.#clients[slot] = new SimulatedClient({
       ...{ name, time: this.time, process, clock, random, trace: this.#trace, answers: this.#answers, saved },
       met: (situation) => this.#situations.meet(situation),
+      warned: (client, warning) => this.#reactions.warned(this.#world, client, warning),
+      failed: (client, failure) => this.#reactions.failed(client, failure),
       principal: PRINCIPALS[slot % 3 === 2 ? 1 : 0],
       ttlMs: between(random, 2_000, 5_000),
       beatsPerTtl: choose(random, [12, 12, 4]),
@@ -299,6 +325,7 @@ class Simulation {
       {
         ...{ time: this.time, random: this.#network, weather: this.#weather, server: this.#server },
         client: client.options.process,
+        clientName: client.options.name.split(".")[0] ?? "",
         caller: { principal: client.options.principal, may: () => true, remoteAddress: "simulated" },
         claims: this.#claims,
         heard: (sessionId) => this.#heardMs.set(sessionId, this.time.nowMs),
@@ -353,7 +380,7 @@ class Simulation {
         if (element !== undefined && isHeld(element, hold)) continue;
         const key = keyOf(hold);
         const end = this.#witness.endByToken.get(key);
-        if (end === "forced" || end === "upgraded") continue;
+        if (end === "forced" || end === "preempted" || end === "upgraded") continue;
         if (end === "released" && this.#world.released.has(key)) continue;
         throw new Violation("held-while-lost", `${client?.options.name} believes in ${key}, which was ${end}`);
       }
@@ -415,6 +442,10 @@ class Simulation {
       "lost-wake-up",
       () => `partition ${partition}: nothing stands before wait ${forgotten.map((wait) => wait.id).join()}`,
     );
+    for (const warning of state.warnings.values()) {
+      const lateMs = state.clockMs - warning.endsAtMs;
+      expectRule(lateMs < COUNTDOWN_LATE_MS_MAX, "countdown-overdue", () => `warning ${warning.id} by ${lateMs} ms`);
+    }
     if (!isFull) return;
     const text = dump(state);
     expectRule(text === dump(shadow), "replay-differs", () => differences(dump(shadow), text));
@@ -499,6 +530,10 @@ class Simulation {
         waits: shadow.waits.size,
         kept: shadow.kept.size,
         batches: shadow.batches.size,
+        warnings: shadow.warnings.size + shadow.warningByTarget.size,
+        terms: shadow.termsByTarget.size,
+        compensations: shadow.compensations.size,
+        contended: shadow.contended.size,
         parts: shadow.parts.size,
         grants: shadow.grants,
         operations: shadow.operations,
@@ -538,6 +573,9 @@ const FAULT_CHOICES: readonly Fault[] = [
   ] as const),
   "wall_clock",
   "folder_error",
+  "client_hang",
+  "client_hang",
+  "client_hang",
 ];
 
 function textOf(event: { readonly kind: string }): string {

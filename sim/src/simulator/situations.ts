@@ -120,8 +120,66 @@ export function situationOf(state: PartitionState, event: PartitionEvent): strin
       if (part === undefined || !("element" in part)) return `${kind} waiting`;
       return `${kind} ${part.reserved ? "reserved" : "confirmed"}`;
     }
+    case "terms":
+    case "warned":
+    case "warning_acknowledged":
+    case "warning_over":
+    case "preempted":
+    case "compensated":
+    case "policy_set":
+      return preemptionSituation(state, event);
     default:
       return kind;
+  }
+}
+
+type PreemptionEvent = Extract<
+  PartitionEvent,
+  {
+    readonly kind:
+      | "terms"
+      | "warned"
+      | "warning_acknowledged"
+      | "warning_over"
+      | "preempted"
+      | "compensated"
+      | "policy_set";
+  }
+>;
+
+function preemptionSituation(state: PartitionState, event: PreemptionEvent): string {
+  const { kind } = event;
+  switch (event.kind) {
+    case "terms": {
+      const { never, compensation } = event.terms;
+      const call = compensation === undefined ? "" : compensation.blocks ? ", call that blocks" : ", call";
+      return `${kind} ${never ? "never" : "by policy"}${call}`;
+    }
+    case "warned": {
+      const { wait, name, token } = event.target;
+      const target = wait !== 0 ? state.waits.get(wait) : grantOf(state, name, token);
+      const isNever = target !== undefined && state.termsByTarget.get(target)?.never === true;
+      const what = wait !== 0 ? "wait" : "grant";
+      const by = event.cause.by === "" ? "by forecast" : "by hand";
+      return `${kind} ${what} ${by}, ${isNever ? "never" : event.cause.enforce ? "enforced" : "not enforced"}`;
+    }
+    case "warning_acknowledged": {
+      const warning = state.warnings.get(event.warning);
+      const what = warning !== undefined && "parts" in warning.target ? "wait" : "grant";
+      return `${kind} ${what}, ${event.refusal !== "" ? "refused" : event.extensionMs > 0 ? "extended" : "plain"}`;
+    }
+    case "warning_over":
+      return `${kind} ${event.why}`;
+    case "preempted": {
+      const warning = state.warnings.get(event.warning);
+      const grant = warning === undefined || "parts" in warning.target ? undefined : warning.target;
+      const effects = (grant?.effects?.length ?? 0) > 0 ? "effects" : "no effects";
+      return `${kind} ${MODES[grant?.mode ?? 0]}, ${effects}, ${warning?.phase}`;
+    }
+    case "compensated":
+      return `${kind} ${event.isDelivered ? "delivered" : "given up"}`;
+    case "policy_set":
+      return `${kind} ${event.row.threshold >= 0 ? "by the controller" : event.row.set.size === 0 ? "back" : "by hand"}`;
   }
 }
 

@@ -40,6 +40,8 @@ export interface WireOptions {
   readonly weather: Weather;
   readonly server: SimulatedServer;
   readonly client: Process;
+  /** Of the client over all its lives: what it is known by. */
+  readonly clientName: string;
   readonly caller: Caller;
   readonly claims: Map<string, Wire>;
   /** A message of the session reached a server. */
@@ -131,7 +133,7 @@ export class Wire {
   }
 
   #greet(hello: Hello): void {
-    const { server, caller, claims, heard } = this.#options;
+    const { server, caller, claims, heard, clientName } = this.#options;
     const { node } = server;
     try {
       if (node === undefined) throw new ForelockError("unavailable", "The server is starting.");
@@ -139,8 +141,8 @@ export class Wire {
       const open = hello.purpose === "operations" ? hello.open : undefined;
       const opened =
         sessionId === undefined
-          ? node.openSession(caller, { ttlMs, client: this.#options.client.name })
-          : node.resumeSession(caller, { sessionId, secret, open, client: this.#options.client.name, ttlMs });
+          ? node.openSession(caller, { ttlMs, client: clientName })
+          : node.resumeSession(caller, { sessionId, secret, open, client: clientName, ttlMs });
       const { session } = opened;
       heard(session.id);
       if (hello.purpose === "heartbeat") {

@@ -4,6 +4,7 @@
 //   W3. Nobody overtakes an earlier live waiter that it conflicts with, but for the readers of a phase; and a reader waits through
 //       one exclusive grant at most.
 //   W4. A wait times out only at its deadline; an append happens once.
+//   W5. An element whose lost grant asked for a call that blocks is granted again only when the call is answered or given up.
 import {
   ancestorsOf,
   type Element,
@@ -14,11 +15,12 @@ import {
   type Wait,
 } from "forelock/internal";
 import { FileModel } from "./file-model.ts";
+import type { Preemptions } from "./preemption.ts";
 import { type Situations, situationOf } from "./situations.ts";
 import { expectRule } from "./violation.ts";
 
 /** How a grant ended, as the log has it. */
-export type GrantEnd = "released" | "expired" | "forced" | "closed" | "abandoned" | "upgraded";
+export type GrantEnd = "released" | "expired" | "forced" | "preempted" | "closed" | "abandoned" | "upgraded";
 
 const PRIORITY_STEPS_MAX = 9;
 
@@ -39,15 +41,18 @@ export class Witness {
   readonly #passed = new Map<string, number>();
   readonly #lastTokenByName = new Map<string, bigint>();
   readonly #situations: Situations;
+  readonly #preemptions: Preemptions;
   readonly #priorityStepMs: number;
   readonly #told: (state: PartitionState, event: PartitionEvent) => void;
 
   constructor(
     situations: Situations,
+    preemptions: Preemptions,
     priorityStepMs: number,
     told: (state: PartitionState, event: PartitionEvent) => void,
   ) {
     this.#situations = situations;
+    this.#preemptions = preemptions;
     this.#priorityStepMs = priorityStepMs;
     this.#told = told;
   }
@@ -59,7 +64,9 @@ export class Witness {
     this.files.see(state, event);
     this.#noteEnds(state, event);
     const names = this.#judge(state, event);
+    const seen = this.#preemptions.see(state, event);
     return () => {
+      seen();
       for (const name of names) this.#judgeTokens(state, name);
       this.files.check(state);
     };
@@ -74,6 +81,7 @@ export class Witness {
         const places = event.parts.flatMap((part) => placesOf(part.name, part.mode));
         if (event.upgradeOf === 0n) this.#judgeArrival(state, places, session);
         const names = event.parts.map((part) => part.name);
+        if (event.upgradeOf === 0n) judgeCalls(state, names);
         if (event.parts.some((part) => part.mode === 0)) this.#pass(state, names);
         return event.reserve ? [] : names;
       }
@@ -82,7 +90,10 @@ export class Witness {
         if (wait === undefined) return [];
         const names = wait.parts.map((part) => part.element.name);
         this.#judgeSession(state, wait.session, names[0] ?? "");
-        if (wait.upgradeOf === undefined) this.#judgeTurn(state, wait);
+        if (wait.upgradeOf === undefined) {
+          this.#judgeTurn(state, wait);
+          judgeCalls(state, names);
+        }
         this.#passed.delete(`${state.partition}/${wait.id}`);
         if (wait.parts.some((part) => part.mode === 0)) this.#pass(state, names);
         return wait.reserve ? [] : names;
@@ -218,6 +229,11 @@ export class Witness {
       }
       case "forced":
         return end(event.name, event.token, "forced");
+      case "preempted": {
+        const target = state.warnings.get(event.warning)?.target;
+        if (target !== undefined && "element" in target) end(target.element.name, target.token, "preempted");
+        return;
+      }
       case "granted":
         if (event.upgradeOf !== 0n) end(event.parts[0]?.name ?? "", event.upgradeOf, "upgraded");
         return;
@@ -242,6 +258,14 @@ export class Witness {
   }
 }
 
+/** W5 */
+function judgeCalls(state: PartitionState, names: readonly string[]): void {
+  for (const row of state.compensations.values()) {
+    const isBlocked = row.blocks && names.includes(row.element);
+    expectRule(!isBlocked, "granted-before-call", () => `${row.element} is granted while call ${row.id} is owed`);
+  }
+}
+
 function placesOf(name: string, mode: number): readonly Place[] {
   const intent = mode === 1 ? 4 : 3;
   return [{ name, mode }, ...ancestorsOf(name).map((above) => ({ name: above, mode: intent }))];
@@ -263,8 +287,10 @@ function isLive(state: PartitionState, session: Session): boolean {
 /** Waits that nothing stands in the way of: not the holders, and no earlier waiter, live or not. There must be none at rest. */
 export function forgottenWaits(state: PartitionState): readonly Wait[] {
   const waits = [...state.waits.values()];
+  // Not granted again before the call for its lost grant is answered.
+  const blocked = new Set([...state.compensations.values()].filter((row) => row.blocks).map((row) => row.element));
   return waits.filter((wait) => {
-    if (!isLive(state, wait.session)) return false;
+    if (!isLive(state, wait.session) || wait.parts.some((part) => blocked.has(part.element.name))) return false;
     const places = wait.parts.flatMap((part) => placesOf(part.element.name, part.mode));
     const isBehind = waits.some((other) => {
       const isEarlier = other.arrivalMs < wait.arrivalMs || (other.arrivalMs === wait.arrivalMs && other.id < wait.id);

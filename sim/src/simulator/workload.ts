@@ -1,16 +1,21 @@
 // workload.ts: what the clients of a run ask for: every feature, in every order, on few names, so that they get in each other's way.
 import {
   type AcquireReply,
+  type Compensation,
   type ElementRequest,
   type Keep,
   Mode,
   OnLoss,
   type Operation,
   OperationState,
+  Preemptible,
   type Reply,
 } from "@forelock/protocol";
 import { between, choose, type Random } from "../proxy/random.ts";
+import { ALLOWED_URL, REFUSED_URL } from "./call-out.ts";
 import type { Hold, Request, SimulatedClient } from "./client.ts";
+import type { PreemptionBounds } from "./preemption.ts";
+import { acknowledgeStray, lookAhead, setPolicy, warnByHand } from "./steering.ts";
 import { expectRule } from "./violation.ts";
 
 export const NAMES = ["a", "b", "c", "{t}", "{t}/x", "{t}/x/y", "{t}/z", "{u}/p", "{u}/p/q", "{u}"] as const;
@@ -33,6 +38,8 @@ export interface World {
   /** Tokens that a session other than the holder's has released, of the same principal. */
   readonly released: Set<string>;
   readonly count: (name: string) => void;
+  /** What every policy that is set allows. */
+  readonly bounds: PreemptionBounds;
   /** A read must show a version that was the newest at some moment between asking and answer. */
   readonly readBegins: (file: string) => number;
   readonly readEnds: (file: string, begun: number, value: ReadValue) => void;
@@ -63,6 +70,10 @@ const WEIGHTED: readonly (readonly [number, string, Action])[] = [
   [0.4, "end", endSession],
   [1, "close", close],
   [1, "look", look],
+  [1.5, "set policy", setPolicy],
+  [1.5, "warn", warnByHand],
+  [1, "look ahead", lookAhead],
+  [0.7, "acknowledge", acknowledgeStray],
 ];
 const WEIGHT = WEIGHTED.reduce((sum, [weight]) => sum + weight, 0);
 
@@ -84,7 +95,7 @@ const waitChoice = (random: Random): number | undefined => {
   return chance < 0.6 ? between(random, 1, 3_000) : undefined;
 };
 
-function keepChoice(random: Random, ratio: number): Keep | undefined {
+export function keepChoice(random: Random, ratio: number): Keep | undefined {
   if (random() >= ratio) return undefined;
   const digits = Array.from({ length: 24 }, () => Math.floor(random() * 36).toString(36));
   return { requestId: digits.join(""), keepMs: random() < 0.3 ? 0 : between(random, 20_000, 30_000) };
@@ -111,11 +122,17 @@ function acquire(world: World, client: SimulatedClient): void {
       onLoss: random() < 0.5 ? OnLoss.ROLLBACK : OnLoss.KEEP,
       actor: random() < 0.2 ? choose(random, ["one", "two"]) : "",
       reenter: 0n,
-      preemptible: 0,
-      compensation: undefined,
+      preemptible: random() < 0.15 ? Preemptible.NEVER : Preemptible.BY_POLICY,
+      compensation: compensationChoice(random),
     },
   };
   ask_(world, client, body, keepChoice(random, 0.15), [element]);
+}
+
+function compensationChoice(random: Random): Compensation | undefined {
+  if (random() >= 0.12) return undefined;
+  const url = random() < 0.9 ? ALLOWED_URL : REFUSED_URL;
+  return { url, argument: `call ${between(random, 0, 1e9)}`, blocks: random() < 0.5 };
 }
 
 const tagOf = (name: string): string => /^\{[^}]+\}/.exec(name)?.[0] ?? name;
@@ -217,9 +234,12 @@ export function releaseWhole(
   client: SimulatedClient,
   body: NonNullable<Operation["body"]>,
   keep: Keep | undefined,
+  done: () => void = () => {},
 ): void {
   client.request(body, keep, (answer) => {
-    if (answer.$case === "release" && answer.value.stillHeld) releaseWhole(client, body, undefined);
+    if (answer.$case !== "release") return;
+    if (answer.value.stillHeld) releaseWhole(client, body, undefined, done);
+    else done();
   });
 }
 
