@@ -9,68 +9,23 @@ import { dropTarget } from "../preempt/table.ts";
 import { Lane } from "./lane.ts";
 import { EXCLUSIVE, INTENT_SHARED, intentOf, type Mode, PERMIT, type QueueMode, SHARED } from "./mode.ts";
 import { ancestorsOf } from "./name.ts";
-
-const NO_ELEMENTS: readonly Element[] = [];
+import { ElementRow, GrantRow, type NewGrant } from "./rows.ts";
 
 /** The element of this name, created with its ancestors when it does not exist. */
 export function elementFor(state: PartitionState, name: string): Element {
   const existing = state.elements.get(name);
   if (existing !== undefined) return existing;
   const above = ancestorsOf(name);
-  const ancestors = above.length === 0 ? NO_ELEMENTS : above.map((ancestor) => elementFor(state, ancestor));
-  const element: Element = {
-    name,
-    hash: hashText(name),
-    ancestors,
-    holders: undefined,
-    exclusive: 0,
-    shared: 0,
-    taken: 0,
-    limit: 0,
-    intentExclusive: 0,
-    intentShared: 0,
-    lanes: undefined,
-    waiting: 0,
-    readersBefore: 0,
-    phaseReaders: 0,
-  };
+  const ancestors = above.length === 0 ? undefined : above.map((ancestor) => elementFor(state, ancestor));
+  const element = new ElementRow(name, hashText(name), ancestors);
   state.elements.set(name, element);
   return element;
 }
 
-export interface NewGrant {
-  readonly token: FencingToken;
-  readonly element: Element;
-  readonly session: Session;
-  readonly sequence: number;
-  readonly requestId: string;
-  readonly actor: string;
-  readonly mode: Mode;
-  readonly take: number;
-  readonly limit: number;
-  readonly rollback: boolean;
-  readonly reserved: boolean;
-}
-
 export function insertGrant(state: PartitionState, wanted: NewGrant): Grant {
   const { element, session, mode } = wanted;
-  const grant: Grant = {
-    token: wanted.token,
-    element,
-    session,
-    sequence: wanted.sequence,
-    requestId: wanted.requestId,
-    actor: wanted.actor,
-    mode,
-    take: wanted.take,
-    entries: 1,
-    rollback: wanted.rollback,
-    grantedAtMs: state.clockMs,
-    reserved: wanted.reserved,
-    effects: undefined,
-    next: session.firstGrant,
-    previous: undefined,
-  };
+  const grant = new GrantRow(wanted, state.clockMs);
+  grant.next = session.firstGrant;
   if (session.firstGrant !== undefined) session.firstGrant.previous = grant;
   session.firstGrant = grant;
   session.grants += 1;

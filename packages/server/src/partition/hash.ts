@@ -58,7 +58,11 @@ function add(
 
 /** 32 bits of a token: its counter, and its epoch above. */
 function tokenHash(token: bigint): number {
-  return mix(tokenLow(token), tokenHigh(token) & 0x7fffffff);
+  return halvesHash(tokenLow(token), tokenHigh(token));
+}
+
+function halvesHash(low32: number, high32: number): number {
+  return mix(low32, high32 & 0x7fffffff);
 }
 
 export function addSession(state: PartitionState, sign: Sign, session: Session): void {
@@ -88,12 +92,13 @@ export function addGrant(state: PartitionState, sign: Sign, grant: Grant): void 
     mix(grant.session.number, low(grant.sequence)),
     grant.requestId === "" ? 0 : hashText(grant.requestId),
   );
+  const token = halvesHash(grant.tokenLow, grant.tokenHigh);
   const shape = (grant.mode << 2) | (grant.rollback ? 2 : 0) | (grant.reserved ? 1 : 0);
   const rest = mix(
     mix(mix(grant.take, grant.entries), low(grant.grantedAtMs)),
     grant.actor === "" ? 0 : hashText(grant.actor),
   );
-  add(state, sign, 3, grant.element.hash, tokenHash(grant.token), owner, shape, mix(rest, grant.effects?.length ?? 0));
+  add(state, sign, 3, grant.element.hash, token, owner, shape, mix(rest, grant.effects?.length ?? 0));
 }
 
 export function addWait(state: PartitionState, sign: Sign, wait: Wait): void {
@@ -102,7 +107,7 @@ export function addWait(state: PartitionState, sign: Sign, wait: Wait): void {
     parts = mix(mix(mix(parts, part.element.hash), part.mode), part.take + part.limit * 31);
   const times = mix(mix(low(wait.arrivalMs), low(wait.sinceMs)), mix(low(wait.deadlineMs), high(wait.deadlineMs)));
   const shape = (wait.priority << 2) | (wait.rollback ? 2 : 0) | (wait.reserve ? 1 : 0);
-  const upgrade = wait.upgradeOf === undefined ? 0 : tokenHash(wait.upgradeOf.token);
+  const upgrade = wait.upgradeOf === undefined ? 0 : halvesHash(wait.upgradeOf.tokenLow, wait.upgradeOf.tokenHigh);
   add(state, sign, 4, wait.id, mix(parts, wait.session.number), times, mix(shape, hashText(wait.actor)), upgrade);
 }
 

@@ -110,8 +110,12 @@ export interface Element {
 }
 
 export interface Grant {
-  /** 0n while reserved. */
+  /** 0n while reserved. Made anew at each look: to compare, ask `hasToken`. */
   token: FencingToken;
+  /** Its halves, as signed 32 bits: a bigint would be an object of its own. */
+  readonly tokenLow: number;
+  readonly tokenHigh: number;
+  hasToken(token: FencingToken): boolean;
   readonly element: Element;
   readonly session: Session;
   /** With the session, the owner. 0 when the request id is `requestId`. */
@@ -398,7 +402,7 @@ export function holdersOf(element: Element): Iterable<Grant> {
 export function holderByToken(element: Element, token: FencingToken): Grant | undefined {
   const { holders } = element;
   if (holders instanceof Map) return holders.get(token);
-  return holders !== undefined && holders.token === token ? holders : undefined;
+  return holders?.hasToken(token) === true ? holders : undefined;
 }
 
 /** Whether the session may be granted anything now. `clockMs` is the partition's. */

@@ -20,6 +20,13 @@ export function tokenHigh(token: FencingToken): number {
   return halves[1 - LOW] ?? 0; // There are two.
 }
 
+/** The token of two halves of 32 bits, signed or not. */
+export function joinToken(low: number, high: number): FencingToken {
+  halves[LOW] = low;
+  halves[1 - LOW] = high;
+  return word[0] ?? 0n; // There is one.
+}
+
 /** Writes 8 bytes, little-endian, for which there must be room. */
 export function writeToken(into: Uint8Array, at: number, token: FencingToken): void {
   word[0] = token;

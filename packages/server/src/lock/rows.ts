@@ -1,0 +1,228 @@
+// rows.ts: the two rows that a partition has most of, an element and a grant. What few of them use is kept apart and made when it
+// is first set, so that a plain held element costs as little as it can. Not here: how they are linked (table.ts).
+//   R1. A row reads as if every field were its own: what was never set reads as in the shared row of defaults, which never changes.
+import type { Effect, Element, FencingToken, Grant, Session } from "../partition/state.ts";
+import { joinToken, tokenHigh, tokenLow } from "../partition/token.ts";
+import type { Lane } from "./lane.ts";
+import type { Mode } from "./mode.ts";
+
+const NO_ELEMENTS: readonly Element[] = [];
+
+/** Of elements that are waited for, hold permits, or lie above or below others. */
+class ElementExtra {
+  ancestors: readonly Element[] = NO_ELEMENTS;
+  taken = 0;
+  limit = 0;
+  intentExclusive = 0;
+  intentShared = 0;
+  lanes: (Lane | undefined)[] | undefined = undefined;
+  waiting = 0;
+  readersBefore = 0;
+  phaseReaders = 0;
+}
+
+const NO_ELEMENT_EXTRA = new ElementExtra(); // R1
+
+export class ElementRow implements Element {
+  readonly name: string;
+  readonly hash: number;
+  holders: Grant | Map<FencingToken | string, Grant> | undefined = undefined;
+  exclusive = 0;
+  shared = 0;
+  #extra: ElementExtra = NO_ELEMENT_EXTRA;
+
+  constructor(name: string, hash: number, ancestors: readonly Element[] | undefined) {
+    this.name = name;
+    this.hash = hash;
+    if (ancestors !== undefined) this.#own().ancestors = ancestors;
+  }
+
+  get ancestors(): readonly Element[] {
+    return this.#extra.ancestors;
+  }
+
+  get taken(): number {
+    return this.#extra.taken;
+  }
+
+  set taken(value: number) {
+    if (value !== this.#extra.taken) this.#own().taken = value;
+  }
+
+  get limit(): number {
+    return this.#extra.limit;
+  }
+
+  set limit(value: number) {
+    if (value !== this.#extra.limit) this.#own().limit = value;
+  }
+
+  get intentExclusive(): number {
+    return this.#extra.intentExclusive;
+  }
+
+  set intentExclusive(value: number) {
+    if (value !== this.#extra.intentExclusive) this.#own().intentExclusive = value;
+  }
+
+  get intentShared(): number {
+    return this.#extra.intentShared;
+  }
+
+  set intentShared(value: number) {
+    if (value !== this.#extra.intentShared) this.#own().intentShared = value;
+  }
+
+  get lanes(): (Lane | undefined)[] | undefined {
+    return this.#extra.lanes;
+  }
+
+  set lanes(value: (Lane | undefined)[] | undefined) {
+    if (value !== this.#extra.lanes) this.#own().lanes = value;
+  }
+
+  get waiting(): number {
+    return this.#extra.waiting;
+  }
+
+  set waiting(value: number) {
+    if (value !== this.#extra.waiting) this.#own().waiting = value;
+  }
+
+  get readersBefore(): number {
+    return this.#extra.readersBefore;
+  }
+
+  set readersBefore(value: number) {
+    if (value !== this.#extra.readersBefore) this.#own().readersBefore = value;
+  }
+
+  get phaseReaders(): number {
+    return this.#extra.phaseReaders;
+  }
+
+  set phaseReaders(value: number) {
+    if (value !== this.#extra.phaseReaders) this.#own().phaseReaders = value;
+  }
+
+  #own(): ElementExtra {
+    if (this.#extra === NO_ELEMENT_EXTRA) this.#extra = new ElementExtra();
+    return this.#extra;
+  }
+}
+
+/** Of grants to kept requests, in somebody's name, of permits, entered again, in a batch, or with effects to undo. */
+class GrantExtra {
+  requestId = "";
+  actor = "";
+  take = 1;
+  entries = 1;
+  rollback = false;
+  reserved = false;
+  effects: Effect[] | undefined = undefined;
+}
+
+const NO_GRANT_EXTRA = new GrantExtra(); // R1
+
+export interface NewGrant {
+  readonly token: FencingToken;
+  readonly element: Element;
+  readonly session: Session;
+  readonly sequence: number;
+  readonly requestId: string;
+  readonly actor: string;
+  readonly mode: Mode;
+  readonly take: number;
+  readonly limit: number;
+  readonly rollback: boolean;
+  readonly reserved: boolean;
+}
+
+export class GrantRow implements Grant {
+  readonly element: Element;
+  readonly session: Session;
+  readonly sequence: number;
+  readonly grantedAtMs: number;
+  mode: Mode;
+  next: Grant | undefined = undefined;
+  previous: Grant | undefined = undefined;
+  tokenLow: number;
+  tokenHigh: number;
+  #extra: GrantExtra = NO_GRANT_EXTRA;
+
+  constructor(wanted: NewGrant, grantedAtMs: number) {
+    this.element = wanted.element;
+    this.session = wanted.session;
+    this.sequence = wanted.sequence;
+    this.grantedAtMs = grantedAtMs;
+    this.mode = wanted.mode;
+    this.tokenLow = tokenLow(wanted.token) | 0;
+    this.tokenHigh = tokenHigh(wanted.token) | 0;
+    const { requestId, actor, take, rollback, reserved } = wanted;
+    if (requestId === "" && actor === "" && take === 1 && !rollback && !reserved) return;
+    const extra = this.#own();
+    extra.requestId = requestId;
+    extra.actor = actor;
+    extra.take = take;
+    extra.rollback = rollback;
+    extra.reserved = reserved;
+  }
+
+  get token(): FencingToken {
+    return joinToken(this.tokenLow, this.tokenHigh);
+  }
+
+  set token(value: FencingToken) {
+    this.tokenLow = tokenLow(value) | 0;
+    this.tokenHigh = tokenHigh(value) | 0;
+  }
+
+  hasToken(token: FencingToken): boolean {
+    return (tokenLow(token) | 0) === this.tokenLow && (tokenHigh(token) | 0) === this.tokenHigh;
+  }
+
+  get requestId(): string {
+    return this.#extra.requestId;
+  }
+
+  get actor(): string {
+    return this.#extra.actor;
+  }
+
+  get take(): number {
+    return this.#extra.take;
+  }
+
+  get rollback(): boolean {
+    return this.#extra.rollback;
+  }
+
+  get entries(): number {
+    return this.#extra.entries;
+  }
+
+  set entries(value: number) {
+    if (value !== this.#extra.entries) this.#own().entries = value;
+  }
+
+  get reserved(): boolean {
+    return this.#extra.reserved;
+  }
+
+  set reserved(value: boolean) {
+    if (value !== this.#extra.reserved) this.#own().reserved = value;
+  }
+
+  get effects(): Effect[] | undefined {
+    return this.#extra.effects;
+  }
+
+  set effects(value: Effect[] | undefined) {
+    if (value !== this.#extra.effects) this.#own().effects = value;
+  }
+
+  #own(): GrantExtra {
+    if (this.#extra === NO_GRANT_EXTRA) this.#extra = new GrantExtra();
+    return this.#extra;
+  }
+}
