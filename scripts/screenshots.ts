@@ -20,6 +20,7 @@ interface Picture {
   readonly hash: string;
   readonly theme?: "dark";
   readonly height?: number;
+  readonly settleMs?: number;
   /** Resolves when there is something to see. */
   readonly ready: (page: Page) => Promise<unknown>;
 }
@@ -30,21 +31,23 @@ const warned = (page: Page): Promise<unknown> => page.getByText("warned", { exac
 const PICTURES: readonly Picture[] = [
   { file: "now.png", hash: "", height: 760, ready: warned },
   { file: "now-dark.png", hash: "", height: 760, theme: "dark", ready: warned },
-  {
-    file: "lock.png",
-    hash: "#/lock/demo%2Fbilling",
-    height: 1_180,
-    ready: (page) => warned(page).then(() => page.locator(".gantt").waitFor()),
-  },
+  { file: "lock.png", hash: "#/lock/demo%2Fbilling", height: 1_240, settleMs: 300, ready: pastThenWarned },
   {
     file: "prediction.png",
     hash: "#/prediction",
-    height: 1_180,
+    height: 940,
     ready: (page) => page.locator(".plot canvas").waitFor(),
   },
   { file: "sessions.png", hash: "#/sessions", ready: openDetails },
   { file: "settings.png", hash: "#/settings", height: 620, ready: anyRow },
 ];
+
+/** The countdown is short: what takes long comes before it. */
+async function pastThenWarned(page: Page): Promise<void> {
+  await page.locator(".gantt").waitFor();
+  await page.locator(".plot canvas").waitFor();
+  await warned(page);
+}
 
 async function openDetails(page: Page): Promise<void> {
   await page.getByRole("button", { name: /^Details of demo fleet-1/ }).click();
@@ -52,12 +55,12 @@ async function openDetails(page: Page): Promise<void> {
 }
 
 async function takeAll(browser: Browser, url: string): Promise<void> {
-  for (const { file, hash, theme, height = 800, ready } of PICTURES) {
+  for (const { file, hash, theme, height = 800, settleMs = SETTLE_MS, ready } of PICTURES) {
     const page = await browser.newPage({ viewport: { width: 1_280, height }, colorScheme: theme ?? "light" });
     page.setDefaultTimeout(WAIT_MS_MAX);
     await page.goto(`${url}${hash}`);
     await ready(page);
-    await page.waitForTimeout(SETTLE_MS);
+    await page.waitForTimeout(settleMs);
     await page.screenshot({ path: join(ROOT, FOLDER, file) });
     await page.close();
     process.stdout.write(`${FOLDER}/${file}\n`);
