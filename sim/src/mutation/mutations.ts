@@ -7,6 +7,7 @@ const FILE = ["packages/server/src/file"];
 const OPERATIONS = ["packages/server/src/partition/operations.test.ts"];
 const NODE = ["packages/server/src/shard/node.test.ts"];
 const SIMULATOR = ["sim/src/simulator"];
+const PREEMPTION = ["sim/src/simulator/preemption.test.ts"];
 const SEGMENT = ["packages/server/src/log/segment/damage.test.ts"];
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -223,6 +224,74 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "  if (grant.mode !== EXCLUSIVE) {",
     replace: "  if (grant.mode < 0) {",
     tests: FILE,
+  },
+  // Pre-emption, which the simulator must notice.
+  {
+    name: "force-without-the-countdown",
+    breaks: "A grant is forced only when a countdown has run in full.",
+    file: "packages/server/src/preempt/apply.ts",
+    find: "    endsAtMs: state.clockMs + event.cause.countdownMs,",
+    replace: "    endsAtMs: state.clockMs,",
+    tests: PREEMPTION,
+  },
+  {
+    name: "countdown-cut-by-a-restart",
+    breaks: "A countdown after a crash runs in full.",
+    file: "packages/server/src/preempt/table.ts",
+    find: "      warning.restarts += 1;\n      warning.endsAtMs = state.clockMs + warning.countdownMs + warning.extendedMs;",
+    replace: "      warning.restarts += 1;",
+    tests: PREEMPTION,
+  },
+  {
+    name: "no-undo-at-preemption",
+    breaks: "Work under `rollback` is undone when a countdown ends.",
+    file: "packages/server/src/preempt/apply.ts",
+    find: "  const undone = undoEffects(state, grant, observer);",
+    replace: "  const undone = 0;",
+    tests: PREEMPTION,
+  },
+  {
+    name: "never-is-forced",
+    breaks: "A grant that is never to be pre-empted is not.",
+    file: "packages/server/src/preempt/decide.ts",
+    find: "enforce: cause.enforce && !isNever",
+    replace: "enforce: cause.enforce",
+    tests: PREEMPTION,
+  },
+  {
+    name: "token-not-fenced",
+    breaks: "Fenced, then forced: the token is dead before anyone else is granted.",
+    file: "packages/server/src/preempt/apply.ts",
+    find: `  removeGrant(state, grant, observer);
+  observer.lost(grant, "preempted",`,
+    replace: `  dropWarning(state, grant);
+  observer.freed(grant.element, true);
+  observer.lost(grant, "preempted",`,
+    tests: PREEMPTION,
+  },
+  {
+    name: "passed-over-again",
+    breaks: "A wait makes room for others once.",
+    file: "packages/server/src/preempt/decide.ts",
+    find: `warning === undefined || warning.phase === "ignored";`,
+    replace: `warning === undefined || warning.phase === "ignored" || warning.phase === "passed_over";`,
+    tests: PREEMPTION,
+  },
+  {
+    name: "extensions-without-end",
+    breaks: "A grant has no more extensions than the policy allows, also when they are asked for side by side.",
+    file: "packages/server/src/preempt/decide.ts",
+    find: `  return warning.extensions < extensionsMax ? "" :`,
+    replace: `  return warning.extensions < Number.POSITIVE_INFINITY ? "" :`,
+    tests: PREEMPTION,
+  },
+  {
+    name: "call-forgotten",
+    breaks: "A lost grant leaves the call that it asked for.",
+    file: "packages/server/src/preempt/apply.ts",
+    find: `  owe(state, grant, "preempted");`,
+    replace: "",
+    tests: PREEMPTION,
   },
   // Snapshots.
   {
