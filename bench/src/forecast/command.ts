@@ -6,7 +6,7 @@ import { table } from "../table.ts";
 import { type CalibrationCurve, calibrationSvg, calibrationText } from "./calibration.ts";
 import { type DurationsReport, durationLines, runDurations } from "./durations.ts";
 import { FORECAST_USAGE, type ForecastOptions, parseForecastOptions } from "./options.ts";
-import { PACKAGES, type PackageScore, scorePackage } from "./package-peers.ts";
+import { PACKAGES, type PackageScore, packageOrigins, scorePackage } from "./package-peers.ts";
 import {
   backTestPack,
   backTestSeries,
@@ -31,7 +31,7 @@ interface Both<Report> {
 interface Results {
   readonly series: Both<SeriesReport> & {
     readonly peers: readonly PeerScore[];
-    readonly packages: readonly PackageScore[];
+    readonly packages: { readonly hotMaseMean: number; readonly scores: readonly PackageScore[] };
   };
   /** Absent without a pack. */
   readonly m4?: Both<{ readonly maseMean: number }> & { readonly seasonalNaiveMaseMean: number };
@@ -95,11 +95,13 @@ async function measureSeries(all: readonly Series[], options: ForecastOptions): 
     packages.push(score);
   }
   const hot = run(false);
+  // The hot path at the few origins of the packages, so that their numbers compare.
+  const few = all.map((series) => backTestSeries(series, false, packageOrigins(series)));
   return {
     hot,
     ...(options.challengers ? { withChallengers: run(true) } : {}),
     peers: scorePeers(all),
-    packages,
+    packages: { hotMaseMean: summarise(few).maseMean, scores: packages },
   };
 }
 
@@ -153,9 +155,9 @@ function linesOf(results: Results, options: ForecastOptions, curves: readonly Ca
   ];
   const covered = [shown(hot.coverage90Mean), shown(withChallengers?.coverage90Mean), shown(hot.scaledPinballMean)];
   const lines = [table(head, [...rows, ["mean", ...mean, ...covered]]), ""];
-  for (const { name, maseMean, answered, asked, note } of packages)
+  for (const { name, maseMean, answered, asked, note } of packages.scores)
     lines.push(
-      `${name}: ${shown(maseMean)} at ${answered} of ${asked} origins${note === undefined ? "" : `; ${note}`}`,
+      `${name}: ${shown(maseMean)} at ${answered} of ${asked} origins, where the hot path has ${shown(packages.hotMaseMean)}${note === undefined ? "" : `; ${note}`}`,
     );
   if (results.m4 !== undefined) {
     const { hot: own, withChallengers: both, seasonalNaiveMaseMean } = results.m4;

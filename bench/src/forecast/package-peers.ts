@@ -2,7 +2,7 @@
 // standard output and may take the process with them. Not here: the packages themselves (package-process.ts).
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { PackSeries, Series } from "./series-file.ts";
+import type { Series } from "./series-file.ts";
 import { originsOf, PointTally, scaleOf } from "./series-score.ts";
 
 export const PACKAGES = ["arima", "augurs"] as const;
@@ -20,7 +20,7 @@ export type Answer = { readonly points: readonly number[] } | { readonly failure
 
 export interface PackageScore {
   readonly name: PackageName;
-  /** Over the same few origins that `ownMase` is measured on; `undefined`: not there, or no origin was answered. */
+  /** Mean over the series, at a few origins of each; `undefined`: not there, or no origin was answered. */
   readonly maseMean: number | undefined;
   readonly answered: number;
   readonly asked: number;
@@ -65,11 +65,6 @@ export async function scorePackage(name: PackageName, all: readonly Series[]): P
 /** The few origins that packages are asked for. */
 export function packageOrigins({ values, horizon }: Series): readonly number[] {
   return originsOf(values.length, horizon).filter((_, index) => index % ORIGIN_EVERY === 0);
-}
-
-/** The mean over the first series of a pack; a taste, as a fit of each would take minutes. */
-export function firstOf(pack: readonly PackSeries[], count: number): readonly PackSeries[] {
-  return pack.slice(0, count);
 }
 
 function withoutGaps(values: Float64Array): readonly number[] {

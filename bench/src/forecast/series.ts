@@ -23,9 +23,10 @@ export interface SeriesReport {
 const SEED = 1;
 const KEY = "series";
 
-export function backTestSeries(series: Series, withChallengers: boolean): SeriesFileReport {
+/** @param at origins that are scored; default: those of the rules */
+export function backTestSeries(series: Series, withChallengers: boolean, at?: readonly number[]): SeriesFileReport {
   const { file, stepMs, startMs, values, seasonSteps, weekSteps, horizon } = series;
-  const origins = new Set(originsOf(values.length, horizon));
+  const origins = new Set(at ?? originsOf(values.length, horizon));
   const tally = new SeriesTally(scaleOf(values, Math.floor(values.length * 0.6), seasonSteps));
   const forecaster = new SeriesForecaster({ stepMs, seasonSteps, weekSteps, keysMax: 1 });
   const challengers = new SeriesChallengers(forecaster, { key: KEY, seasonSteps, weekSteps, seed: SEED });

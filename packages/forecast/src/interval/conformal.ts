@@ -10,11 +10,11 @@ export const LEVELS = [0.05, 0.9, 0.95, 0.99] as const;
 /** Errors that a key needs before its own histogram speaks alone; with fewer, the pooled one speaks for the rest. */
 export const OWN_ERRORS_MIN = 30;
 
-// Buckets of |error| / scale, two in each power of two from 2^-6 to 2^8; the first one also takes all below, the last all above.
-const SIDE = 28;
+// Buckets of |error| / scale, two in each power of two from 2^-9 to 2^7; the first one also takes all below, the last all above.
+const SIDE = 32;
 const FRACTION_BITS = 22;
 const BUCKETS = 2 * SIDE;
-const LOW_EXPONENT = -6;
+const LOW_EXPONENT = -9;
 // A block: the error that is being learned, what it weighs, the sum of all weights, errors ever learned, then these tables.
 const WEIGHT = 1;
 const MASS = 2;

@@ -27,6 +27,7 @@ import {
   TABLE_STEPS,
   VALUE_MAX,
 } from "./shape.ts";
+import { decodeState, encodeState, type SeriesKeyState, type SeriesState } from "./state.ts";
 import { begin, type Common, learn, skip, speak } from "./step.ts";
 
 /** Events kept until they are taken; the oldest go first. */
@@ -186,7 +187,7 @@ export class SeriesForecaster {
     const { numbers } = this.#memory;
     const order = Array.from({ length: this.#keys.size }, (_, index) => index);
     const uses = order.map((index) => numbers[index * stride + AT.uses]!);
-    order.sort((a, b) => uses[b]! - uses[a]! || a - b);
+    order.sort((a, b) => uses[b]! - uses[a]! || (this.#keys.key(a) < this.#keys.key(b) ? -1 : 1));
     for (const index of order) numbers[index * stride + AT.uses]! /= 2;
     return order.slice(0, keysMax).map((index) => this.#keys.key(index));
   }
@@ -196,6 +197,60 @@ export class SeriesForecaster {
     const events = this.#events;
     this.#events = [];
     return events;
+  }
+
+  /** Everything that was learned, for `restore`. Events that were not taken are not in it. */
+  save(): Uint8Array {
+    const { stride, historySteps } = this.#layout;
+    const { numbers, ring } = this.#memory;
+    const keys = Array.from(
+      this.#keys.fromOldest(),
+      (index): SeriesKeyState => ({
+        key: this.#keys.key(index),
+        numbers: numbers.subarray(index * stride, (index + 1) * stride),
+        ring: ring.subarray(index * historySteps, (index + 1) * historySteps),
+        known: this.#known.subarray(index * historySteps, (index + 1) * historySteps),
+      }),
+    );
+    const { pooled } = this.#common;
+    return encodeState({ shape: shapeOf(this.#layout), zero: this.#zero ?? 0, names: this.#names, pooled, keys });
+  }
+
+  /**
+   * A forecaster that goes on where `save` was called. With a smaller `keysMax` the keys longest unused are left out.
+   * @throws RangeError when the bytes are damaged, of another version, or saved with other steps
+   */
+  static restore(bytes: Uint8Array, options: SeriesOptions): SeriesForecaster {
+    const restored = new SeriesForecaster(options);
+    restored.#restore(decodeState(bytes));
+    return restored;
+  }
+
+  #restore(state: SeriesState): void {
+    const shape = shapeOf(this.#layout);
+    if (state.shape.join() !== shape.join())
+      throw new RangeError(`The state has the shape ${state.shape.join()}; it must be ${shape.join()}.`);
+    const { stride, historySteps } = this.#layout;
+    const isWhole =
+      Number.isSafeInteger(state.zero) &&
+      state.names.length <= NAMES_MAX &&
+      new Set(state.keys.map(({ key }) => key)).size === state.keys.length &&
+      state.pooled.length === this.#common.pooled.length &&
+      state.pooled.every(Number.isFinite) &&
+      state.keys.every(({ numbers, ring, known }) => {
+        const isSized = numbers.length === stride && ring.length === historySteps && known.length === historySteps;
+        return isSized && isSound(numbers) && ring.every(Number.isFinite);
+      });
+    if (!isWhole) throw new RangeError("The state is damaged: a length or a number in it cannot be.");
+    this.#common.pooled.set(state.pooled);
+    this.#names.push(...state.names);
+    if (state.keys.length > 0) this.#zero = state.zero;
+    for (const { key, numbers, ring, known } of state.keys.slice(-this.#layout.keysMax)) {
+      const index = this.#place(this.#keys.add(key));
+      this.#memory.numbers.set(numbers, index * stride);
+      this.#memory.ring.set(ring, index * historySteps);
+      this.#known.set(known, index * historySteps);
+    }
   }
 
   #fill(forecast: SeriesForecast): void {
@@ -356,4 +411,26 @@ export class SeriesForecaster {
   #timeOf(step: number): number {
     return (step + (this.#zero ?? 0)) * this.#layout.stepMs;
   }
+}
+
+/** What must be equal for the numbers of a key to mean the same. */
+function shapeOf({ stepMs, seasonSteps, weekSteps, historySteps, stride }: Layout): readonly number[] {
+  return [stepMs, seasonSteps, weekSteps, historySteps, stride];
+}
+
+/** Finite throughout, but for the trials of tables that do not reach so far; and what is used as an index is one. */
+function isSound(numbers: Float64Array): boolean {
+  const isIndex = (at: number, max: number): boolean =>
+    Number.isInteger(numbers[at]) && numbers[at]! >= 0 && numbers[at]! <= max;
+  for (const [place, value] of numbers.entries())
+    if (!Number.isFinite(value) && (place < AT.trials || place >= AT.intervals)) return false;
+  for (let place = 0; place < CHALLENGERS_MAX; place += 1)
+    if (!isIndex(AT.names + place, NAMES_MAX) || !isIndex(AT.lengths + place, TABLE_STEPS)) return false;
+  return (
+    isIndex(AT.step, 2 * EARLIER_STEPS_MAX) &&
+    isIndex(AT.seen, 2 ** 31 - 1) &&
+    isIndex(AT.champion, EXPERTS + CHALLENGERS_MAX - 1) &&
+    isIndex(AT.dayPhase, 20_000) &&
+    isIndex(AT.weekPhase, 20_000)
+  );
 }
