@@ -93,3 +93,29 @@ test("pieces are full whatever the chunks were", async () => {
   for await (const piece of splitPieces(chunks(), 4)) sizes.push(piece.length);
   expect(sizes).toEqual([4, 4, 4, 4, 1]);
 });
+
+test("a warning is acknowledged and told; input that is not over at its end is given up, and nothing is appended: 121", async () => {
+  const terminal = new FakeTerminal();
+  terminal.stdin.write(Buffer.alloc(200_000, "x")); // More than one piece: the lock is taken for the first.
+  const ending = terminal.run("append", "f");
+  await terminal.settle();
+  terminal.server.warn("f");
+  await terminal.settle();
+  expect(terminal.err).toContain("End the input within 10.0 s, or nothing is appended.\n");
+  expect(terminal.server.calls).toContain("acknowledge f");
+  terminal.server.preempt("f");
+  expect(await ending).toBe(121);
+  expect(terminal.server.text("f")).toBe("");
+  expect(terminal.server.calls).toContain("release f undo");
+});
+
+test("input that ends within the countdown of a warning is appended", async () => {
+  const terminal = new FakeTerminal();
+  terminal.stdin.write(Buffer.alloc(200_000, "x")); // More than one piece: the lock is taken for the first.
+  const ending = terminal.run("append", "f");
+  await terminal.settle();
+  terminal.server.warn("f", { enforced: false });
+  terminal.stdin.end("last");
+  expect(await ending).toBe(0);
+  expect(terminal.server.text("f")).toHaveLength(200_004);
+});

@@ -1,12 +1,14 @@
 // append.ts: `forelock append FILE`: bytes from stdin to the end of a file, under its guarding lock.
 //   A1. Under a lock that we took, all bytes are appended or none: a failure undoes what was appended before it.
 //   A2. The lock is taken only when the first bytes are there, so that a slow producer's start does not hold it.
+//   A3. A warning is acknowledged: a producer that is not done by the end of its countdown is given up, and nothing is appended.
 import type { Appended } from "@forelock/client";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import type { Context } from "./context.ts";
-import { parseDurationMs } from "./duration.ts";
+import { formatDuration, parseDurationMs } from "./duration.ts";
+import { preemptedBy } from "./guard.ts";
 import { formatBytes, formatCount, parseToken, printable } from "./quantity.ts";
-import { APPEND_BYTES_MAX, type Remote } from "./remote.ts";
+import { APPEND_BYTES_MAX, type Remote, type Warned } from "./remote.ts";
 import { untilStopped } from "./stop.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -109,6 +111,7 @@ async function appendLocked(
       signal,
       onQueued: ({ position }) =>
         context.err.live(`forelock: waiting for ${printable(run.element)}, place ${formatCount(position)}`),
+      onWarning: (warning) => sayWarned(context, warning), // A3: the signal of the grant ends it in time.
     });
     context.err.settle();
     let sum: Sum;
@@ -122,6 +125,13 @@ async function appendLocked(
     await print(context, run.file, sum);
     return 0;
   });
+}
+
+function sayWarned(context: Context, warning: Warned): void {
+  const { enforced, isPending, countdownMs } = warning;
+  if (context.json || isPending) return;
+  const end = enforced ? ` End the input within ${formatDuration(countdownMs)}, or nothing is appended.` : "";
+  context.err.note(`forelock: ${printable(preemptedBy(warning).plainMessage)}${end}`);
 }
 
 async function appendAll(

@@ -1,5 +1,13 @@
 // client-remote.ts: Remote over @forelock/client. Loaded only by commands that talk to a server.
-import { type ConnectOptions, connect, type ForelockClient, type Lock, type LockOptions } from "@forelock/client";
+import {
+  type ConnectOptions,
+  connect,
+  type Eta,
+  type ForelockClient,
+  type Lock,
+  type LockOptions,
+  type Warning,
+} from "@forelock/client";
 import { formatDuration } from "./duration.ts";
 import { isForelockFailure } from "./forelock-error.ts";
 import {
@@ -59,8 +67,13 @@ class ClientRemote implements Remote {
   }
 
   async acquire(wish: AcquireWish): Promise<HeldLock> {
-    const { name, mode, permits, take, waitMs, rollback, signal, onQueued } = wish;
-    const waiting = { ...(waitMs !== undefined && { waitMs }), ...(signal !== undefined && { signal }) };
+    const { name, mode, permits, take, waitMs, rollback, signal, onQueued, onWarning } = wish;
+    const waiting = {
+      ...(waitMs !== undefined && { waitMs }),
+      ...(signal !== undefined && { signal }),
+      // Told and no more: the command's end releases.
+      ...(onWarning !== undefined && { onWarning: (warning: Warning): void => onWarning(warning) }),
+    };
     if (mode === "permit")
       return heldLock(await this.#client.semaphore(name, { permits }).acquire({ take, ...waiting }));
     const options: LockOptions = { mode, onLoss: rollback ? "rollback" : "keep", ...waiting };
@@ -72,10 +85,10 @@ class ClientRemote implements Remote {
   /** A kept operation: its reference can be looked up, awaited and cancelled by others while we wait. */
   async #enqueue(name: string, options: LockOptions, onQueued: (place: QueuePlace) => void): Promise<Lock> {
     let reference = "";
-    const onMoved = (position: number): void => onQueued({ position, reference });
+    const onMoved = (position: number, eta: Eta | undefined): void => onQueued({ position, eta, reference });
     const operation = await this.#client.enqueue(name, { ...options, onMoved });
     reference = operation.reference;
-    if (operation.state === "queued") onQueued({ position: operation.position, reference });
+    if (operation.state === "queued") onQueued({ position: operation.position, eta: operation.eta, reference });
     return operation.granted();
   }
 
@@ -195,8 +208,8 @@ function heldLock(lock: Lock): HeldLock {
     token: lock.token,
     reference: lock.reference,
     signal: lock.signal,
-    // The client tells by the signal, at safe-until itself, and 500 ms or more before the server could grant anybody else.
-    safeMs: () => (lock.held ? Number.POSITIVE_INFINITY : 0),
+    safeMs: () => lock.safeMs,
+    warning: () => lock.warning,
     release: async ({ undo }) => {
       await lock.release({ undo });
     },

@@ -6,6 +6,8 @@ export interface ForelockFailure extends Error {
   readonly code: ErrorCode;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
   readonly retryAfterMs?: number | undefined;
+  /** The message without code and hint. */
+  readonly plainMessage?: string | undefined;
 }
 
 /** By shape, not by class: the client is bundled with its own copy of the class, the server's parts share another. */

@@ -175,3 +175,155 @@ test("with --json events are lines on stderr, and stdout stays the command's", a
   ]);
   expect(terminal.out).toBe("");
 });
+
+test("a warning brings SIGTERM at once, and SIGKILL before the release is forced; it is acknowledged, and the exit code is 121", async () => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("lock", "a", "--", "work");
+  await terminal.settle();
+  const child = terminal.children[0];
+  terminal.server.safeMs = 9_500; // Of the countdown; heartbeats go on.
+  terminal.server.warn("a");
+  await terminal.settle();
+  expect(child?.signals).toEqual(["SIGTERM"]);
+  const safeMsAt = sink(terminal, () => child?.signals.length === 2);
+  expect(child?.signals).toEqual(["SIGTERM", "SIGKILL"]);
+  expect(safeMsAt).toBe(250);
+  child?.die("SIGKILL");
+  expect(await ending).toBe(121);
+  expect(terminal.server.calls).toEqual(["acquire a", "acknowledge a", "release a", "close"]);
+  expect(terminal.err).toBe(
+    "forelock: The lock a is in the way of others (risk 0.90): It hangs. Stopping the command: SIGTERM now, SIGKILL in 9.25 s.\n",
+  );
+});
+
+test.each([
+  [0, "release a"],
+  [3, "release a undo"],
+])("with --rollback a command that gives %d on the SIGTERM of a warning ends in %s, and 121", async (code, call) => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("lock", "a", "--rollback", "--", "work");
+  await terminal.settle();
+  terminal.server.warn("a");
+  await terminal.settle();
+  terminal.children[0]?.exit(code);
+  expect(await ending).toBe(121);
+  expect(terminal.server.calls).toContain(call);
+});
+
+test("a warning that is not enforced brings SIGTERM and no SIGKILL, as long as the lock is certainly held", async () => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("lock", "a", "--", "work");
+  await terminal.settle();
+  terminal.server.warn("a", { enforced: false });
+  await terminal.settle();
+  terminal.advance(600_000);
+  const child = terminal.children[0];
+  expect(child?.signals).toEqual(["SIGTERM"]);
+  expect(terminal.err).toContain("Stopping the command: SIGTERM now.\n");
+  terminal.server.force("a", "enough");
+  expect(child?.signals).toEqual(["SIGTERM", "SIGKILL"]); // SIGTERM comes once.
+  child?.die("SIGKILL");
+  expect(await ending).toBe(121);
+});
+
+test("an extension of the countdown moves SIGKILL on", async () => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("lock", "a", "--", "work");
+  await terminal.settle();
+  terminal.server.safeMs = 1_000;
+  terminal.server.warn("a");
+  await terminal.settle();
+  terminal.advance(700);
+  terminal.server.safeMs = 20_000;
+  terminal.advance(10_000);
+  expect(terminal.children[0]?.signals).toEqual(["SIGTERM"]);
+  terminal.children[0]?.exit(0);
+  expect(await ending).toBe(121);
+});
+
+test("with --on-warning ignore a warning is not acknowledged, and the command stopped when its countdown runs low", async () => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("lock", "a", "--on-warning", "ignore", "--kill-after", "2s", "--", "work");
+  await terminal.settle();
+  const child = terminal.children[0];
+  terminal.server.safeMs = 9_500;
+  terminal.server.warn("a");
+  await terminal.settle();
+  expect(child?.signals).toEqual([]);
+  expect(sink(terminal, () => child?.signals.length === 1)).toBe(2_250);
+  expect(sink(terminal, () => child?.signals.length === 2)).toBe(250);
+  child?.die("SIGKILL");
+  expect(await ending).toBe(121);
+  expect(terminal.server.calls).not.toContain("acknowledge a");
+});
+
+test("when the client gives the lock up for a warning the command is killed at once", async () => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("lock", "a", "--on-warning", "ignore", "--", "work");
+  await terminal.settle();
+  terminal.server.preempt("a");
+  expect(terminal.children[0]?.signals).toEqual(["SIGTERM", "SIGKILL"]);
+  terminal.children[0]?.die("SIGKILL");
+  terminal.server.refusals.set("release", new ForelockError("preempted", "a was pre-empted."));
+  expect(await ending).toBe(121);
+});
+
+test("a warning while waiting is told; the command runs, and is stopped when the countdown of its grant runs low", async () => {
+  const terminal = new FakeTerminal();
+  const { token } = terminal.server.hold("a");
+  const ending = terminal.run("lock", "a", "--", "work");
+  await terminal.settle();
+  terminal.server.warn("a", { isPending: true });
+  await terminal.settle();
+  expect(terminal.err).toContain(
+    "The request for a is in the way of others (risk 0.90): It hangs. Once granted, the command has 10.0 s.\n",
+  );
+  terminal.server.release("a", token, false);
+  await terminal.settle();
+  expect(terminal.children[0]?.signals).toEqual([]);
+  terminal.children[0]?.exit(0);
+  expect(await ending).toBe(0);
+});
+
+test("with --json a warning is an event, and so is what is done for it", async () => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("lock", "a", "--json", "--", "work");
+  await terminal.settle();
+  terminal.server.warn("a");
+  await terminal.settle();
+  terminal.children[0]?.exit(0);
+  expect(await ending).toBe(121);
+  const events = terminal.err
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(events).toMatchObject([
+    { event: "granted" },
+    { event: "warned", warning: "w1.1", reason: "It hangs.", score: 0.9, enforced: true, pending: false },
+    { event: "preempted", name: "a", reason: expect.stringContaining("It hangs.") },
+    { event: "released", undo: false },
+  ]);
+});
+
+test("the forecast of the wait is shown with the place", async () => {
+  const terminal = new FakeTerminal();
+  terminal.server.hold("a");
+  terminal.server.eta = { p50Ms: 2_700, p90Ms: 27_700 };
+  expect(await terminal.run("lock", "a", "--wait", "1ms", "--", "work")).toBe(112);
+  expect(terminal.err).toContain("place 1, 2.70 s to 27.7 s to go (operation ref-a)");
+});
+
+test("--on-warning takes term or ignore: 110", async () => {
+  const terminal = new FakeTerminal();
+  expect(await terminal.run("lock", "a", "--on-warning", "panic", "--", "work")).toBe(110);
+  expect(terminal.err).toContain('--on-warning is "panic": give term or ignore.');
+});
+
+/** Lets time pass and certainty with it, as without another answered heartbeat. @returns what was left when it happened */
+function sink(terminal: FakeTerminal, happened: () => boolean): number {
+  while (!happened() && terminal.server.safeMs > 0) {
+    terminal.server.safeMs -= 10;
+    terminal.advance(10);
+  }
+  return terminal.server.safeMs;
+}

@@ -2,15 +2,17 @@
 //   K1. The command runs only while the lock is certainly held: it is stopped before anybody else can be granted.
 //   K2. However this ends, by the command, a signal, or a failure, the lock is given back at once when the server can be told.
 //   K3. With --rollback what was done under the lock stays only when the command gave 0.
-import { unreachable } from "@forelock/protocol";
+//   K4. A warning is acknowledged, and stops the command; with `--on-warning ignore` it is neither, until its countdown runs low (K1).
+import { type ErrorCode, unreachable } from "@forelock/protocol";
 import { type ForelockCommand, type Invocation, makeCommand, onRun, option } from "./command.ts";
 import type { Context } from "./context.ts";
 import { formatDuration, parseDurationMs } from "./duration.ts";
 import { EXIT_CODES, EXIT_SIGNAL_BASE } from "./exit-codes.ts";
 import { isForelockFailure } from "./forelock-error.ts";
-import { type GuardedEnd, runGuarded } from "./guard.ts";
+import { type GuardedEnd, preemptedBy, runGuarded } from "./guard.ts";
+import { etaCell } from "./outlook.ts";
 import { formatCount, parseCount, printable, toJson } from "./quantity.ts";
-import type { HeldLock, ModeWord, QueuePlace, Remote } from "./remote.ts";
+import type { HeldLock, ModeWord, QueuePlace, Remote, Warned } from "./remote.ts";
 import { untilStopped } from "./stop.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -22,6 +24,7 @@ export interface LockOptions {
   readonly rollback?: true;
   readonly ttl?: string;
   readonly killAfter?: string;
+  readonly onWarning?: string;
 }
 
 export function lockCommand(invocation: Invocation): ForelockCommand {
@@ -34,7 +37,8 @@ export function lockCommand(invocation: Invocation): ForelockCommand {
     ],
     notes: [
       "The command finds FORELOCK_TOKEN, FORELOCK_LOCK, FORELOCK_ENDPOINT and FORELOCK_REFERENCE in its environment, and `forelock append` uses them. Signals are passed on to it. When the lock is lost it gets SIGTERM, then SIGKILL, before anybody else can be granted.",
-      "Exit codes: the command's own, or 111 busy, 112 timeout, 113 lost, 114 unavailable; `forelock help exit-codes` lists all.",
+      "On a warning that the lock is in the way of others the command gets SIGTERM, and, where the warning is enforced, SIGKILL before the release is forced; the warning is acknowledged, and the lock released as soon as the command has ended.",
+      "Exit codes: the command's own, or 111 busy, 112 timeout, 113 lost, 114 unavailable, 121 stopped for a warning; `forelock help exit-codes` lists all.",
     ],
   })
     .argument("<name>")
@@ -45,6 +49,15 @@ export function lockCommand(invocation: Invocation): ForelockCommand {
     .addOption(option("--wait <duration>", "Wait at most this long for the lock", { default: "no limit" }))
     .addOption(option("--no-wait", "Do not wait: exit with 111 when it is held"))
     .addOption(option("--rollback", "Undo the command's effects in Forelock unless it gives 0"))
+    .addOption(
+      option(
+        "--on-warning <term|ignore>",
+        "What a warning does: SIGTERM to the command, or nothing until it is enforced",
+        {
+          default: "term",
+        },
+      ),
+    )
     .addOption(
       option("--kill-after <duration>", "Time between SIGTERM and SIGKILL when the lock is lost", { default: "5s" }),
     )
@@ -73,6 +86,7 @@ export interface LockPlan {
   readonly rollback: boolean;
   readonly ttlMs: number | undefined;
   readonly killAfterMs: number;
+  readonly onWarning: "term" | "ignore";
 }
 
 const PERMITS_MAX = 1_000_000;
@@ -104,16 +118,28 @@ export function readLockPlan(name: string, options: LockOptions): LockPlan {
     rollback: options.rollback === true,
     ttlMs: options.ttl === undefined ? undefined : parseDurationMs("--ttl", options.ttl),
     killAfterMs: parseDurationMs("--kill-after", options.killAfter ?? "5s"),
+    onWarning: parseOnWarning(options.onWarning ?? "term"),
   };
+}
+
+function parseOnWarning(text: string): LockPlan["onWarning"] {
+  if (text === "term" || text === "ignore") return text;
+  throw new UsageError(`--on-warning is "${text}": give term or ignore.`);
 }
 
 class LockRun {
   readonly #context: Context;
   readonly #plan: LockPlan;
+  /** Resolves with the first warning of the grant; as a rule never. */
+  readonly #warned: Promise<Warned>;
+  #warn!: (warning: Warned) => void; // Set by the promise's constructor, which runs at once.
 
   constructor(context: Context, plan: LockPlan) {
     this.#context = context;
     this.#plan = plan;
+    this.#warned = new Promise((resolve) => {
+      this.#warn = resolve;
+    });
   }
 
   async run(program: string, args: readonly string[]): Promise<number> {
@@ -127,7 +153,7 @@ class LockRun {
   }
 
   async #acquire(remote: Remote, signal: AbortSignal): Promise<HeldLock> {
-    const { name, mode, permits, take, waitMs, rollback } = this.#plan;
+    const { name, mode, permits, take, waitMs, rollback, onWarning } = this.#plan;
     const held = await remote.acquire({
       name,
       mode,
@@ -137,19 +163,31 @@ class LockRun {
       rollback,
       signal,
       onQueued: (place) => this.#say(place),
+      ...(onWarning === "term" && { onWarning: (warning: Warned) => this.#hear(warning) }), // K4
     });
     this.#context.err.settle();
     this.#event("granted", { name, token: held.token, reference: held.reference });
     return held;
   }
 
-  #say({ position, reference }: QueuePlace): void {
+  #say({ position, eta, reference }: QueuePlace): void {
     const { json, err } = this.#context;
-    if (json) this.#event("queued", { name: this.#plan.name, position, reference });
-    else
-      err.live(
-        `forelock: waiting for ${printable(this.#plan.name)}, place ${formatCount(position)} (operation ${reference})`,
-      );
+    if (json) this.#event("queued", { name: this.#plan.name, position, eta, reference });
+    else {
+      const place = `place ${formatCount(position)}${eta === undefined ? "" : `, ${etaCell(eta)} to go`}`;
+      err.live(`forelock: waiting for ${printable(this.#plan.name)}, ${place} (operation ${reference})`);
+    }
+  }
+
+  #hear(warning: Warned): void {
+    const { id, name, reason, score, enforced, isPending, countdownMs } = warning;
+    const facts = { warning: id, reason, score, enforced, pending: isPending, countdownMs: Math.round(countdownMs) };
+    this.#event("warned", { name, ...facts });
+    if (!isPending) this.#warn(warning);
+    else if (!this.#context.json && enforced) {
+      const told = printable(preemptedBy(warning).plainMessage);
+      this.#context.err.note(`forelock: ${told} Once granted, the command has ${formatDuration(countdownMs)}.`);
+    }
   }
 
   async #runHolding(
@@ -171,24 +209,26 @@ class LockRun {
     const end = await runGuarded(io, held, {
       spawn: { command: program, args, env },
       killAfterMs: this.#plan.killAfterMs,
-      onLost: (reason, killInMs) => this.#sayLost(reason, killInMs),
+      warned: this.#warned,
+      onStopping: (reason, killInMs) => this.#sayStopping(reason, killInMs),
     });
     return this.#giveBack(held, end, program);
   }
 
-  #sayLost(reason: Error, killInMs: number): void {
+  #sayStopping(reason: Error, killInMs: number): void {
     const { json, err } = this.#context;
-    if (json) this.#event("lost", { name: this.#plan.name, reason: reason.message });
+    const isPreempted = isForelockFailure(reason) && reason.code === "preempted";
+    if (json) this.#event(isPreempted ? "preempted" : "lost", { name: this.#plan.name, reason: reason.message });
     else {
-      err.live(
-        `forelock: ${printable(reason.message)} Stopping the command: SIGTERM now, SIGKILL in ${formatDuration(killInMs)}.\n`,
-      );
+      const told = printable((isPreempted ? reason.plainMessage : undefined) ?? reason.message); // The hint would tell to stop, which is done here.
+      const kill = Number.isFinite(killInMs) ? `SIGTERM now, SIGKILL in ${formatDuration(killInMs)}` : "SIGTERM now";
+      err.note(`forelock: ${told} Stopping the command: ${kill}.`);
     }
   }
 
   async #giveBack(held: HeldLock, end: GuardedEnd, program: string): Promise<number> {
     const code = exitCodeOf(end);
-    const undo = this.#plan.rollback && (end.kind !== "exited" || code !== 0); // K3
+    const undo = this.#plan.rollback && !gaveZero(end); // K3
     try {
       await held.release({ undo });
       this.#event("released", { name: held.name, token: held.token, undo });
@@ -197,8 +237,9 @@ class LockRun {
       }
     } catch (error) {
       if (end.kind === "lost") return code;
+      if (end.kind === "preempted" && isForelockFailure(error) && isLoss(error.code)) return code;
       if (this.#plan.rollback) throw error; // Nobody has confirmed what stays: the command's 0 would say too much.
-      if (isForelockFailure(error) && error.code === "lock_lost") throw error;
+      if (isForelockFailure(error) && isLoss(error.code)) throw error;
       await this.#context.err.line(
         `forelock: the lock could not be given back, and will expire: ${printable(String(error))}`,
       );
@@ -216,6 +257,14 @@ class LockRun {
   }
 }
 
+function gaveZero(end: GuardedEnd): boolean {
+  return (end.kind === "exited" || end.kind === "preempted") && end.code === 0;
+}
+
+function isLoss(code: ErrorCode): boolean {
+  return code === "lock_lost" || code === "preempted";
+}
+
 function exitCodeOf(end: GuardedEnd): number {
   switch (end.kind) {
     case "exited":
@@ -224,6 +273,8 @@ function exitCodeOf(end: GuardedEnd): number {
       return EXIT_SIGNAL_BASE + end.signalNumber;
     case "lost":
       return EXIT_CODES.lost.code;
+    case "preempted":
+      return EXIT_CODES.preempted.code;
     case "failed":
       return end.error.code === "ENOENT" ? EXIT_CODES.not_found.code : EXIT_CODES.not_executable.code;
     default:

@@ -60,6 +60,11 @@ export class Output {
     this.#liveLine = this.isTerminal;
   }
 
+  /** A line of its own that stays, from where nobody can wait for it. Errors are met by the next write. */
+  note(text: string): void {
+    this.#stream.write(`${this.#clearLive()}${text}\n`);
+  }
+
   /** Removes the live line, if one stands. */
   settle(): void {
     const clear = this.#clearLive();

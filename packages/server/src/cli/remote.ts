@@ -3,6 +3,7 @@
 //   R2. A request that is sent again keeps its request id, so nothing is done twice.
 import type {
   Appended,
+  Eta,
   FileBytes,
   FileInfo,
   History,
@@ -13,6 +14,7 @@ import type {
   Prediction,
   ServerStatus,
   SessionInfo,
+  Warning,
   WatchEvent,
   Why,
 } from "@forelock/client";
@@ -53,11 +55,18 @@ export interface AcquireWish {
   readonly signal: AbortSignal | undefined;
   /** Called when queued, and again when the place changed. Undefined: the operation is not kept under its reference. */
   readonly onQueued: ((place: QueuePlace) => void) | undefined;
+  /** Told of warnings of the wait and of the grant, which are acknowledged then. Absent: they are not. */
+  readonly onWarning?: (warning: Warned) => void;
 }
+
+/** What a warning says; its countdown as it is when it is read. */
+export type Warned = Pick<Warning, "id" | "name" | "reason" | "score" | "enforced" | "isPending" | "countdownMs">;
 
 export interface QueuePlace {
   /** 1: next. */
   readonly position: number;
+  /** The rest of the wait; undefined without a forecast. */
+  readonly eta: Eta | undefined;
   readonly reference: string;
 }
 
@@ -68,8 +77,13 @@ export interface HeldLock {
   readonly reference: string;
   /** Aborts when the grant is lost, or can no longer be proved to be held; its reason is a ForelockError. */
   readonly signal: AbortSignal;
-  /** For how much longer it is certain that nobody else is granted, without another answered heartbeat; 0 when lost. */
+  /**
+   * For how much longer it is certain that nobody else is granted, without another answered heartbeat and by the countdown of a warning
+   * that is enforced; 0 when lost.
+   */
   safeMs(): number;
+  /** The warning that counts down, whether or not anybody was told of it. */
+  warning(): Warned | undefined;
   release(options: { readonly undo: boolean }): Promise<void>;
 }
 

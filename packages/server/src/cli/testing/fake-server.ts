@@ -2,6 +2,7 @@
 // protocol says, and can be told to force, to go silent, or to refuse the next call.
 import type {
   Appended,
+  Eta,
   FileBytes,
   History,
   Holder,
@@ -24,6 +25,7 @@ import type {
   Remote,
   RemoteOptions,
   Target,
+  Warned,
   WarnWish,
 } from "../remote.ts";
 
@@ -31,6 +33,8 @@ interface FakeGrant {
   readonly token: bigint;
   readonly client: string;
   readonly rollback: boolean;
+  readonly onWarning: AcquireWish["onWarning"];
+  warning: Warned | undefined;
   readonly lost: AbortController;
   /** Lengths, in records, of the files when they were first appended to under this grant. */
   readonly before: Map<string, number>;
@@ -62,6 +66,8 @@ export class FakeServer {
   policies: Policies = { policies: [], fields: [] };
   prediction: Prediction = { calibrations: [], decisions: [], totals: NO_TOTALS };
   safeMs = 28_500;
+  /** Told to whoever is queued. */
+  eta: Eta | undefined;
   open = 0;
   #token = 100n;
 
@@ -75,7 +81,7 @@ export class FakeServer {
 
   /** Lets somebody else hold a lock. */
   hold(name: string, client = "somebody"): FakeGrant {
-    const grant = this.#makeGrant(client, false);
+    const grant = this.#makeGrant({ client, rollback: false });
     this.holders.set(name, grant);
     return grant;
   }
@@ -88,7 +94,7 @@ export class FakeServer {
     this.#meet("acquire");
     this.calls.push(`acquire ${wish.name}`);
     if (!this.holders.has(wish.name)) {
-      const grant = this.#makeGrant(client, wish.rollback);
+      const grant = this.#makeGrant({ ...wish, client });
       this.holders.set(wish.name, grant);
       return Promise.resolve(grant);
     }
@@ -130,6 +136,23 @@ export class FakeServer {
     return grant.token;
   }
 
+  /** Tells the holder, and the first waiter of a wait. The test turns the clock: `safeMs` is not moved by it. */
+  warn(name: string, facts: Partial<Warned> = {}): void {
+    const warning = { ...WARNING, name, ...facts };
+    if (warning.isPending) this.queues.get(name)?.[0]?.wish.onWarning?.(warning);
+    const grant = warning.isPending ? undefined : this.holders.get(name);
+    if (grant === undefined) return;
+    grant.warning = warning;
+    if (grant.onWarning !== undefined) this.calls.push(`acknowledge ${name}`);
+    grant.onWarning?.(warning);
+  }
+
+  /** The end of a countdown, as the client tells it: before the server forces. */
+  preempt(name: string): void {
+    const grant = this.holders.get(name);
+    grant?.lost.abort(new ForelockError("preempted", `The lock ${name} was pre-empted: It hangs.`));
+  }
+
   /** Sessions end with their connection. */
   end(client: string): void {
     this.open -= 1;
@@ -155,7 +178,7 @@ export class FakeServer {
     return new Promise((resolve, reject) => {
       const wait: FakeWait = { wish, client, grant: resolve };
       queue.push(wait);
-      wish.onQueued?.({ position: queue.length, reference: `ref-${wish.name}` });
+      wish.onQueued?.({ position: queue.length, eta: this.eta, reference: `ref-${wish.name}` });
       const leave = (error: Error): void => {
         if (!queue.includes(wait)) return;
         queue.splice(queue.indexOf(wait), 1);
@@ -173,15 +196,20 @@ export class FakeServer {
     this.holders.delete(name);
     const next = this.queues.get(name)?.shift();
     if (next === undefined) return undone;
-    const granted = this.#makeGrant(next.client, next.wish.rollback);
+    const granted = this.#makeGrant({ ...next.wish, client: next.client });
     this.holders.set(name, granted);
     next.grant(granted);
     return undone;
   }
 
-  #makeGrant(client: string, rollback: boolean): FakeGrant {
+  #makeGrant({
+    client,
+    rollback,
+    onWarning,
+  }: Pick<FakeGrant, "client" | "rollback"> & Pick<AcquireWish, "onWarning">): FakeGrant {
     this.#token += 1n;
-    return { token: this.#token, client, rollback, lost: new AbortController(), before: new Map() };
+    const lost = new AbortController();
+    return { token: this.#token, client, rollback, onWarning, warning: undefined, lost, before: new Map() };
   }
 }
 
@@ -203,6 +231,7 @@ class FakeRemote implements Remote {
       reference: `ref-${wish.name}`,
       signal: grant.lost.signal,
       safeMs: () => (grant.lost.signal.aborted ? 0 : server.safeMs),
+      warning: () => grant.warning,
       release: async ({ undo }) => server.release(wish.name, grant.token, undo),
     };
   }
@@ -371,6 +400,10 @@ const NO_TOTALS = {
   observedRight: 0,
   observedWrong: 0,
   observedSavedMs: 0,
+};
+
+const WARNING: Omit<Warned, "name"> = {
+  ...{ id: "w1.1", reason: "It hangs.", score: 0.9, enforced: true, isPending: false, countdownMs: 10_000 },
 };
 
 const STATUS: ServerStatus = {
