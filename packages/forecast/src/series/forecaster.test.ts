@@ -187,7 +187,7 @@ describe("whatever comes", () => {
   test("equal calls give bit-equal answers", () => {
     const values = load(1_200, 10, 96);
     expect(asked(taught(FINE, values), 48)).toEqual(asked(taught(FINE, values), 48));
-    expect(taught(FINE, values).save()).toEqual(taught(FINE, values).save());
+    expect(Buffer.compare(taught(FINE, values).save(), taught(FINE, values).save())).toBe(0);
   });
 
   test("a forecast fills the arrays it is given when they have room", () => {
@@ -256,7 +256,7 @@ describe("refusals name the field, the value and the range, and change nothing",
     const forecaster = taught(HOURLY, load(10, 15, 24));
     const before = forecaster.save();
     expect(() => act(forecaster)).toThrow(message);
-    expect(forecaster.save()).toEqual(before);
+    expect(Buffer.compare(forecaster.save(), before)).toBe(0);
   });
 
   test.each([
