@@ -1,6 +1,6 @@
 // series.ts: the rolling-origin back-test of series. Each series is observed value by value and forecast at its origins, by the hot
 // path alone, with challengers, and by simple peers. Not here: packages as peers (packages.ts), the command (command.ts).
-import { emptySeriesForecast, SeriesForecaster } from "@forelock/forecast";
+import { emptySeriesForecast, type SeriesForecast, SeriesForecaster } from "@forelock/forecast";
 import { SeriesChallengers } from "./series-challengers.ts";
 import type { PackSeries, Series } from "./series-file.ts";
 import { originsOf, PointTally, type SeriesScore, SeriesTally, scaleOf } from "./series-score.ts";
@@ -31,18 +31,28 @@ export function backTestSeries(series: Series, withChallengers: boolean, at?: re
   const forecaster = new SeriesForecaster({ stepMs, seasonSteps, weekSteps, keysMax: 1 });
   const challengers = new SeriesChallengers(forecaster, { key: KEY, seasonSteps, weekSteps, seed: SEED });
   const into = emptySeriesForecast(horizon);
-  const from = challengedFrom(values.length, originsOf(values.length, horizon)[0] ?? 0);
+  const challengedAt = challengedFrom(values.length, originsOf(values.length, horizon)[0] ?? 0);
+  let newest = 0;
   for (const [index, value] of values.entries()) {
     if (origins.has(index)) {
-      const forecast = forecaster.forecast(KEY, horizon, into);
-      if (forecast !== undefined) tally.add(values.subarray(index, index + horizon), forecast);
+      const late = index - 1 - newest; // Steps since the newest value, when the last ones are a gap.
+      const forecast = forecaster.forecast(KEY, horizon + late, into);
+      if (forecast !== undefined) tally.add(values.subarray(index, index + horizon), from(forecast, late));
     }
     if (Number.isNaN(value)) continue;
     const t = startMs + index * stepMs;
     forecaster.observe(KEY, t, value);
-    if (withChallengers && index >= from) challengers.work(index, t, origins.has(index + 1));
+    newest = index;
+    if (withChallengers && index >= challengedAt) challengers.work(index, t, origins.has(index + 1));
   }
   return { file, ...tally.score() };
+}
+
+/** The same forecast without its first `steps`. */
+function from(forecast: SeriesForecast, steps: number): SeriesForecast {
+  const { p5, p50, p90, p95, p99 } = forecast;
+  const [low, middle, ninety, high, highest] = [p5, p50, p90, p95, p99].map((quantile) => quantile.subarray(steps));
+  return { ...forecast, p5: low ?? p5, p50: middle ?? p50, p90: ninety ?? p90, p95: high ?? p95, p99: highest ?? p99 };
 }
 
 /** The server works for challengers all the time; here it is enough that their trials are settled by the first origin. */

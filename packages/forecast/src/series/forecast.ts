@@ -2,7 +2,7 @@
 
 /**
  * Quantiles of the next values of one series; index 0 is one step after the newest value. Finite, never falling from p5 to p99
- * at any step. A caller that passes it back as `into` owns it; arrays longer than `steps` are left as they are beyond.
+ * at any step; not below zero for a series that never was. A caller that passes it back as `into` owns it; arrays longer than `steps` are left as they are beyond.
  */
 export interface SeriesForecast {
   steps: number;

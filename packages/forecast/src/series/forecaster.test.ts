@@ -199,6 +199,14 @@ describe("whatever comes", () => {
   });
 });
 
+test("a series that never was below zero is not forecast there; one that was, is", () => {
+  const random = seededRandom(16);
+  const bursts = Float64Array.from({ length: 600 }, () => (random() < 0.3 ? 20 * random() : 0.1));
+  expect(asked(taught(HOURLY, bursts), 48).p5.every((value) => value >= 0)).toBe(true);
+  const shifted = bursts.map((value) => value - 100);
+  expect(asked(taught(HOURLY, shifted), 48).p50.every((value) => value < 0)).toBe(true);
+});
+
 describe("keys", () => {
   test("the key longest unused makes room, and begins anew when it comes back", () => {
     const forecaster = new SeriesForecaster({ ...HOURLY, keysMax: 2 });

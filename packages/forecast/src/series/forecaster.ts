@@ -261,6 +261,8 @@ export class SeriesForecaster {
     const ready = readyExperts(layout, seenOf(memory));
     const scale = numbers[at + AT.scale]!;
     const challenged = isChallenged(memory);
+    // What never was below zero (a rate, a share, a length) is not forecast there.
+    const least = numbers[at + AT.negative] === 1 ? Number.NEGATIVE_INFINITY : 0;
     const said = this.#said;
     for (let horizon = 1; horizon <= forecast.steps; horizon += 1) {
       const tabled = horizon < STEPS_TABLED ? horizon : STEPS_TABLED - 1;
@@ -271,6 +273,7 @@ export class SeriesForecaster {
       mixInto(memory, k + 1, ready, said, 0, said, EXPERTS + 1);
       let point = (1 - upper) * said[EXPERTS]! + upper * said[EXPERTS + 1]!;
       if (challenged) point = withChallengers(memory, layout, nearestHorizon(layout, horizon), step, horizon, point);
+      point = Math.max(least, point);
       const low = at + AT.intervals + k * INTERVAL_NUMBERS;
       const lowScale = scale * (1 - upper);
       const highScale = scale * upper;
@@ -281,7 +284,7 @@ export class SeriesForecaster {
       const p90 = lowScale * drawnQuantile(numbers, low, 1) + highScale * drawnQuantile(numbers, high, 1);
       const p95 = lowScale * drawnQuantile(numbers, low, 2) + highScale * drawnQuantile(numbers, high, 2);
       const p99 = lowScale * drawnQuantile(numbers, low, 3) + highScale * drawnQuantile(numbers, high, 3);
-      forecast.p5[place] = point + Math.min(0, below);
+      forecast.p5[place] = Math.max(least, point + Math.min(0, below));
       forecast.p90[place] = point + Math.max(0, p90);
       forecast.p95[place] = point + Math.max(0, p95);
       forecast.p99[place] = point + Math.max(0, p99);

@@ -96,6 +96,7 @@ export const AT = {
   dayDrift: take(1),
   weekDrift: take(1),
   /** Sign of the last clipping; 0: the last value was not clipped. */ clipped: take(1),
+  /** 1: a value below zero was seen. */ negative: take(1),
   uses: take(1),
   champion: take(1),
   contender: take(1),

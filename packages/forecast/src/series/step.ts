@@ -47,6 +47,7 @@ export function begin(memory: Memory, common: Common, step: number, value: numbe
   if (common.layout.weekSteps > 0) numbers[at + AT.weekPhase] = step % common.layout.weekSteps;
   numbers[at + AT.seen] = 1;
   numbers[at + AT.scale] = floorOf(value) + Math.abs(value) * 0.1;
+  numbers[at + AT.negative] = value < 0 ? 1 : 0;
   numbers[at + AT.coverage] = 0.9;
   numbers[at + AT.champion] = 3;
   ring.fill(value, ringAt, ringAt + common.layout.historySteps);
@@ -64,6 +65,7 @@ export function learn(memory: Memory, common: Common, value: number): void {
   const { layout } = common;
   const step = stepOf(memory) + 1;
   const seen = Math.min(SEEN_MAX, seenOf(memory) + 1);
+  if (value < 0) numbers[at + AT.negative] = 1;
   score(memory, common, step, value); // T1
   keep(memory, layout, step, value, seen);
   numbers[at + AT.step] = step;
