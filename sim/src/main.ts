@@ -4,6 +4,7 @@
 //   --seeds K    how many (1)                --trace     print every line as it happens
 //   --coverage   print the table of situations, and fail below its floor
 //   --without F  leave out these kinds of fault, with commas between     --keep   go on after a failure
+//   --strict     every policy enforces, clients hang and servers crash often: as much pre-emption as there can be
 //   --adversary  forecasts are as bad as they can be in every run, and well-behaved clients get as much done as under policy `off`
 import { parseArgs } from "node:util";
 import { compareThroughput, LOSS_RATIO_MAX } from "./simulator/adverse-load.ts";
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     without: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
     adversary: { type: "boolean", default: false },
+    strict: { type: "boolean", default: false },
     coverage: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
   },
@@ -36,7 +38,15 @@ const situations = new Situations();
 const print = values.trace ? (line: string): void => console.log(line) : undefined;
 let [failed, simulatedMs, events] = [0, 0, 0];
 for (let seed = first; seed < first + seeds; seed += 1) {
-  const run = await runSeed({ seed, steps, without, situations, print, isAdverse: values.adversary });
+  const run = await runSeed({
+    seed,
+    steps,
+    without,
+    situations,
+    print,
+    isAdverse: values.adversary,
+    isStrict: values.strict,
+  });
   simulatedMs += run.result.simulatedMs;
   events += run.result.events;
   if (run.result.violation === undefined) {
@@ -60,7 +70,7 @@ async function explain(run: SeedRun): Promise<void> {
   const smallest = values.trace ? run : await shrink(run);
   if (print === undefined) console.log(smallest.trace.last(LAST_LINES).join("\n"));
   const left = [...smallest.order.without].join();
-  const option = `${left === "" ? "" : ` --without ${left}`}${values.adversary ? " --adversary" : ""}`;
+  const option = `${left === "" ? "" : ` --without ${left}`}${values.adversary ? " --adversary" : ""}${values.strict ? " --strict" : ""}`;
   console.log(`Repeat it: npm run sim -- --seed ${run.order.seed} --steps ${smallest.order.steps}${option} --trace`);
 }
 

@@ -38,6 +38,8 @@ export interface Profile {
   readonly bounds: PreemptionBounds;
   /** Whether forecasts are as bad as they can be (adversary.ts). */
   readonly isAdverse: boolean;
+  /** Whether every policy that is set enforces, and everybody who is waited for is accused. */
+  readonly isStrict: boolean;
 }
 
 const ADVERSE_RATIO = 0.35;
@@ -88,5 +90,20 @@ export function drawProfile(seed: number, steps: number, without: ReadonlySet<Fa
       coolDownMs: choose(foresight, [0, 0, 1_500, 60_000]),
     },
     isAdverse: foresight() < ADVERSE_RATIO,
+    isStrict: false,
+  };
+}
+
+/** The same run with as much pre-emption as there can be: few rules refuse it, clients hang and servers crash often. */
+export function strict(profile: Profile): Profile {
+  const { limits, bounds, clients, seed } = profile;
+  const room = { waitersMax: 30, locksMax: 40, sessionsMax: 200, unansweredMax: 100, keptMax: 100, effectsMax: 50 };
+  const faults: readonly Fault[] = ["client_hang", "crash", "power", "snapshot", "cut", "delay", "pause"];
+  return {
+    ...profile,
+    limits: { ...limits, ...room },
+    bounds: { ...bounds, preemptionsPerHourMax: 1_000, coolDownMs: 0 },
+    faults: new Set(faults),
+    ...{ faultRatio: 0.08, isAdverse: seed % 2 === 0, isStrict: true, clients: Math.max(6, clients) },
   };
 }

@@ -4,9 +4,18 @@ import type { PreemptionFailure, PreemptionWarning } from "@forelock/protocol";
 import { between, choose } from "../proxy/random.ts";
 import type { SimulatedClient } from "./client.ts";
 import { expectRule } from "./violation.ts";
-import { keepChoice, releaseWhole, type World } from "./workload.ts";
+import { FILES, keepChoice, releaseWhole, type World } from "./workload.ts";
 
-const MANNERS = ["obeys", "obeys", "obeys silently", "asks for time", "asks for time", "is late", "ignores"] as const;
+const MANNERS = [
+  "obeys",
+  "obeys",
+  "obeys silently",
+  "asks for time",
+  "asks for time",
+  "is late",
+  "ignores",
+  "ignores",
+] as const;
 const AGAIN_RATIO = 0.15;
 const EXTENSION_MS_MAX = 3_600;
 
@@ -36,6 +45,8 @@ export class Reactions {
       case "is late":
         return this.#releaseIn(client, warning, 0.9 + random() * 0.2);
       case "ignores":
+        // It goes on working, until somebody stops it: that is what there is to undo.
+        for (let left = 4; left > 0; left -= 1) this.#workIn(client, warning, random());
         return;
     }
   }
@@ -43,6 +54,18 @@ export class Reactions {
   failed(client: SimulatedClient, { name, token }: PreemptionFailure): void {
     const wasReleased = this.#released.has(`${client.sessionId} ${name} ${token}`);
     expectRule(!wasReleased, "forced-after-release", () => `${client.options.name}: ${name} ${token}`); // B1
+  }
+
+  #workIn(client: SimulatedClient, { name, token, countdownMs }: PreemptionWarning, share: number): void {
+    const file = FILES.find(({ element }) => element === name)?.file;
+    if (file === undefined) return;
+    client.options.clock.after(share * countdownMs, () => {
+      const isHeld = client.holds.get(`${name} ${token}`)?.isChanging === false;
+      if (!isHeld || client.isHung || client.isEnded || client.isClosing) return;
+      const bytes = Buffer.from(`${client.options.name} works on;`);
+      const value = { file, element: file === name ? "" : name, token, bytes };
+      client.request({ $case: "append", value }, undefined, () => {});
+    });
   }
 
   #releaseIn(client: SimulatedClient, { name, token, countdownMs }: PreemptionWarning, share: number): void {

@@ -26,6 +26,7 @@ import type { Fault, Profile } from "./profile.ts";
 import { Reactions } from "./reaction.ts";
 import { differences, SimulatedServer } from "./server.ts";
 import type { Situations } from "./situations.ts";
+import { setPolicy } from "./steering.ts";
 import { Process, SimulatedTime } from "./time.ts";
 import type { Trace } from "./trace.ts";
 import { expectRule, Violation } from "./violation.ts";
@@ -44,6 +45,9 @@ export interface RunResult {
 
 const PRINCIPALS = ["ana", "bo"] as const;
 const FULL_CHECK_STEPS = 50;
+/** So often, and so soon, an operator changes a policy, beside all that happens by chance. */
+const STEERED_STEPS = 60;
+const STEERED_FROM = 8;
 /** From the end of a ttl until the session is gone: a check, and a turn. */
 const EXPIRY_MS_MAX = 200;
 const CRASH_MS_MAX = 150;
@@ -178,6 +182,7 @@ class Simulation {
       references: [],
       released: new Set(),
       bounds: this.#profile.bounds,
+      isStrict: this.#profile.isStrict,
       get clients() {
         return simulation.#present();
       },
@@ -213,7 +218,9 @@ class Simulation {
       (client) => client.options.process.pausedUntilMs <= this.time.nowMs && !client.isHung,
     );
     if (clients.length === 0) return;
-    act(this.#world, choose(this.#steps, clients));
+    const client = choose(this.#steps, clients);
+    if (this.step % STEERED_STEPS === STEERED_FROM) setPolicy(this.#world, client);
+    else act(this.#world, client);
   }
 
   #fault(): void {
@@ -240,9 +247,13 @@ class Simulation {
       case "client_pause":
         if (client !== undefined) client.options.process.pausedUntilMs = this.time.nowMs + amount * PAUSE_MS_MAX;
         return;
-      case "client_hang":
-        if (client !== undefined) client.hungUntilMs = this.time.nowMs + amount * HANG_MS_MAX;
+      case "client_hang": {
+        // One that holds, if there is one: who hangs without a lock is in nobody's way.
+        const holders = clients.filter((each) => each.holds.size > 0);
+        const victim = holders[Math.floor(amount * holders.length)] ?? client;
+        if (victim !== undefined) victim.hungUntilMs = this.time.nowMs + amount * HANG_MS_MAX;
         return;
+      }
       case "client_death":
         if (client !== undefined) this.#kill(client, amount);
         return;

@@ -11,6 +11,15 @@ const PREFIXES = ["", "", "", "a", "{t}", "{t}/x", "{u}/p", "gate"] as const;
 const MODES = ["enforce", "enforce", "enforce", "enforce", "warn", "observe", "off"] as const;
 const THRESHOLDS = ["0", "0", "0.2", "0.6", "0.8"] as const;
 
+const STRICT = {
+  policy: "enforce",
+  threshold: "0",
+  thresholdMax: "0",
+  pendingThreshold: "0",
+  minimumHoldMs: "0",
+  never: "allow",
+} as const;
+
 /** Much is to be pre-empted: short countdowns, low thresholds. */
 export function policyChoice(random: Random, bounds: PreemptionBounds): Record<string, string> {
   const set: Record<string, string> = {
@@ -32,7 +41,8 @@ export function setPolicy(world: World, client: SimulatedClient): void {
   const { random } = world;
   const prefix = choose(random, PREFIXES);
   const isCleared = random() < 0.1 && prefix !== "";
-  const set = isCleared ? { policy: "", countdownMs: "" } : policyChoice(random, world.bounds);
+  const chosen = isCleared ? { policy: "", countdownMs: "" } : policyChoice(random, world.bounds);
+  const set = world.isStrict ? { ...chosen, ...STRICT } : chosen;
   client.request({ $case: "setPolicy", value: { prefix, set, reason: "simulated" } }, undefined, () => {});
 }
 

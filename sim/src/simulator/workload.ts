@@ -40,6 +40,8 @@ export interface World {
   readonly count: (name: string) => void;
   /** What every policy that is set allows. */
   readonly bounds: PreemptionBounds;
+  /** Whether every policy enforces. */
+  readonly isStrict: boolean;
   /** A read must show a version that was the newest at some moment between asking and answer. */
   readonly readBegins: (file: string) => number;
   readonly readEnds: (file: string, begun: number, value: ReadValue) => void;
