@@ -268,6 +268,35 @@ describe("who waits", () => {
   });
 });
 
+test("what its like have done speaks for a client that has no history yet", async () => {
+  const { world } = await learned();
+  const { node } = world;
+  const caller = { principal: "local", may: () => true, remoteAddress: "test" };
+  const hold = async (client: string, application: string, ms: number): Promise<void> => {
+    const opened = node.openSession(caller, { ttlMs: undefined, client, application });
+    expect(node.directory.get(opened.session.id)?.application).toBe(application);
+    node.foresight.profiles.holds.observe(client, "b", ms);
+  };
+  const { profiles } = node.foresight;
+  profiles.declare("old batch", "batch");
+  profiles.declare("new batch", "batch");
+  const ana = world.client(undefined, "old batch");
+  for (let round = 0; round < 20; round += 1) {
+    const token = await ana.token(ana.acquire("b"));
+    await world.clock.advance(9_000);
+    ana.beat();
+    await ana.release("b", token);
+  }
+  await hold("quick", "", 40);
+  const unknown = profiles.quantiles("nobody", "c", 0, world.clock.monotonicMs())?.p50Ms ?? 0;
+  const batch = profiles.quantiles("new batch", "c", 0, world.clock.monotonicMs())?.p50Ms ?? 0;
+  expect(batch).toBeGreaterThan(5_000);
+  expect(unknown).toBeLessThan(batch);
+  expect(profiles.outlives("new batch", "c", 0, 5_000, world.clock.monotonicMs())).toBeGreaterThan(
+    profiles.outlives("nobody", "c", 0, 5_000, world.clock.monotonicMs()),
+  );
+});
+
 test("what was learned goes through bytes, and damaged bytes are refused whole", async () => {
   const { world } = await learned();
   const { profiles } = world.node.foresight;

@@ -35,6 +35,7 @@ import type { ModelWorker } from "./models.ts";
 import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
 import { createPlacement, type Placement } from "./placement.ts";
+import { clientOf } from "./profiles.ts";
 import { parseReference, referenceOf } from "./reference.ts";
 import { refuseReused } from "./request-ids.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
@@ -241,6 +242,8 @@ export class Node implements Service {
       throw new ForelockError("session_unknown", "No session of this id and secret is known.");
     }
     if (known.isClosing) throw new ForelockError("session_closed", `Session ${id} is being closed.`);
+    known.application = resume.application ?? known.application; // Partitions do not keep it: a restart forgets it until here.
+    this.foresight.profiles.declare(clientOf(known), known.application);
     this.#liveness.heard(known, this.options.clock.monotonicMs());
     if (resume.open !== undefined) this.#forgetAllBut(known, resume.open);
     return { session: known, secret: undefined };
@@ -595,7 +598,10 @@ export class Node implements Service {
   #addSession(id: string, secret: Uint8Array, caller: Caller, open: OpenSession): KnownSession {
     const ttlMs = Math.min(open.ttlMs ?? this.limits.sessionTtlMs, this.limits.sessionTtlMsMax);
     const identity = { id, secretHash: hashSecret(secret), principal: caller.principal, client: open.client, ttlMs };
-    return this.directory.add(identity, this.options.clock.monotonicMs());
+    const known = this.directory.add(identity, this.options.clock.monotonicMs());
+    known.application = open.application ?? "";
+    this.foresight.profiles.declare(clientOf(known), known.application);
+    return known;
   }
 
   #referenceOfSequence(asker: Asker, sequence: number): string | undefined {

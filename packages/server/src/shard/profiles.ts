@@ -47,6 +47,9 @@ export interface ElementCounts {
   requests: number;
 }
 
+/** What the holds of all clients of a kind are learned under: no client's name begins so. */
+const voiceOf = (application: string): string => `\u0000${application}`;
+
 /** What holds of one client are learned under: its own name for itself, or who it is. */
 export function clientOf(session: Pick<Session, "client" | "principal">): string {
   return session.client === "" ? session.principal : session.client;
@@ -74,6 +77,7 @@ export class Profiles implements HoldForecasts {
   /** Of grants that somebody waits for: looked at before their end, and so scored. */
   readonly #handles = new Map<Grant, HoldHandle>();
   readonly #scratch = emptyDurationForecast();
+  readonly #applicationByClient = new Map<string, string>();
   readonly #recentWaits: { readonly name: string; readonly waitMs: number }[] = [];
   #recentNext = 0;
 
@@ -92,6 +96,7 @@ export class Profiles implements HoldForecasts {
       if (this.holds.end(handle, nowMs)) return;
     }
     this.holds.observe(clientOf(session), element.name, Math.max(HOLD_MS_MIN, heldMs));
+    this.#learnForApplication(clientOf(session), element.name, heldMs);
   }
 
   /** It ended by force or expiry: it would have lasted at least so long. */
@@ -128,6 +133,16 @@ export class Profiles implements HoldForecasts {
     this.#handleOf(grant, heldMs, nowMs);
   }
 
+  /** A client declares what kind of work it does: what its like have done speaks for it until it has a history. */
+  declare(client: string, application: string): void {
+    if (application === "") return;
+    if (this.#applicationByClient.size >= CLIENTS_MAX && !this.#applicationByClient.has(client)) {
+      const [oldest] = this.#applicationByClient.keys();
+      if (oldest !== undefined) this.#applicationByClient.delete(oldest);
+    }
+    this.#applicationByClient.set(client, application);
+  }
+
   /** The name of a watched hold. */
   handleOf(grant: Grant): HoldHandle | undefined {
     return this.#handles.get(grant);
@@ -136,12 +151,18 @@ export class Profiles implements HoldForecasts {
   quantiles(client: string, element: string, ageMs: number, nowMs: number, self?: number): HoldQuantiles | undefined {
     // Handles leave here as plain numbers and come back: the forecaster refuses one that it does not know.
     const known = self === undefined ? undefined : this.holds.forecastHold(self as HoldHandle, nowMs, this.#scratch);
-    const found = known ?? this.holds.forecast(client, element, ageMs, this.#scratch, nowMs);
+    let found = known ?? this.holds.forecast(client, element, ageMs, this.#scratch, nowMs);
+    const voice = this.#voiceOf(client, found.level);
+    if (voice !== client) found = this.holds.forecast(voice, element, ageMs, this.#scratch, nowMs);
     const { p50Ms, p90Ms, p99Ms, observations, level } = found;
     return { p50Ms, p90Ms, p99Ms, observations, source: level };
   }
 
   outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number, self?: number): number {
+    if (this.#applicationByClient.size > 0) {
+      const voice = this.#voiceOf(client, this.holds.forecast(client, element, 0, this.#scratch, nowMs).level);
+      if (voice !== client) return this.holds.outlives(voice, element, ageMs, deadlineMs, nowMs);
+    }
     const own = self === undefined ? undefined : this.holds.outlivesHold(self as HoldHandle, nowMs, deadlineMs, ageMs);
     if (own !== undefined) return own;
     return this.holds.outlives(client, element, ageMs, deadlineMs, nowMs);
@@ -253,6 +274,20 @@ export class Profiles implements HoldForecasts {
     this.ledger.restore(saved.ledger);
     // Moments of a clock that has started anew.
     for (const [name, counts] of saved.counts) this.#counts.set(name, { ...counts, lastMs: 0, requests: 0 });
+  }
+
+  #learnForApplication(client: string, element: string, heldMs: number): void {
+    if (this.#applicationByClient.size === 0) return;
+    const application = this.#applicationByClient.get(client);
+    if (application !== undefined) this.holds.observe(voiceOf(application), element, Math.max(HOLD_MS_MIN, heldMs));
+  }
+
+  /** Who speaks for a client: itself, or its kind while it has no history. */
+  #voiceOf(client: string, level: string): string {
+    if (this.#applicationByClient.size === 0 || level === "pair" || level === "client" || level === "series")
+      return client;
+    const application = this.#applicationByClient.get(client);
+    return application === undefined ? client : voiceOf(application);
   }
 
   #handleOf(grant: Grant, heldMs: number, nowMs: number): HoldHandle | undefined {

@@ -26,6 +26,8 @@ export interface OpenSession {
   /** Undefined: the node's default. */
   readonly ttlMs: number | undefined;
   readonly client: string;
+  /** What kind of work it does, as it declares it. */
+  readonly application?: string;
 }
 
 export interface ResumeSession {
@@ -34,6 +36,8 @@ export interface ResumeSession {
   /** Sequences still open at the client; undefined: forget nothing (unary calls and heartbeat connections). */
   readonly open: readonly number[] | undefined;
   readonly client: string;
+  /** Absent: as it was declared before. */
+  readonly application?: string;
   readonly ttlMs: number | undefined;
 }
 
