@@ -234,8 +234,9 @@ describe.skipIf(!isChromiumThere)("in a browser", () => {
     const contrasts = await page.evaluate(contrastsOf);
     expect(Object.entries(contrasts).filter(([, ratio]) => ratio < 4.5)).toEqual([]);
     await page.getByLabel("Theme").selectOption(theme === "dark" ? "Light" : "Dark");
-    const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-    expect(ground).toBe(theme === "dark" ? "rgb(247, 248, 249)" : "rgb(20, 23, 27)");
+    await expect
+      .poll(() => page.evaluate(() => getComputedStyle(document.body).backgroundColor))
+      .toBe(theme === "dark" ? "rgb(247, 248, 249)" : "rgb(20, 23, 27)");
   });
 });
 

@@ -80,14 +80,15 @@ async function runServe(context: Context, flags: Readonly<Record<string, unknown
   });
   const hasDemo = flags["demo"] === true;
   if (hasDemo) refuseDemo(settings);
-  const stop = new AbortController();
-  const impatient = listenForStop(context, stop);
+  const asked = new AbortController();
+  const stop = hasDemo ? new AbortController() : asked; // The demo cleans up after itself while there is a server.
+  const impatient = listenForStop(context, asked);
   try {
     const served = await io.serve(settings, { log: (line) => io.stderr.write(`${line}\n`), signal: stop.signal });
     if (context.json)
       await context.printJson({ event: "serving", address: served.address, data: settings.values.data });
     else await context.out.lines(greeting(served.address, settings));
-    if (hasDemo) void startDemo(context, served.address, stop.signal);
+    if (hasDemo) void runWithDemo(context, served.address, asked.signal, stop);
     const code = await Promise.race([served.closed.then(() => 0), impatient.code]);
     if (code === 0) await err.line("forelock: stopped.");
     return code;
@@ -104,17 +105,30 @@ function refuseDemo({ values, principals }: Settings): void {
   );
 }
 
+/** How long a stop may be held up by the demo. */
+const DEMO_END_MS = 3_000;
+
 /** Does not reject: the server goes on without it. */
-async function startDemo(context: Context, endpoint: string, signal: AbortSignal): Promise<void> {
+async function runWithDemo(
+  context: Context,
+  endpoint: string,
+  asked: AbortSignal,
+  stop: AbortController,
+): Promise<void> {
+  const { clock } = context.io;
+  const stopLater = (): void => void clock.after(DEMO_END_MS, () => stop.abort());
+  if (asked.aborted) stopLater();
+  else asked.addEventListener("abort", stopLater, { once: true });
   const { runDemo } = await import("../demo/demo.ts");
   const say = (line: string): void => {
     void (context.json ? context.printJson({ event: "demo", line }) : context.out.line(line));
   };
   try {
-    await runDemo({ endpoint, clock: context.io.clock, random: Math.random, say, signal });
+    await runDemo({ endpoint, clock, random: Math.random, say, signal: asked });
   } catch (error) {
-    if (!signal.aborted) await context.err.line(`forelock: the demo ended: ${String(error)}`);
+    if (!asked.aborted) await context.err.line(`forelock: the demo ended: ${String(error)}`);
   }
+  if (asked.aborted) stop.abort();
 }
 
 async function readConfig({ io }: Context, path: string): Promise<string> {

@@ -1,5 +1,5 @@
 // actor.ts: one client of the demo: takes a lock, holds it, thinks, and now and then gets into trouble.
-import { connect, type ForelockClient, type Lock } from "@forelock/client";
+import { connect, type ForelockClient, type Lock, type Warning } from "@forelock/client";
 import type { Clock } from "../clock.ts";
 import { type Character, TTL_MS } from "./cast.ts";
 import { draw, type Random } from "./shapes.ts";
@@ -19,7 +19,11 @@ export interface Stage {
 
 /** Even a hung one ends: without enforcement the queue behind it would stand for as long as the demo runs. */
 const HANG_MS_MAX = 40_000;
+/** Longer than what the client leaves between the signal and the forced release. */
+const DEAF_MS = 4_000;
 const OVERRUN_MS = 40_000;
+/** Shorter than the countdown. */
+const SAVE_MS = 1_500;
 const AWAY_MS = 8_000;
 const RECONNECT_MS = 2_000;
 
@@ -69,7 +73,8 @@ class Actor {
     const { names, mode, client, trouble } = this.#character;
     const { signal, random, clock, say, troubled } = this.#stage;
     const name = names[Math.floor(random() * names.length)] ?? names.join();
-    const lock = await forelock.lock(name, { mode, signal });
+    const onWarning = trouble?.what.kind === "hangs" ? undefined : (warning: Warning) => this.#answer(warning);
+    const lock = await forelock.lock(name, { mode, signal, ...(onWarning === undefined ? {} : { onWarning }) });
     const isDue = trouble !== undefined && clock.monotonicMs() >= this.#nextTroubleMs;
     if (!isDue) {
       await this.#hold(lock, this.#draw("hold"));
@@ -84,13 +89,23 @@ class Actor {
       case "hangs":
         say(`${client} hangs on to ${name}, and will not answer a warning`);
         troubled(name, client);
-        await this.#hold(lock, HANG_MS_MAX);
+        await pause(clock, HANG_MS_MAX, signal, lock.signal);
+        await pause(clock, DEAF_MS, signal); // Its signal was aborted in good time: whoever hangs does not see that.
+        await this.#hold(lock, 0);
         return false;
       case "overruns":
         say(`${client} takes far too long with ${name}, but listens to warnings`);
         await this.#hold(lock, OVERRUN_MS);
         return false;
     }
+  }
+
+  /** The client acknowledges, and releases when what this returns has settled. A request that waits has nothing to save yet. */
+  #answer(warning: Warning): Promise<void> | undefined {
+    const { clock, say, signal } = this.#stage;
+    if (warning.isPending) return undefined;
+    say(`${this.#character.client} answers the warning: saves its work, then releases ${warning.name}`);
+    return pause(clock, SAVE_MS, signal);
   }
 
   /** Until `ms` have passed, or the lock is lost. */
