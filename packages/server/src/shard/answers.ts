@@ -158,7 +158,7 @@ export function acknowledgedBody(
   reason: string,
 ): Reply["body"] {
   const warning = state.warnings.get(id);
-  const isForced = warning !== undefined && warning.enforce && Number.isFinite(warning.endsAtMs);
+  const isForced = warning?.enforce === true && Number.isFinite(warning.endsAtMs);
   const countdownMs = isForced ? Math.max(0, Math.floor(warning.endsAtMs - state.clockMs)) : -1;
   const stands = warning === undefined ? "over" : answer;
   return { $case: "acknowledge", value: { state: stands, countdownMs, reason } };
