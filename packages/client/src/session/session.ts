@@ -20,10 +20,11 @@ import {
   type Welcome,
 } from "@forelock/protocol";
 import type { Environment, Timer } from "../environment.ts";
+import type { Grant } from "../lock/grant.ts";
 import { Grants } from "../lock/grants.ts";
 import type { SavedSession } from "../options.ts";
 import type { Settings } from "../settings.ts";
-import { type ReceivedWarning, warnGrant } from "../warning/received-warning.ts";
+import { preempted, type ReceivedWarning, warnGrant } from "../warning/received-warning.ts";
 import { partitionOf } from "../wire/reference.ts";
 import { type Heartbeats, heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
 import { Lease } from "./lease.ts";
@@ -279,7 +280,7 @@ export class Session {
         const { name, token, why, reason, undone } = body.value;
         const grant = this.grants.find(name, token);
         if (grant === undefined) return;
-        if (why === "preempted") this.grants.loseBy(grant, preempted(body.value, { undone, reason }));
+        if (why === "preempted") this.grants.loseBy(grant, preempted(titleOf(grant), { undone, reason }));
         else this.grants.lose(grant, reason === "" ? `${why}.` : `${why}: ${reason}.`);
         return;
       }
@@ -309,7 +310,7 @@ export class Session {
   #failed({ warning, name, token, fence, undone, reason }: PreemptionFailure): void {
     const grant = this.grants.find(name, token);
     const details = { warning, fence: String(fence), undone, reason };
-    if (grant !== undefined) this.grants.loseBy(grant, preempted({ name, token }, details));
+    if (grant !== undefined) this.grants.loseBy(grant, preempted(titleOf(grant), details));
     for (const given of this.warnings) if (given.id === warning) given.end();
   }
 
@@ -353,6 +354,10 @@ export class Session {
   }
 }
 
+function titleOf({ name, token }: Grant): string {
+  return `The lock ${name} (token ${token})`;
+}
+
 function healthOf(health: Settings["health"]): Health {
   try {
     const word = typeof health === "function" ? health() : health;
@@ -373,14 +378,6 @@ function credentialsOf({ id, secret }: SavedSession): { readonly id: Buffer; rea
  */
 function laterSequence({ clock }: Environment): number {
   return Math.floor(clock.wallMs()) * 1_000;
-}
-
-function preempted(
-  { name, token }: { readonly name: string; readonly token: bigint },
-  details: { readonly reason: string } & Readonly<Record<string, unknown>>,
-): ForelockError {
-  const why = details.reason === "" ? "others waited." : details.reason;
-  return new ForelockError("preempted", `The lock ${name} (token ${token}) was pre-empted: ${why}`, { details });
 }
 
 /** What the server does not know does not wait there any more. */

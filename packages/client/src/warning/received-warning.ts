@@ -322,7 +322,7 @@ export class ReceivedWarning implements Warning {
   #preempted(): ForelockError {
     const what = this.isPending ? `The request for ${this.name}` : `The lock ${this.name} (token ${this.token})`;
     const details = { warning: this.id, score: this.score, reason: this.reason };
-    return new ForelockError("preempted", `${what} was pre-empted: ${this.reason}`, { details, ...this.#failure });
+    return preempted(what, details, this.#failure);
   }
 
   get #marginMs(): number {
@@ -339,6 +339,17 @@ export function warnGrant(grant: Grant, notice: PreemptionWarning): void {
   grant.warning?.end(); // One that was ignored, and not enforced.
   grant.warning = new ReceivedWarning(grant.session, notice, grant, grant.terms);
   grant.warning.begin(grant);
+}
+
+/** @param what of which it is told, such as `The lock a (token 7)` */
+export function preempted(
+  what: string,
+  details: { readonly reason: string } & Readonly<Record<string, unknown>>,
+  options: ErrorOptions = {},
+): ForelockError {
+  const why = details.reason === "" ? "others wait" : details.reason;
+  const end = /[.!?]$/.test(why) ? "" : "."; // An operator's reason may be a word.
+  return new ForelockError("preempted", `${what} was pre-empted: ${why}${end}`, { ...options, details });
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

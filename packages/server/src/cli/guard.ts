@@ -165,5 +165,10 @@ class Guard {
 
 export function preemptedBy({ name, score, reason, isPending }: Warned): ForelockError {
   const what = `${isPending ? "The request for" : "The lock"} ${name} is in the way of others`;
-  return new ForelockError("preempted", `${what} (risk ${score.toFixed(2)}): ${reason}`);
+  return new ForelockError("preempted", `${what} (risk ${score.toFixed(2)}): ${asSentence(reason)}`);
+}
+
+/** An operator's reason may be a word. */
+function asSentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -15,6 +15,7 @@ const SESSION_ID_BYTES = 16;
 const SECRET_BYTES_MIN = 16;
 const SECRET_BYTES_MAX = 64;
 const CLIENT_BYTES_MAX = 128;
+const APPLICATION_BYTES_MAX = 64;
 const TOKEN_BYTES_MAX = 4_096;
 const OPEN_MAX = 65_536;
 
@@ -43,7 +44,7 @@ export function authenticateHello({ authenticator, limits }: Greeter, peer: Peer
 
 /** Opens or resumes the session that a checked Hello asks for. @throws ForelockError */
 export function openFor({ service }: Greeter, caller: EdgeCaller, hello: Hello): Greeting {
-  const { sessionId, sessionSecret: secret, client } = hello;
+  const { sessionId, sessionSecret: secret, client, application } = hello;
   const ttlMs = hello.ttlMs === 0 ? undefined : hello.ttlMs;
   switch (hello.purpose) {
     case Purpose.SESSIONLESS:
@@ -56,12 +57,12 @@ export function openFor({ service }: Greeter, caller: EdgeCaller, hello: Hello):
       };
     default: {
       if (sessionId.length === 0)
-        return { kind: "operations", caller, opened: service.openSession(caller, { ttlMs, client }) };
+        return { kind: "operations", caller, opened: service.openSession(caller, { ttlMs, client, application }) };
       const open = hello.open.map(Number); // Checked to be safe.
       return {
         kind: "operations",
         caller,
-        opened: service.resumeSession(caller, { sessionId, secret, open, client, ttlMs }),
+        opened: service.resumeSession(caller, { sessionId, secret, open, client, application, ttlMs }),
       };
     }
   }
@@ -104,6 +105,7 @@ function checkHello(hello: Hello, { ttlMsMin, ttlMsMax }: EdgeLimits): Refusal |
   return (
     checkTtl("hello.ttl_ms", ttlMs, ttlMsMin, ttlMsMax) ??
     text("hello.client", hello.client, 0, CLIENT_BYTES_MAX) ??
+    text("hello.application", hello.application, 0, APPLICATION_BYTES_MAX) ??
     text("hello.token", hello.token, 0, TOKEN_BYTES_MAX)
   );
 }
