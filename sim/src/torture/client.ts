@@ -24,7 +24,10 @@ const NOBODY_ANSWERS_MS = 500;
 const LIVES_MAX = 500;
 
 /** How often what happens to a client happens, on average. Dying while it holds stops its element for a ttl: seldom. */
-const FATE_MS = { die: 15_000, dieHolding: 40_000, stopBeating: 40_000, reconnect: 4_000 } as const;
+const FATE_MS = { die: 15_000, dieHolding: 40_000, stopBeating: 40_000, reconnect: 4_000, hang: 8_000 } as const;
+/** Longer than a countdown, and it is over before the run is. */
+const HANG_MS_MIN = 2_500;
+const HANG_MS_MAX = 5_000;
 type Fate = keyof typeof FATE_MS;
 
 /** Of what a client does, per cycle or per operation. */
@@ -98,7 +101,7 @@ export class Client {
     const element = choose(random, role.elements);
     switch (role.kind) {
       case "file":
-        await this.#fileCycle(session, element, waitMs, role.undo && random() < CHANCES.rollback);
+        await this.#fileCycle(session, role, { element, waitMs, rollback: role.undo && random() < CHANCES.rollback });
         break;
       case "shared":
         await this.#holdOne(session, {
@@ -128,12 +131,21 @@ export class Client {
     }
   }
 
-  async #fileCycle(session: RecordedSession, element: string, waitMs: number, rollback: boolean): Promise<void> {
-    const { random } = this.#options;
+  async #fileCycle(
+    session: RecordedSession,
+    role: Role & { readonly kind: "file" },
+    { element, waitMs, rollback }: { readonly element: string; readonly waitMs: number; readonly rollback: boolean },
+  ): Promise<void> {
+    const { random, clock, stop } = this.#options;
     if (random() < CHANCES.read) await this.#read(session, element);
     const held = await session.acquire({ element, waitMs, mode: Mode.EXCLUSIVE, rollback });
     if (held === undefined) return;
     for (let left = between(random, 0, 3); left > 0 && session.isAlive; left -= 1) await this.#append(session, held);
+    if (role.hangs && this.#isDue("hang")) {
+      await pause(clock, between(random, HANG_MS_MIN, HANG_MS_MAX), stop);
+      // What it goes on with when it wakes: refused, if it was pre-empted.
+      if (session.isAlive) await this.#append(session, held);
+    }
     if (this.#isDue("dieHolding")) session.die();
     if (session.isAlive) await session.release(held, rollback && random() < CHANCES.undo);
     // The token is stale now: what is still sent under it must be refused.

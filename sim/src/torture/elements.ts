@@ -3,7 +3,13 @@
 
 export type Role =
   /** Exclusive, appends under its token, `onLoss: keep`. */
-  | { readonly kind: "file"; readonly elements: readonly string[]; readonly undo: boolean }
+  | {
+      readonly kind: "file";
+      readonly elements: readonly string[];
+      readonly undo: boolean;
+      /** Now and then it hangs with its lock, and its heartbeats go on. */
+      readonly hangs: boolean;
+    }
   | { readonly kind: "shared"; readonly elements: readonly string[] }
   | { readonly kind: "permit"; readonly elements: readonly string[]; readonly limit: number }
   /** All of them, or none. */
@@ -16,13 +22,16 @@ export interface Cast {
   readonly clients: number;
 }
 
+/** Whoever hangs here is pre-empted. */
+export const STRICT = ["strict-0"] as const;
 const COLD = Array.from({ length: 40 }, (_, index) => `cold-${index}`);
 
 export const CASTS: readonly Cast[] = [
-  { role: { kind: "file", elements: ["hot-0"], undo: false }, clients: 5 },
-  { role: { kind: "file", elements: ["hot-1"], undo: false }, clients: 5 },
-  { role: { kind: "file", elements: ["undo-0"], undo: true }, clients: 5 },
-  { role: { kind: "file", elements: COLD, undo: false }, clients: 2 },
+  { role: { kind: "file", elements: ["hot-0"], undo: false, hangs: false }, clients: 5 },
+  { role: { kind: "file", elements: ["hot-1"], undo: false, hangs: false }, clients: 5 },
+  { role: { kind: "file", elements: ["undo-0"], undo: true, hangs: false }, clients: 5 },
+  { role: { kind: "file", elements: STRICT, undo: true, hangs: true }, clients: 5 },
+  { role: { kind: "file", elements: COLD, undo: false, hangs: false }, clients: 2 },
   { role: { kind: "shared", elements: ["shared-0"] }, clients: 5 },
   { role: { kind: "permit", elements: ["permit-0"], limit: 3 }, clients: 5 },
   { role: { kind: "batch", elements: ["{batch}x", "{batch}y", "across"] }, clients: 5 },

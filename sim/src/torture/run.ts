@@ -3,16 +3,18 @@
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { type CheckReport, checkHistory } from "../history/check.ts";
 import { readHistory } from "../history/read.ts";
+import type { HistoryOperation } from "../history/record.ts";
 import { encodeOperation, HistoryWriter } from "../history/write.ts";
 import { type Clock, pause } from "../proxy/clock.ts";
 import { forkRandom } from "../proxy/random.ts";
 import { Client } from "./client.ts";
-import { CASTS, ELEMENTS, FILES } from "./elements.ts";
+import { CASTS, ELEMENTS, FILES, STRICT } from "./elements.ts";
 import type { FaultRecord } from "./faults/fault.ts";
 import { faultsNamed, storm } from "./faults/storm.ts";
 import { readAll, rollbackLines, untilFree } from "./finish.ts";
 import { LibraryClient } from "./library-client.ts";
 import type { TortureOptions } from "./options.ts";
+import { Preempted } from "./preempted.ts";
 import { readWire } from "./reader.ts";
 import { Scene } from "./scene.ts";
 
@@ -28,6 +30,8 @@ export interface TortureReport {
   readonly countsByOp: HistoryWriter["countsByOp"];
   /** Milliseconds of each start of the server. */
   readonly startsMs: readonly number[];
+  /** Grants that the server ended by force at the end of a countdown. */
+  readonly preemptions: number;
   readonly seconds: number;
 }
 
@@ -44,6 +48,8 @@ export interface RunTools {
 /** The longest ttl of a client, its stretching by a restart, and some more for a slow machine. */
 const FREE_WITHIN_MS = 20_000;
 const LIBRARY_CLIENTS = 3;
+/** Shorter runs may see none: a few clients hang every eight seconds. */
+const PREEMPTED_WITHIN_S = 20;
 /** The patience of a request, twice, for the one under way and the goodbye. */
 const GOODBYE_MS_MAX = 45_000;
 
@@ -61,6 +67,7 @@ export async function runTorture(options: TortureOptions, tools: RunTools): Prom
     wantsImage: kinds.some((kind) => ["power_cut", "full_disk", "lying_power_cut"].includes(kind)),
     wantsShim: kinds.some((kind) => ["failing_sync", "lying_sync", "full_disk", "lying_power_cut"].includes(kind)),
   });
+  const preempted = new Preempted(STRICT, { scene, clock, history });
   const failures: string[] = [];
   const skipped: string[] = [];
   let records: readonly FaultRecord[] = [];
@@ -73,13 +80,16 @@ export async function runTorture(options: TortureOptions, tools: RunTools): Prom
     });
     for (const line of skipped) log(`skipped ${line}`);
     const partitions = await placesOf(scene, clock);
+    await preempted.begin();
     const stop = new AbortController();
+    const watching = preempted.watch(stop.signal);
     const clients = startClients({ scene, history, clock, seed, partitions, stop: stop.signal });
     const storming = storm(able, { scene, clock, random: forkRandom(seed, "storm"), history }, stop.signal);
     // A storm that failed ends the run; one that ran out of faults does not.
     const failed = storming.then(({ failure }) => (failure === undefined ? NEVER : undefined));
     await Promise.race([pause(clock, seconds * 1_000, tools.interrupted), failed]);
     stop.abort();
+    await watching;
     const { records: inflicted, failure } = await storming;
     records = inflicted;
     if (failure !== undefined) failures.push(failure);
@@ -87,6 +97,9 @@ export async function runTorture(options: TortureOptions, tools: RunTools): Prom
       log("healed; the clients say goodbye");
       failures.push(...(await goodbyes(clients, clock)));
       failures.push(...(await finish(scene, history, clock)));
+      failures.push(...(await preempted.end()).map((name) => `the history of ${name} could not be read at the end`));
+      const isLong = seconds >= PREEMPTED_WITHIN_S && !tools.interrupted.aborted;
+      if (isLong && preempted.count === 0) failures.push("clients hung with their locks, and nobody was pre-empted");
     }
   } catch (error) {
     failures.push(error instanceof Error ? error.message : String(error));
@@ -97,12 +110,13 @@ export async function runTorture(options: TortureOptions, tools: RunTools): Prom
   }
   writeFileSync(`${options.history}.faults.jsonl`, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
   return {
-    ...judge(options.history),
+    ...judge(options.history, preempted),
     failures,
     faults: records,
     skipped,
     countsByOp: history.countsByOp,
     startsMs: scene.starts,
+    preemptions: preempted.count,
     seconds,
   };
 }
@@ -194,14 +208,11 @@ async function finish(scene: Scene, history: HistoryWriter, clock: Clock): Promi
 }
 
 /** Adds what follows from the whole, then decides from the file alone. */
-function judge(path: string): Pick<TortureReport, "check" | "problems" | "operationsByKey"> {
-  const written = readHistory(readFileSync(path, "utf8"));
-  appendFileSync(
-    path,
-    rollbackLines(written.lines)
-      .map((line) => `${encodeOperation(line)}\n`)
-      .join(""),
-  );
+function judge(path: string, preempted: Preempted): Pick<TortureReport, "check" | "problems" | "operationsByKey"> {
+  const append = (lines: readonly HistoryOperation[]): void =>
+    appendFileSync(path, lines.map((line) => `${encodeOperation(line)}\n`).join(""));
+  append(preempted.lines(readHistory(readFileSync(path, "utf8")).lines));
+  append(rollbackLines(readHistory(readFileSync(path, "utf8")).lines));
   const { lines, problems } = readHistory(readFileSync(path, "utf8"));
   const operationsByKey = new Map<string, number>();
   for (const { key } of lines) operationsByKey.set(key, (operationsByKey.get(key) ?? 0) + 1);

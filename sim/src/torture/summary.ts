@@ -20,6 +20,7 @@ export function summarize(report: TortureReport): string {
     `checked     ${check.grants} grants, ${check.appends} appends, ${check.reads} reads, ${check.sessions} sessions by partition`,
     `by kind     ${[...report.countsByOp].map(([op, { ok, fail, unknown }]) => `${op} ${ok}/${fail}/${unknown}`).join(", ")}`,
     `hot keys    ${hotKeys(report)}`,
+    `pre-empted  ${report.preemptions} grants of clients that hung`,
     `starts      ${report.startsMs.length}, slowest ${Math.round(Math.max(0, ...report.startsMs))} ms`,
     ...faultLines(report),
     ...skipped.map((line) => `skipped     ${line}`),
