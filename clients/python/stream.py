@@ -42,6 +42,14 @@ class Session:
                     return body
         raise SystemExit("the stream ended without an answer")
 
+    def notice(self, kind):
+        """Waits for the next notice of a kind, such as `warning`; others are passed over."""
+        for frame in self.answers:
+            for notice in frame.notices:
+                if notice.WhichOneof("body") == kind:
+                    return getattr(notice, kind)
+        raise SystemExit(f"the stream ended without a {kind}")
+
     def close(self):
         self.ask(close_session=messages.CloseSessionRequest())
         self.frames.put(None)

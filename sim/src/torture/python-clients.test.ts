@@ -62,3 +62,14 @@ test.skipIf(why !== undefined).each(["unary.py", "stream.py"])("%s does its roun
   const { stdout } = await run(PYTHON, [root(`clients/python/${program}`), address], { timeout: 30_000 });
   expect(stdout.trim().split("\n")).toEqual(STORY);
 });
+
+test.skipIf(why !== undefined)("warning.py is warned, acknowledges and releases in time", async () => {
+  const { stdout } = await run(PYTHON, [root("clients/python/warning.py"), address], { timeout: 30_000 });
+  expect(stdout.trim().split("\n")).toEqual([
+    "granted",
+    "warned: deploy, to release within 5 s",
+    "acknowledged",
+    "released",
+    "nobody to warn: not_held",
+  ]);
+});
