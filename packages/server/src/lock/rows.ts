@@ -29,16 +29,20 @@ export class ElementRow implements Element {
   holders: Grant | Map<FencingToken | string, Grant> | undefined = undefined;
   exclusive = 0;
   shared = 0;
+  listing = 0;
   #extra: ElementExtra = NO_ELEMENT_EXTRA;
 
-  constructor(name: string, hash: number, ancestors: readonly Element[] | undefined) {
+  constructor(name: string, hash: number) {
     this.name = name;
     this.hash = hash;
-    if (ancestors !== undefined) this.#own().ancestors = ancestors;
   }
 
   get ancestors(): readonly Element[] {
     return this.#extra.ancestors;
+  }
+
+  set ancestors(value: readonly Element[]) {
+    if (value !== this.#extra.ancestors) this.#own().ancestors = value;
   }
 
   get taken(): number {

@@ -9,16 +9,18 @@ import { dropTarget } from "../preempt/table.ts";
 import { Lane } from "./lane.ts";
 import { EXCLUSIVE, INTENT_SHARED, intentOf, type Mode, PERMIT, type QueueMode, SHARED } from "./mode.ts";
 import { ancestorsOf } from "./name.ts";
-import { ElementRow, GrantRow, type NewGrant } from "./rows.ts";
+import { GrantRow, type NewGrant } from "./rows.ts";
 
 /** The element of this name, created with its ancestors when it does not exist. */
 export function elementFor(state: PartitionState, name: string): Element {
-  const existing = state.elements.get(name);
-  if (existing !== undefined) return existing;
+  return state.elements.get(name) ?? beginElement(state, name);
+}
+
+function beginElement(state: PartitionState, name: string): Element {
   const above = ancestorsOf(name);
   const ancestors = above.length === 0 ? undefined : above.map((ancestor) => elementFor(state, ancestor));
-  const element = new ElementRow(name, hashText(name), ancestors);
-  state.elements.set(name, element);
+  const element = state.elements.obtain(name, hashText);
+  if (ancestors !== undefined) element.ancestors = ancestors; // Those of its last time may be gone.
   return element;
 }
 
@@ -245,5 +247,5 @@ function dropIfIdle(state: PartitionState, element: Element): void {
   element.readersBefore = 0;
   element.phaseReaders = 0;
   element.limit = 0;
-  if (state.elements.get(element.name) === element) state.elements.delete(element.name);
+  state.elements.drop(element);
 }

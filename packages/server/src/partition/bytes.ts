@@ -1,6 +1,7 @@
 // bytes.ts: a growing writer and a reader for the two formats of a partition: events in log records, and snapshots.
 // Variable-length integers (7 bits a byte, low first), length-prefixed text and bytes.
 import { assert } from "@forelock/protocol";
+import { textAt } from "./texts.ts";
 import { readToken, writeToken } from "./token.ts";
 
 const TWO_28 = 268_435_456;
@@ -167,18 +168,7 @@ export class ByteReader {
     this.#need(bytes);
     const start = this.#at;
     this.#at += bytes;
-    return bytes < 32 ? this.#shortText(start, bytes) : this.#buffer.toString("utf8", start, this.#at);
-  }
-
-  /** Short ASCII without the cost of a native call; anything else the long way. */
-  #shortText(start: number, bytes: number): string {
-    let text = "";
-    for (let index = start; index < start + bytes; index += 1) {
-      const code = this.#buffer[index] ?? 0;
-      if (code > 127) return this.#buffer.toString("utf8", start, start + bytes);
-      text += String.fromCharCode(code);
-    }
-    return text;
+    return textAt(this.#buffer, start, this.#at);
   }
 
   bytes(): Uint8Array {

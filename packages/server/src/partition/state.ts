@@ -1,6 +1,7 @@
 // state.ts: the tables of one partition. `apply` is their one owner; everything else only reads them.
 // Not here: what may happen (decide.ts), how it changes the tables (apply.ts), bytes (codec.ts, snapshot.ts).
 import type { ErrorCode } from "@forelock/protocol";
+import { Elements } from "../lock/elements.ts";
 import type { Lane } from "../lock/lane.ts";
 import type { Mode } from "../lock/mode.ts";
 import { DeadlineHeap } from "./deadlines.ts";
@@ -22,7 +23,7 @@ export interface PartitionState {
   readonly sessionByNumber: Map<number, Session>;
   /** Expired sessions, by id, with the clock at which they may be forgotten. Keeps a late retry from starting anew. */
   readonly tombstones: Map<string, number>;
-  readonly elements: Map<string, Element>;
+  readonly elements: Elements;
   readonly waits: Map<number, Wait>;
   /** Kept operations by `keptKey(principal, requestId)`. */
   readonly kept: Map<string, Operation>;
@@ -89,7 +90,9 @@ export interface Element {
   readonly name: string;
   readonly hash: number;
   /** Ancestors within the tag, nearest first; the shared empty array for most. */
-  readonly ancestors: readonly Element[];
+  ancestors: readonly Element[];
+  /** A note of the table of elements: whether it is listed. */
+  listing: number;
   /** One grant inline, several in a map by token (reserved ones by their part's key): most elements have one. */
   holders: Grant | Map<FencingToken | string, Grant> | undefined;
   exclusive: number;
@@ -356,7 +359,7 @@ export function createState(partition: number): PartitionState {
     sessions: new Map(),
     sessionByNumber: new Map(),
     tombstones: new Map(),
-    elements: new Map(),
+    elements: new Elements(),
     waits: new Map(),
     kept: new Map(),
     keptByPrincipal: new Map(),

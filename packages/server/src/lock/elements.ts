@@ -1,0 +1,67 @@
+// elements.ts: the elements of a partition by name. Not here: when one is needed and when no more (table.ts).
+//   E1. An element that nobody needs is not listed: it is found by nothing but `obtain`, which begins it anew.
+//   E2. The ones dropped last are kept, at most IDLE_MAX: a name that comes and goes thousands of times a second is neither put into
+//       the map nor taken out each time. A JavaScript map keeps what was taken out in the chains that it searches until it is built
+//       anew, so that with many elements held a search for such a name would pass thousands of its own remains.
+import type { Element } from "../partition/state.ts";
+import { ElementRow } from "./rows.ts";
+
+/** Names that take turns in one partition. With 64 partitions of about 150 bytes each: 5 MB at most. */
+const IDLE_MAX = 512;
+const LISTED = 1;
+/** It stands in the ring, listed or not. */
+const IN_RING = 2;
+
+export class Elements {
+  readonly #byName = new Map<string, Element>();
+  readonly #ring: Element[] = [];
+  #ringNext = 0;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get(name: string): Element | undefined {
+    const element = this.#byName.get(name);
+    return element !== undefined && (element.listing & LISTED) !== 0 ? element : undefined;
+  }
+
+  /**
+   * The element of this name, listed from now on. One that was not has the ancestors of its last time: the caller sets them.
+   * @param hashOf of a new element's name
+   */
+  obtain(name: string, hashOf: (name: string) => number): Element {
+    let element = this.#byName.get(name);
+    if (element === undefined) {
+      element = new ElementRow(name, hashOf(name));
+      this.#byName.set(name, element);
+    }
+    if ((element.listing & LISTED) === 0) this.#size += 1;
+    element.listing |= LISTED;
+    return element;
+  }
+
+  /** Takes the element off the list, if it is on it. It is as when it was made, its ancestors apart. */
+  drop(element: Element): void {
+    if ((element.listing & LISTED) === 0) return;
+    element.listing &= ~LISTED;
+    this.#size -= 1;
+    if ((element.listing & IN_RING) !== 0) return;
+    element.listing |= IN_RING;
+    const oldest = this.#ring[this.#ringNext];
+    this.#ring[this.#ringNext] = element;
+    this.#ringNext = (this.#ringNext + 1) % IDLE_MAX;
+    if (oldest === undefined) return;
+    oldest.listing &= ~IN_RING;
+    if ((oldest.listing & LISTED) === 0) this.#byName.delete(oldest.name);
+  }
+
+  *values(): IterableIterator<Element> {
+    for (const element of this.#byName.values()) if ((element.listing & LISTED) !== 0) yield element;
+  }
+
+  *keys(): IterableIterator<string> {
+    for (const element of this.values()) yield element.name;
+  }
+}
