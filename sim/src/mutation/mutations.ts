@@ -272,9 +272,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "passed-over-again",
     breaks: "A wait makes room for others once.",
-    file: "packages/server/src/preempt/decide.ts",
-    find: `warning === undefined || warning.phase === "ignored";`,
-    replace: `warning === undefined || warning.phase === "ignored" || warning.phase === "passed_over";`,
+    file: "packages/server/src/preempt/apply.ts",
+    find: "  warning.target = behind;\n  insertWarning(state, warning);",
+    replace: "",
     tests: PREEMPTION,
   },
   {
