@@ -48,7 +48,7 @@ export interface ConnectOptions {
   readonly ttlMs?: number;
   /** The program's name for people, at most 128 bytes: shown by `forelock why`. */
   readonly client?: string;
-  /** What kind of work it does, at most 64 bytes: forecasts of a client without a history of its own begin with that of its kind. */
+  /** What kind of work it does, at most 64 bytes: shown with its session. */
   readonly application?: string;
   /**
    * How it is, told with each heartbeat: the server suspects who is `degraded`, and more who is `failing`. A function is asked shortly
