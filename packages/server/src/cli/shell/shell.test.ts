@@ -58,6 +58,20 @@ test("a lock that is lost is told at once, and is no longer ours", async () => {
   expect(terminal.out).toContain("LOST a: [lock_lost] a was taken away by an operator: it hangs.");
 });
 
+test("a warning is told at once, with the time that is left, and acknowledged", async () => {
+  const terminal = new FakeTerminal();
+  const ending = terminal.run("shell");
+  terminal.stdin.write("acquire a\n");
+  await terminal.settle();
+  terminal.server.warn("a");
+  terminal.stdin.end("release a\n");
+  expect(await ending).toBe(0);
+  expect(terminal.out).toContain(
+    "WARNED The lock a is in the way of others (risk 0.90): It hangs. Release it within 10.0 s.\n",
+  );
+  expect(terminal.server.calls).toContain("acknowledge a");
+});
+
 test("release --undo takes back what was appended", async () => {
   const terminal = new FakeTerminal();
   expect(await terminal.feed("acquire a --rollback\nappend a x\nrelease a --undo\n", "shell")).toBe(0);

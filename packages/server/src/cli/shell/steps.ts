@@ -1,8 +1,10 @@
 // steps.ts: the shell's commands, one table: help, completion and dispatch come from it.
 import { ForelockError } from "@forelock/protocol";
-import { parseDurationMs } from "../duration.ts";
+import { formatDuration, parseDurationMs } from "../duration.ts";
+import { preemptedBy } from "../guard.ts";
 import { LOCK_COLUMNS, lockRow } from "../locks.ts";
 import { formatBytes, formatCount, parseCount, plural, printable } from "../quantity.ts";
+import type { Warned } from "../remote.ts";
 import { statusLines } from "../status.ts";
 import { renderTable } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
@@ -70,6 +72,17 @@ export function findStep(command: string): Step | undefined {
   return Object.hasOwn(STEPS, name) ? STEPS[name as keyof typeof STEPS] : undefined; // Cast: just checked.
 }
 
+/** Whoever sits here has the countdown to release; at its end the lock is lost, which the desk announces. */
+function tell(desk: Desk, warning: Warned): void {
+  const { id, name, reason, score, enforced, isPending, countdownMs } = warning;
+  const facts = { warning: id, reason, score, enforced, pending: isPending, countdownMs: Math.round(countdownMs) };
+  const advice = enforced && !isPending ? ` Release it within ${formatDuration(countdownMs)}.` : "";
+  desk.announce(
+    { event: "warned", lock: name, ...facts },
+    `WARNED ${printable(preemptedBy(warning).plainMessage)}${advice}`,
+  );
+}
+
 async function acquire(desk: Desk, { operands, options }: Line): Promise<"stay"> {
   const { context, remote, lines } = desk;
   const name = operands[0] ?? (await desk.ask("Which lock", FIRST_NAME));
@@ -95,6 +108,7 @@ async function acquire(desk: Desk, { operands, options }: Line): Promise<"stay">
             `waiting for ${printable(name)}: place ${formatCount(position)} in the queue (Ctrl-C gives up)`,
           );
       },
+      onWarning: (warning) => tell(desk, warning),
     });
     context.out.settle();
     desk.keep(lock);
