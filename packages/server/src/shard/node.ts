@@ -608,7 +608,10 @@ export class Node implements Service {
     const known = this.directory.get(asker.session.id);
     for (const partition of known?.partitions ?? []) {
       const row = this.shards[partition]?.state.sessions.get(asker.session.id);
-      const operation = row?.queued.get(sequence) ?? row?.done.get(sequence);
+      const operation =
+        row?.queued.get(sequence) ??
+        row?.done.get(sequence) ??
+        [...(row?.kept ?? [])].find((one) => one.sequence === sequence);
       if (operation !== undefined) return referenceOf(partition, operation);
     }
     return undefined;

@@ -36,3 +36,14 @@ test("a sequence that the client has the answer of is refused in every partition
   const reply = await ana.acquire(world.nameBeside(["a", "b"]), {}, { sequence: 1 });
   expect(reply.body).toMatchObject({ value: { code: "request_forgotten" } });
 });
+
+test("a kept operation that waits is cancelled by its sequence, too", async () => {
+  const world = await World.open();
+  const [ana, bo] = [world.client(), world.client()];
+  const token = await ana.token(ana.acquire("a"));
+  await bo.acquire("a", {}, { keep: { requestId: ID, keepMs: 0 } });
+  const cancelled = await bo.submit({ $case: "cancel", value: { reference: "", sequence: bo.sequence } });
+  expect(cancelled.body).toEqual({ $case: "cancel", value: { cancelled: true } });
+  await ana.release("a", token);
+  expect(world.node.shardOf("a").state.grants).toBe(0);
+});
