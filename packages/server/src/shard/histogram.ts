@@ -19,7 +19,7 @@ export class Histogram {
   #weight = 1;
 
   add(ms: number): void {
-    const bucket = ms > FIRST_MS ? Math.min(BUCKETS - 1, Math.floor(Math.log2(ms / FIRST_MS))) : 0;
+    const bucket = bucketOf(ms / FIRST_MS);
     this.#weights[bucket] = (this.#weights[bucket] ?? 0) + this.#weight;
     this.#weight *= GROWTH;
     if (this.#weight < WEIGHT_MAX) return;
@@ -36,4 +36,10 @@ export class Histogram {
     const edgesMs = Array.from({ length: counts.length + 1 }, (_, index) => FIRST_MS * 2 ** (first + index));
     return { edgesMs, counts };
   }
+}
+
+/** Its logarithm to base 2, rounded down; within 32 bits, which is nearly always, as the place of the highest one. */
+function bucketOf(times: number): number {
+  if (times < 2) return 0;
+  return times < 2 ** 32 ? 31 - Math.clz32(times) : Math.min(BUCKETS - 1, Math.floor(Math.log2(times)));
 }

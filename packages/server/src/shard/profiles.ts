@@ -12,40 +12,17 @@ import { assert } from "@forelock/protocol";
 import type { Grant, Session } from "../partition/state.ts";
 import type { HoldForecasts, HoldQuantiles } from "../preempt/engine.ts";
 import type { Ledger, LedgerState } from "../preempt/ledger.ts";
-import { Histogram, type HistogramView } from "./histogram.ts";
+import type { HistogramView } from "./histogram.ts";
+import { type ElementCounts, Seen } from "./seen.ts";
 
 const VERSION = 1;
 const ELEMENTS_MAX = 10_000;
 const PAIRS_MAX = 20_000;
 const CLIENTS_MAX = 5_000;
 const RUNNING_MAX = 20_000;
-const SIGHTS_MAX = 2_000;
-const CLIENTS_OF_ELEMENT_MAX = 64;
 const RECENT_MAX = 4_096;
-/** Requests after which half of what was counted is forgotten. */
-const KEEP = 0.5 ** (1 / 200);
 /** The shortest hold that is told from none. */
 const HOLD_MS_MIN = 0.1;
-
-/** Of one element, while the node runs. */
-interface ElementSight {
-  readonly hold: Histogram;
-  readonly wait: Histogram;
-  /** Holds by client. */
-  readonly clients: Map<string, number>;
-}
-
-export interface ElementCounts {
-  /** Requests granted, forgetting. */
-  grants: number;
-  /** Those of them that had to wait. */
-  waits: number;
-  /** Mean time between two grants, forgetting; 0 before the second. */
-  intervalMs: number;
-  lastMs: number;
-  /** Requests since they were last taken. */
-  requests: number;
-}
 
 /** What the holds of all clients of a kind are learned under: no client's name begins so. */
 const voiceOf = (application: string): string => `\u0000${application}`;
@@ -72,8 +49,7 @@ export class Profiles implements HoldForecasts {
   /** Under one client for all: how long is waited for an element. */
   waits = new DurationForecaster({ pairsMax: 1_000, clientsMax: 1, elementsMax: ELEMENTS_MAX, runningMax: 1 });
   eta = new QueueEta();
-  readonly #counts = new Map<string, ElementCounts>();
-  readonly #sights = new Map<string, ElementSight>();
+  readonly #seen = new Seen();
   /** Of grants that somebody waits for: looked at before their end, and so scored. */
   readonly #handles = new Map<Grant, HoldHandle>();
   readonly #scratch = emptyDurationForecast();
@@ -88,8 +64,7 @@ export class Profiles implements HoldForecasts {
   /** A grant ended by its release. */
   released(grant: Grant, heldMs: number, nowMs: number): void {
     const { element, session } = grant;
-    this.#count(element.name, nowMs);
-    this.#see(element.name, clientOf(session), heldMs);
+    this.#seen.held(element.name, clientOf(session), heldMs, nowMs);
     const handle = this.#handles.size === 0 ? undefined : this.#handles.get(grant);
     if (handle !== undefined) {
       this.#handles.delete(grant);
@@ -101,7 +76,7 @@ export class Profiles implements HoldForecasts {
 
   /** It ended by force or expiry: it would have lasted at least so long. */
   lost(grant: Grant, heldMs: number, nowMs: number): void {
-    this.#count(grant.element.name, nowMs);
+    this.#seen.lost(grant.element.name, nowMs);
     const handle = this.#handleOf(grant, heldMs, nowMs);
     this.#handles.delete(grant);
     if (handle !== undefined) this.holds.drop(handle, nowMs);
@@ -110,9 +85,7 @@ export class Profiles implements HoldForecasts {
   /** A request was granted after a wait. */
   waited(name: string, waitMs: number): void {
     this.waits.observe("", name, Math.max(HOLD_MS_MIN, waitMs));
-    const counts = this.#counts.get(name);
-    if (counts !== undefined) counts.waits += 1;
-    this.#sights.get(name)?.wait.add(waitMs);
+    this.#seen.waited(name, waitMs);
     this.#recentWaits[this.#recentNext] = { name, waitMs };
     this.#recentNext = (this.#recentNext + 1) % RECENT_MAX;
   }
@@ -171,7 +144,7 @@ export class Profiles implements HoldForecasts {
   /** The elements with most requests since the last call, and how many. */
   takeRequests(elementsMax: number): readonly { readonly name: string; readonly requests: number }[] {
     const busy: { readonly name: string; readonly requests: number }[] = [];
-    for (const [name, counts] of this.#counts) {
+    for (const [name, counts] of this.#seen.all()) {
       if (counts.requests > 0) busy.push({ name, requests: counts.requests });
       counts.requests = 0;
     }
@@ -179,18 +152,18 @@ export class Profiles implements HoldForecasts {
   }
 
   counts(name: string): ElementCounts | undefined {
-    return this.#counts.get(name);
+    return this.#seen.counts(name);
   }
 
   /** Ratio of requests for the element that had to wait. */
   contentionRatio(name: string): number {
-    const counts = this.#counts.get(name);
+    const counts = this.#seen.counts(name);
     return counts === undefined || counts.grants === 0 ? 0 : Math.min(1, counts.waits / counts.grants);
   }
 
   /** Who has held the element most while the node runs. */
   clientsOf(name: string, limit: number): readonly { readonly client: string; readonly holds: number }[] {
-    const clients = [...(this.#sights.get(name)?.clients ?? [])].map(([client, holds]) => ({ client, holds }));
+    const clients = [...this.#seen.clientsOf(name)].map(([client, holds]) => ({ client, holds }));
     return clients.sort((a, b) => b.holds - a.holds || (a.client < b.client ? -1 : 1)).slice(0, limit);
   }
 
@@ -204,7 +177,7 @@ export class Profiles implements HoldForecasts {
   } {
     const forecaster = of === "hold" ? this.holds : this.waits;
     const { p50Ms, p90Ms, p99Ms, observations } = forecaster.forecast("", name, 0, this.#scratch);
-    const view = this.#sights.get(name)?.[of].view() ?? { edgesMs: [], counts: [] };
+    const view = this.#seen.histogram(of, name);
     return { ...view, quantiles: { p50Ms, p90Ms, p99Ms }, observations };
   }
 
@@ -231,7 +204,7 @@ export class Profiles implements HoldForecasts {
   }
 
   save(): Uint8Array {
-    const saved: Saved = { version: VERSION, ledger: this.ledger.save(), counts: [...this.#counts] };
+    const saved: Saved = { version: VERSION, ledger: this.ledger.save(), counts: this.#seen.save() };
     const learned = [this.holds, this.waits, this.eta].map((each) => each.serialize());
     const parts = [Buffer.from(JSON.stringify(saved)), ...learned];
     const lengths = Buffer.alloc(parts.length * 4);
@@ -272,8 +245,7 @@ export class Profiles implements HoldForecasts {
     this.holds = restoredHolds;
     this.waits = restoredWaits;
     this.ledger.restore(saved.ledger);
-    // Moments of a clock that has started anew.
-    for (const [name, counts] of saved.counts) this.#counts.set(name, { ...counts, lastMs: 0, requests: 0 });
+    this.#seen.restore(saved.counts);
   }
 
   #learnForApplication(client: string, element: string, heldMs: number): void {
@@ -296,40 +268,5 @@ export class Profiles implements HoldForecasts {
     const handle = this.holds.begin(clientOf(grant.session), grant.element.name, Math.max(0, nowMs - heldMs));
     if (handle !== undefined) this.#handles.set(grant, handle);
     return handle;
-  }
-
-  #see(name: string, client: string, heldMs: number): void {
-    let sight = this.#sights.get(name);
-    if (sight === undefined) {
-      if (this.#sights.size >= SIGHTS_MAX) {
-        const [oldest] = this.#sights.keys();
-        if (oldest !== undefined) this.#sights.delete(oldest);
-      }
-      sight = { hold: new Histogram(), wait: new Histogram(), clients: new Map() };
-      this.#sights.set(name, sight);
-    }
-    sight.hold.add(heldMs);
-    const holds = sight.clients.get(client);
-    if (holds !== undefined || sight.clients.size < CLIENTS_OF_ELEMENT_MAX) sight.clients.set(client, (holds ?? 0) + 1);
-  }
-
-  #count(name: string, nowMs: number): void {
-    const counts = this.#counts.get(name);
-    if (counts === undefined) {
-      if (this.#counts.size >= ELEMENTS_MAX) {
-        const [oldest] = this.#counts.keys();
-        if (oldest !== undefined) this.#counts.delete(oldest);
-      }
-      this.#counts.set(name, { grants: 1, waits: 0, intervalMs: 0, lastMs: nowMs, requests: 1 });
-      return;
-    }
-    counts.requests += 1;
-    counts.grants = counts.grants * KEEP + 1;
-    counts.waits *= KEEP;
-    if (counts.lastMs > 0) {
-      const intervalMs = Math.max(0, nowMs - counts.lastMs);
-      counts.intervalMs = counts.intervalMs === 0 ? intervalMs : counts.intervalMs * KEEP + intervalMs * (1 - KEEP);
-    }
-    counts.lastMs = nowMs;
   }
 }
