@@ -5,6 +5,7 @@
 //       without anyone waiting.
 //   E2. Who has used up the budget of forced releases, countdowns that still run among them, is warned, and not forced.
 //   E3. Who lets a countdown run out again gets half of it the next time, down to a quarter; never less than the least of the policy.
+//   E4. Before anything was learned, no hold is too long.
 import { extensionsUsed } from "./decide.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Policy } from "./policy.ts";
@@ -88,7 +89,8 @@ export class Engine {
     const remainingMs = Math.max(0, (forecast.p50Ms + forecast.p90Ms) / 2 - ageMs);
     const signs: HoldSigns = {
       ...holder,
-      survivalRatio: this.#outlives(client, element, 0, ageMs, nowMs, self),
+      // E4
+      survivalRatio: forecast.source === "prior" ? 1 : this.#outlives(client, element, 0, ageMs, nowMs, self),
       outlivesRatio: this.#outlives(client, element, ageMs, ageMs + countdownMs, nowMs, self),
       remainingMs,
       stuckRatio: this.#ledger.stuckRatio,
@@ -175,16 +177,17 @@ export class Engine {
     if (wanted.extensions >= policy.extensionsMax) return extensionsUsed(wanted.extensions, policy.extensionsMax);
     if (this.#ledger.offences(client) > 0) return `${client} has let a countdown run out before.`;
     const deadlineMs = ageMs + wanted.countdownMs + wanted.extensionMs;
-    const late = this.#outlives(client, element, ageMs, deadlineMs, nowMs);
+    const late = ratio(this.#outlives(client, element, ageMs, deadlineMs, nowMs));
     if (late > 0.5) return `The forecast gives it a chance of ${Math.round((1 - late) * 100)} % to end in time.`;
     return "";
   }
 
+  /** NaN when there is no answer: whoever uses it takes the side of not acting. */
   #outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number, self?: number): number {
     try {
-      return ratio(this.#forecasts.outlives(client, element, ageMs, deadlineMs, nowMs, self));
+      return this.#forecasts.outlives(client, element, ageMs, deadlineMs, nowMs, self);
     } catch {
-      return 0;
+      return Number.NaN;
     }
   }
 

@@ -2,6 +2,8 @@
 // numbers by which an operator can tell whether to trust it. Bounded; at a limit the oldest is forgotten.
 //   B1. A warning was wrong when its holder released within the countdown and had not acknowledged: it would have done so anyway.
 //   B2. Under `observe` nobody is told, so every release within the countdown counts as wrong.
+//   B3. Who was forced and had not answered was stuck as likely as it had seemed: counted as certain, each healthy holder that was
+//       forced would make the next one look more stuck.
 import type { Risk } from "./risk.ts";
 
 export type DecisionKind =
@@ -154,7 +156,7 @@ export class Ledger {
 
   /** A grant ended by itself. @param heldMs of the clock of `atMs` */
   released(key: string, client: string, nowMs: number, coolDownMs: number): void {
-    this.#end(client, false);
+    this.#end(client, 0);
     const row = this.#take(key);
     if (row === undefined) return;
     const isInTime = nowMs <= row.atMs + row.countdownMs;
@@ -182,7 +184,8 @@ export class Ledger {
   ended(key: string, client: string, why: "preempted" | "expired" | "forced", nowMs: number): void {
     const row = this.#take(key);
     const isIgnored = row !== undefined && !row.isAcknowledged;
-    this.#end(client, why === "expired" || (why === "preempted" && isIgnored));
+    const isStuck = why === "expired" || (why === "preempted" && isIgnored);
+    this.#end(client, !isStuck ? 0 : why === "expired" ? 1 : suspicionIn(row?.risk)); // B3
     if (why === "preempted") {
       const record = this.#record(client);
       record.forcedAtMs.push(nowMs);
@@ -279,13 +282,14 @@ export class Ledger {
     this.#onJudged(row, isWrong);
   }
 
-  #end(client: string, isStuck: boolean): void {
+  /** @param stuck probability, 0 to 1 */
+  #end(client: string, stuck: number): void {
     this.#ends = this.#ends * KEEP + 1;
-    this.#stuck = this.#stuck * KEEP + (isStuck ? 1 : 0);
-    const record = isStuck ? this.#record(client) : this.#clients.get(client);
+    this.#stuck = this.#stuck * KEEP + stuck;
+    const record = stuck > 0 ? this.#record(client) : this.#clients.get(client);
     if (record === undefined) return;
     record.ends = record.ends * KEEP + 1;
-    record.stuck = record.stuck * KEEP + (isStuck ? 1 : 0);
+    record.stuck = record.stuck * KEEP + stuck;
   }
 
   #record(client: string): ClientRecord {
@@ -307,4 +311,8 @@ export class Ledger {
     }
     this.#coolUntilMs.set(`${client}\n${element}`, untilMs);
   }
+}
+
+function suspicionIn(risk: Risk | undefined): number {
+  return risk?.parts.find(({ name }) => name === "suspicion")?.value ?? 1;
 }
