@@ -65,18 +65,20 @@ function halvesHash(low32: number, high32: number): number {
   return mix(low32, high32 & 0x7fffffff);
 }
 
+/** What a session is, and remains. */
+export function sessionHash(session: Pick<Session, "id" | "secretHash" | "principal" | "client">): number {
+  const secret = mix(hashText(session.id), hashText(session.secretHash));
+  return mix(secret, hashText(`${session.principal}\n${session.client}`));
+}
+
 export function addSession(state: PartitionState, sign: Sign, session: Session): void {
   const flags = session.unheard ? 1 : 0;
-  const identity = mix(
-    mix(session.hash, hashText(session.secretHash)),
-    hashText(`${session.principal}\n${session.client}`),
-  );
   add(
     state,
     sign,
     1,
     session.number,
-    identity,
+    session.hash,
     mix(session.ttlMs, low(session.lowest)),
     low(session.silentSinceMs),
     flags,

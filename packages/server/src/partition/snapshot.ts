@@ -4,7 +4,17 @@ import { assert, type ErrorCode, isErrorCode } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
 import { elementFor, insertGrant, insertWait, restoreReadPhase } from "../lock/table.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import { addBatch, addFile, addGrant, addOperation, addSession, addTombstone, hashText, stateHash } from "./hash.ts";
+import {
+  addBatch,
+  addFile,
+  addGrant,
+  addOperation,
+  addSession,
+  addTombstone,
+  hashText,
+  sessionHash,
+  stateHash,
+} from "./hash.ts";
 import { findOperation, partOperation } from "./operations.ts";
 import { readPreempt, writePreempt } from "./snapshot-preempt.ts";
 import {
@@ -163,14 +173,14 @@ function writeSession(out: ByteWriter, session: Session): void {
 
 function readSession(reader: ByteReader, state: PartitionState): void {
   const number = reader.number();
-  const id = reader.text();
+  const identity = { id: reader.text(), secretHash: reader.text(), principal: reader.text(), client: reader.text() };
   const session: Session = {
     number,
-    id,
-    hash: hashText(id),
-    secretHash: reader.text(),
-    principal: reader.text(),
-    client: reader.text(),
+    id: identity.id,
+    hash: sessionHash(identity),
+    secretHash: identity.secretHash,
+    principal: identity.principal,
+    client: identity.client,
     ttlMs: reader.number(),
     unheard: reader.flag(),
     silentSinceMs: reader.float(),
@@ -182,7 +192,7 @@ function readSession(reader: ByteReader, state: PartitionState): void {
     grants: 0,
     waits: new Set(),
   };
-  state.sessions.set(id, session);
+  state.sessions.set(session.id, session);
   state.sessionByNumber.set(number, session);
   addSession(state, 1, session);
   for (const operations of [session.done, session.queued]) {

@@ -61,6 +61,7 @@ export interface Session {
   readonly number: number;
   /** base64url of 16 bytes. */
   readonly id: string;
+  /** Of id, secret, principal and client: see `sessionHash`. */
   readonly hash: number;
   /** base64url of SHA-256. */
   readonly secretHash: string;

@@ -5,7 +5,7 @@ import { assert } from "@forelock/protocol";
 import { commitEffects, undoEffects } from "../file/apply.ts";
 import { removeGrant, removeWait } from "../lock/table.ts";
 import type { SessionEnd, SessionEvent } from "../partition/events.ts";
-import { addSession, addTombstone, hashText } from "../partition/hash.ts";
+import { addSession, addTombstone, sessionHash } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
 import { acknowledge, finish, forgetSession, sessionOf } from "../partition/operations.ts";
 import type { PartitionState, Session, Wait } from "../partition/state.ts";
@@ -72,7 +72,7 @@ function openSession(state: PartitionState, event: SessionEvent & { readonly kin
   const session: Session = {
     number: state.nextSession,
     id: event.id,
-    hash: hashText(event.id),
+    hash: sessionHash(event),
     secretHash: event.secretHash,
     principal: event.principal,
     client: event.client,
