@@ -216,6 +216,7 @@ export class ReceivedWarning implements Warning {
   }
 
   #call(onWarning: OnWarning): void {
+    if (this.#phase === "over") return; // Released, or lost, since the notice came.
     const result = onWarning(this); // Throws into the microtask: an uncaught exception, as documented.
     if (!isPromiseLike(result)) return;
     this.waitUntil(result);

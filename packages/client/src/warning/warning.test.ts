@@ -203,6 +203,7 @@ describe("a warning of a lock", () => {
     const heard: string[] = [];
     const lock = await client.lock("a", { onWarning: ({ id }) => void heard.push(id) });
     scene.server.warn("a", { enforced: false });
+    await eventually(() => heard.length === 1);
     scene.server.warn("a", { warning: "w1.2" });
     await eventually(() => heard.length === 2);
     expect(heard).toEqual(["w1.1", "w1.2"]);
