@@ -2,12 +2,13 @@
 // Not here: what a session does (session/session.ts).
 //   C1. A session that is gone or retired gets no new requests; the next request opens another one.
 //   C2. A session given to `connect` is never replaced: its end is told to every later request.
-//   C3. A request is carried from one session to the next only while it left nothing behind, and at most CARRIED_MAX times.
+//   C3. A request is carried from one session to the next only while it left nothing behind, and means nothing of that session alone;
+//       and at most CARRIED_MAX times.
 import { type Event, ForelockError, Purpose } from "@forelock/protocol";
 import type { Environment, Timer } from "./environment.ts";
 import type { SavedSession } from "./options.ts";
 import { Link } from "./session/link.ts";
-import type { Request } from "./session/request.ts";
+import { isOfSession, type Request } from "./session/request.ts";
 import { Session } from "./session/session.ts";
 import type { Settings } from "./settings.ts";
 
@@ -124,7 +125,7 @@ export class Sessions {
 
   #carry(request: Request, error: ForelockError): void {
     const carried = (this.#carried.get(request) ?? 0) + 1;
-    const movable = request.repeatable || request.sequence === 0;
+    const movable = request.repeatable || (request.sequence === 0 && !isOfSession(request.body));
     if (!movable || carried > CARRIED_MAX || this.#current?.isGiven || this.#closed !== undefined) {
       request.fail(error); // C2, C3
       return;

@@ -92,6 +92,24 @@ export function isRead(kind: RequestBody["$case"]): boolean {
   return READS.has(kind);
 }
 
+/** Whether it is about what one session holds or waits for: in another it would only be refused. */
+export function isOfSession(body: RequestBody): boolean {
+  switch (body.$case) {
+    case "release":
+    case "upgrade":
+    case "downgrade":
+    case "acknowledge":
+    case "closeSession":
+      return true;
+    case "acquire":
+      return body.value.reenter !== 0n;
+    case "cancel":
+      return body.value.reference === "";
+    default:
+      return false;
+  }
+}
+
 /** What an answer says went wrong, or undefined. */
 export function refusalOf(reply: Reply): WireError | undefined {
   if (reply.body === undefined) return { code: "internal", message: "Empty answer.", detailsJson: "", retryAfterMs: 0 };

@@ -189,3 +189,16 @@ describe("what a program says of itself", () => {
     await eventually(() => scene.server.only.health === 2);
   });
 });
+
+test("a release that could not be sent before its session was over fails then, and opens no other session for it", async () => {
+  await using scene = await Scene.open();
+  const client = await scene.client({ ttlMs: 1_000 });
+  const lock = await client.lock("a");
+  await scene.server.stop();
+  await eventually(() => lock.safeMs < 300);
+  await expect(lock.release()).rejects.toMatchObject({ code: "lock_lost", cause: { code: "session_expired" } });
+  await scene.server.start();
+  expect((await client.lock("b")).held).toBe(true);
+  expect(scene.server.sessions.sessionById.size).toBe(2); // That of the first lock, and that of the second.
+  expect(scene.server.sessions.executed.filter((what) => what.startsWith("release"))).toEqual([]);
+});

@@ -194,7 +194,7 @@ test("a policy is set, a holder warned, pre-empted at the end of the countdown, 
   await waiter.until(({ err }) => err.includes("place 1"));
   const warned = await run(["warn", "steered/a", "--reason", "deploy"]);
   expect(warned.out).toMatch(/^steered\/a: warned 1 holder \(warning .+\)\n$/);
-  expect((await holder.ended).code).toBe(113);
+  expect((await holder.ended).code).toBe(121);
   expect((await waiter.ended).code).toBe(0);
   const { entries } = await json("history", "steered/a");
   expect(entries.map(({ kind }: { kind: string }) => kind)).toEqual(
