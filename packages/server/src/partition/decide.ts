@@ -9,11 +9,12 @@ import { decideAppend, decideCreateFile } from "../file/decide.ts";
 import { decideAcquire, decideUpgrade, refuseOverlap } from "../lock/acquire.ts";
 import { decideCancel, decideDowngrade, decideForce, decideRelease } from "../lock/release.ts";
 import { decideAcknowledge, decideCountdownEnd, decideWarn } from "../preempt/decide.ts";
+import { isWait } from "../preempt/target.ts";
 import { decideSession, NOTHING, refuse, register } from "../session/decide.ts";
 import type { Command, Decision, PartitionLimits, SessionCommand } from "./commands.ts";
 import type { EventRequest, PartitionEvent } from "./events.ts";
 import { findOperation } from "./operations.ts";
-import { type Grant, keptKey, type PartitionState, type Session, type Wait } from "./state.ts";
+import { type Grant, keptKey, type PartitionState, type Session, type Wait, type Warning } from "./state.ts";
 
 const RELIEF: ReadonlySet<Command["kind"]> = new Set(["release", "cancel", "downgrade", "acknowledge_warning"]);
 
@@ -184,11 +185,14 @@ function decideTick(state: PartitionState, limits: PartitionLimits): Decision {
   const events: PartitionEvent[] = [];
   const forgotten: string[] = [];
   // What ends by an event of this very tick takes along what hangs on it: that must not be ended once more.
-  const ended = new Set<Wait | Grant>();
+  const ended = new Set<Grant>();
+  const leaving = new Set<Wait>();
+  // One that came back to an earlier moment stands among the deadlines twice.
+  const countedDown = new Set<Warning>();
   for (const due of state.deadlines.due(state.clockMs, limits.dueMax)) {
     if (due.kind === "wait") {
       if (due.wait.upgradeOf !== undefined && ended.has(due.wait.upgradeOf)) continue;
-      ended.add(due.wait);
+      leaving.add(due.wait);
       events.push({
         kind: "wait_ended",
         wait: due.wait.id,
@@ -196,9 +200,12 @@ function decideTick(state: PartitionState, limits: PartitionLimits): Decision {
         message: "The wait was not granted in time.",
       });
     } else if (due.kind === "warning") {
-      if (ended.has(due.warning.target)) continue;
-      const event = decideCountdownEnd(due.warning);
-      if (event.kind === "preempted") ended.add(due.warning.target);
+      const { warning } = due;
+      const { target } = warning;
+      if (countedDown.has(warning) || (isWait(target) ? leaving.has(target) : ended.has(target))) continue;
+      countedDown.add(warning);
+      const event = decideCountdownEnd(warning, leaving);
+      if (event.kind === "preempted" && !isWait(target)) ended.add(target);
       events.push(event);
     } else forgotten.push(keptKey(due.operation.principal, due.operation.requestId));
   }

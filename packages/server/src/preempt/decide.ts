@@ -7,7 +7,7 @@ import type { AcknowledgeWarning, Decision, OwnerCommand } from "../partition/co
 import type { EventRequest, EventTarget, PartitionEvent } from "../partition/events.ts";
 import { type Grant, holdersOf, type PartitionState, tokenOf, type Wait, type Warning } from "../partition/state.ts";
 import { NOTHING, refuse } from "../session/decide.ts";
-import { isOutsidePhases, isWait } from "./target.ts";
+import { isOutsidePhases, isWait, waitersFor } from "./target.ts";
 
 /** Grants that one command warns: as many as one force ends. */
 export const WARNED_MAX = 256;
@@ -93,16 +93,24 @@ export function extensionsUsed(extensions: number, extensionsMax: number): strin
   return `The grant has had ${extensions} extensions; ${extensionsMax} are allowed.`;
 }
 
-/** The event that the end of a countdown asks for. */
-export function decideCountdownEnd(warning: Warning): PartitionEvent {
+/**
+ * The event that the end of a countdown asks for.
+ * @param leaving waits that end by an event before it
+ */
+export function decideCountdownEnd(warning: Warning, leaving: Iterable<Wait>): PartitionEvent {
   const { id, target } = warning;
   if (isWait(target)) return { kind: "warning_over", warning: id, why: "passed_over" }; // P2
   if (!warning.enforce) return { kind: "warning_over", warning: id, why: "ignored" };
-  if (warning.by === "" && !isWaitedFor(target)) return { kind: "warning_over", warning: id, why: "withdrawn" }; // P3
+  if (warning.by === "" && !isWaitedFor(target, leaving))
+    return { kind: "warning_over", warning: id, why: "withdrawn" }; // P3
   return { kind: "preempted", warning: id }; // P1
 }
 
-/** Whether anyone waits at the element of the grant, or above it. */
-function isWaitedFor({ element }: Grant): boolean {
-  return element.waiting > 0 || element.ancestors.some((ancestor) => ancestor.waiting > 0);
+function isWaitedFor(grant: Grant, leaving: Iterable<Wait>): boolean {
+  let waiters = waitersFor(grant);
+  if (waiters === 0) return false;
+  const near = new Set([grant.element, ...grant.element.ancestors]);
+  for (const { upgradeOf, parts } of leaving)
+    if (upgradeOf !== grant && parts.some(({ element }) => near.has(element))) waiters -= 1;
+  return waiters > 0;
 }

@@ -211,6 +211,15 @@ export class Ledger {
     if (why === "withdrawn") this.#openByKey.delete(key);
   }
 
+  /** Forgets the warnings that are over and that nothing told of: of waits that ended without a grant, of grants that were upgraded. */
+  sweep(isThere: (warning: string) => boolean): void {
+    for (const [key, row] of this.#openByKey) {
+      if (row.warning === undefined || row.warning === "" || isThere(row.warning)) continue;
+      this.#openByKey.delete(key);
+      if (row.outcome === "open") row.outcome = "withdrawn";
+    }
+  }
+
   /** A wait became a grant: its warning goes on under the grant's name. */
   renamed(from: string, to: string): void {
     const row = this.#openByKey.get(from);

@@ -11,6 +11,7 @@ import {
   type Grant,
   holdersOf,
   type PartitionState,
+  type PolicyRow,
   type Wait,
   type Warning,
 } from "../partition/state.ts";
@@ -20,7 +21,7 @@ import { type Assessment, Engine } from "../preempt/engine.ts";
 import { Ledger } from "../preempt/ledger.ts";
 import type { Policy } from "../preempt/policy.ts";
 import { HeartbeatRhythm } from "../preempt/suspicion.ts";
-import { isWait } from "../preempt/target.ts";
+import { isWait, waitersFor } from "../preempt/target.ts";
 import { positionOf } from "./answers.ts";
 import { Etas, WAITERS_MAX } from "./etas.ts";
 import { etaMessage, riskMessage, warningRisk } from "./insight-messages.ts";
@@ -43,6 +44,8 @@ const ESTIMATED_MS_MIN = 100;
 const WAITERS_AN_ASSESSMENT = 5;
 const HOLDERS_MAX = 16;
 const WAITS_MAX = 8;
+/** Of a queue, from its front. */
+const WAITS_PASSED_MAX = 256;
 /** Copies of an unacknowledged warning come so often: a share of its countdown, within these bounds. */
 const RESEND_SHARE = 1 / 8;
 const RESEND_MS_MIN = 250;
@@ -52,6 +55,8 @@ const ILLNESS: Readonly<Record<number, number>> = { [Health.OK]: 0, [Health.DEGR
 const LAG_ILLNESS_MAX = 0.5;
 const P99 = 0.99;
 const WAITS_JUDGED_MIN = 20;
+/** Of one prefix, while they are gathered. */
+const WAITS_JUDGED_MAX = 4_096;
 
 export class Foresight {
   readonly ledger: Ledger;
@@ -67,6 +72,12 @@ export class Foresight {
   readonly #judgedByPrefix = new Map<string, { judged: number; wrong: number }>();
   /** Warnings to be enforced that were submitted and are not decided yet. */
   readonly #promisedByClient = new Map<string, number>();
+  /** Countdowns that are to end by force. Counted once a look: between two turns they do not change. */
+  #runningByClient: ReadonlyMap<string, number> | undefined;
+  /** Policies as they will be, by prefix, that were submitted and are not decided yet. */
+  readonly #policiesUnderWay = new Map<string, PolicyRow>();
+  /** Waits that no controller has looked at yet, by prefix of the policy. */
+  readonly #waitsByPrefix = new Map<string, number[]>();
   /** Where the last look ended. */
   #nextPartition = 0;
 
@@ -202,6 +213,7 @@ export class Foresight {
 
   look(): void {
     const { shards } = this.#node;
+    this.#runningByClient = undefined;
     let left = ASSESSED_MAX;
     for (let step = 0; step < shards.length; step += 1) {
       const shard = shards[(this.#nextPartition + step) % shards.length];
@@ -216,7 +228,9 @@ export class Foresight {
   /** @returns how many were assessed */
   #lookAt(shard: Shard, max: number): number {
     let assessed = 0;
+    const looked: Element[] = [];
     for (const element of shard.state.contended) {
+      looked.push(element);
       const { policy, threshold } = this.policies.of(element.name);
       if (policy.policy === "off") continue;
       assessed += this.#estimate(shard, element);
@@ -230,9 +244,11 @@ export class Foresight {
       }
       if (policy.policy !== "observe") assessed += this.#lookAtWaits(shard, element, policy, max - assessed);
       if (assessed >= max) {
-        // The set keeps the order of insertion: what was looked at goes behind the rest.
-        shard.state.contended.delete(element);
-        shard.state.contended.add(element);
+        // The set keeps the order of insertion: all that was looked at goes behind the rest.
+        for (const each of looked) {
+          shard.state.contended.delete(each);
+          shard.state.contended.add(each);
+        }
         break;
       }
     }
@@ -289,8 +305,11 @@ export class Foresight {
   #lookAtWaits(shard: Shard, element: Element, policy: Policy, max: number): number {
     let assessed = 0;
     for (const lane of element.lanes ?? []) {
+      let passed = 0;
       for (const wait of lane ?? []) {
         if (assessed >= Math.min(max, WAITS_MAX)) return assessed;
+        passed += 1;
+        if (passed > WAITS_PASSED_MAX) break; // Many may be there that no warning is for.
         if (!isWarnable(wait) || wait.parts[0]?.element !== element || shard.state.warningByTarget.has(wait)) continue;
         assessed += 1;
         const assessment = this.assessWait(wait, policy);
@@ -329,28 +348,32 @@ export class Foresight {
 
   /** Countdowns of a client that are to end by force: those that run, or will with a grant, and those on their way. */
   #promised(client: string): number {
-    let promised = this.#promisedByClient.get(client) ?? 0;
+    this.#runningByClient ??= this.#countRunning();
+    return (this.#promisedByClient.get(client) ?? 0) + (this.#runningByClient.get(client) ?? 0);
+  }
+
+  #countRunning(): ReadonlyMap<string, number> {
+    const running = new Map<string, number>();
     for (const { state } of this.#node.shards) {
       for (const { enforce, phase, target } of state.warnings.values()) {
         if (!enforce || phase === "ignored" || phase === "passed_over") continue;
-        if (clientOf(target.session) === client) promised += 1;
+        const client = clientOf(target.session);
+        running.set(client, (running.get(client) ?? 0) + 1);
       }
     }
-    return promised;
+    return running;
   }
 
   assess(state: PartitionState, grant: Grant, policy: Policy, threshold: number): Assessment {
     const { element, session } = grant;
     const known = this.#node.directory.get(session.id);
-    let waiters = element.waiting;
-    for (const ancestor of element.ancestors) waiters += ancestor.waiting;
     const assessment = this.engine.assess(
       {
         self: this.profiles.handleOf(grant),
         client: clientOf(session),
         element: element.name,
         ageMs: Math.max(0, state.clockMs - grant.grantedAtMs),
-        waiters,
+        waiters: waitersFor(grant),
         arrivalsPerMs: this.models.expectedRequests(element.name, ARRIVALS_MS) / ARRIVALS_MS,
         silenceRatio: this.suspicion(known),
         illnessRatio: illnessOf(known),
@@ -403,6 +426,11 @@ export class Foresight {
   }
 
   // ------------------------------------------------------------------------------------------------- telling clients
+
+  /** Part of `look`; alone it is called as often where nothing is predicted: warnings are given by hand there. */
+  resend(): void {
+    for (const shard of this.#node.shards) if (shard.stopped === undefined) this.#resend(shard);
+  }
 
   #resend(shard: Shard): void {
     if (shard.state.warnings.size === 0) return;
@@ -459,11 +487,25 @@ export class Foresight {
   /** Moves the thresholds, a step at a time. Every move is an event in the log. */
   control(): void {
     this.etas.sweep();
-    for (const prefix of this.policies.prefixes()) {
+    this.ledger.sweep((name) => {
+      const warning = parseWarning(name);
+      return warning !== undefined && this.#node.shards[warning.partition]?.state.warnings.has(warning.id) === true;
+    });
+    for (const { name, waitMs } of this.profiles.takeWaits()) {
+      const { prefix } = this.policies.of(name);
+      const waits = this.#waitsByPrefix.get(prefix);
+      if (waits === undefined) this.#waitsByPrefix.set(prefix, [waitMs]);
+      else if (waits.length < WAITS_JUDGED_MAX) waits.push(waitMs);
+    }
+    const prefixes = new Set(this.policies.prefixes());
+    for (const known of [this.#waitsByPrefix, this.#judgedByPrefix])
+      for (const prefix of known.keys()) if (!prefixes.has(prefix)) known.delete(prefix);
+    for (const prefix of prefixes) {
       const { policy, threshold } = this.policies.of(prefix);
       if (policy.policy === "off") continue;
       const judged = this.#judgedByPrefix.get(prefix) ?? { judged: 0, wrong: 0 };
-      const waits = this.profiles.recentWaits((name) => this.policies.of(name).prefix === prefix);
+      const waits = this.#waitsByPrefix.get(prefix) ?? [];
+      if (waits.length >= WAITS_JUDGED_MIN) this.#waitsByPrefix.delete(prefix); // Each speaks once: an hour ago is not the load of now.
       const move = moveThreshold(threshold, { ...judged, waitMsP99: p99Of(waits) }, policy);
       if (move === undefined) continue;
       this.#judgedByPrefix.delete(prefix);
@@ -486,7 +528,7 @@ export class Foresight {
   ): Promise<void> {
     const shard = this.#node.shards[0];
     if (shard === undefined) return Promise.reject(new ForelockError("internal", "A node has partitions."));
-    const before = this.policies.row(prefix);
+    const before = this.#policiesUnderWay.get(prefix) ?? this.policies.row(prefix);
     const fields = new Map(before?.set);
     for (const [name, value] of Object.entries(set)) {
       if (value === "") fields.delete(name);
@@ -496,10 +538,12 @@ export class Foresight {
     const { by, reason } = change;
     const isMove = change.threshold !== undefined;
     const row = { set: fields, threshold: change.threshold ?? -1, by, reason, wallMs: Math.floor(clock.wallMs()) };
+    this.#policiesUnderWay.set(prefix, row); // Who changes another field before the next turn must not undo this.
     return new Promise((resolve, reject) => {
       shard.submit(
         { kind: "set_policy", prefix, row },
         () => {
+          if (this.#policiesUnderWay.get(prefix) === row) this.#policiesUnderWay.delete(prefix);
           const from = before === undefined || before.threshold < 0 ? "its setting" : String(before.threshold);
           this.ledger.note({
             ...{ key: "", warning: "", kind: isMove ? "threshold" : "policy", wallMs: row.wallMs, atMs: this.#nowMs() },

@@ -108,7 +108,8 @@ export class Insight implements Outlook {
     if (command.kind !== "acknowledge_warning" || extensionMs === undefined) return command;
     const { state } = this.#node.shardAt(parsed.partition);
     const warning = state.warnings.get(parsed.id);
-    if (warning === undefined) return command; // Over, which the partition answers.
+    // Over, which the partition answers. If it is yet to come, which a client can guess, nobody has judged the extension.
+    if (warning === undefined) return { ...command, refusal: "The warning was not known yet when this was asked." };
     const { target } = warning;
     const { foresight, options } = this.#node;
     const { policy } = foresight.policies.of(nameOf(target));

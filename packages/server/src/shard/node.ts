@@ -26,7 +26,7 @@ import { Batches, isPart } from "./batches.ts";
 import { countersOf } from "./counters.ts";
 import { DeadlockDetector } from "./detector.ts";
 import { FileReads } from "./file-reads.ts";
-import { Foresight } from "./foresight.ts";
+import { Foresight, LOOK_MS } from "./foresight.ts";
 import type { ReadHistory } from "./history.ts";
 import { Insight } from "./insight.ts";
 import { etaMessage } from "./insight-messages.ts";
@@ -185,6 +185,7 @@ export class Node implements Service {
     this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());
     this.#repeat(KEEP_TIME_MS, () => this.#keepTime());
     if (this.isPredicting) for (const { everyMs, run } of this.foresight.rhythm) this.#repeat(everyMs, run);
+    else this.#repeat(LOOK_MS, () => this.foresight.resend());
     if (this.options.callOut !== undefined) {
       const owed = new Owed(this.shards, this.options.callOut);
       this.#repeat(OWED_CHECK_MS, () => owed.check());

@@ -128,3 +128,91 @@ test("a request that is asked again is told what it was told, whatever the polic
   const other = await ana.acquire("b", { preemptible: 1 });
   expect(other.body).toMatchObject({ value: { code: "preemption_required" } });
 });
+
+/** As the loop would submit it. */
+async function warn(world: World, name: string, countdownMs: number, wait = 0): Promise<void> {
+  const cause = { countdownMs, enforce: true, score: 1, threshold: 0, parts: [], reason: "test", by: "" };
+  world.node.shardOf(name).submit(
+    { kind: "warn", name, token: 0n, wait, cause },
+    () => undefined,
+    () => {},
+  );
+  await settle();
+}
+
+const told = (client: Client): readonly (string | undefined)[] => client.notices.map(({ body }) => body?.$case);
+
+describe("nobody is forced for nobody's sake:", () => {
+  test("when others only pass the same ancestor", async () => {
+    const world = await World.open();
+    const [ana, bo, cy] = [world.client(), world.client(), world.client()];
+    await ana.acquire("{t}/x");
+    await bo.acquire("{t}/y");
+    await cy.acquire("{t}/y");
+    await warn(world, "{t}/x", 500);
+    await world.clock.advance(700);
+    expect(told(ana)).not.toContain("failure");
+  });
+
+  test("when the only one who waits is the holder itself, for its upgrade", async () => {
+    const world = await World.open({ isPredicting: true, forecasts: () => everybodyIsStuck });
+    const [ana, bo] = [world.client(undefined, "ana"), world.client(undefined, "bo")];
+    await setPolicy(ana, { policy: "enforce", threshold: "0.1", thresholdMin: "0", minimumHoldMs: "0" });
+    const token = await ana.token(ana.acquire("a", { mode: Mode.SHARED }));
+    await bo.acquire("a", { mode: Mode.SHARED });
+    void ana.submit({ $case: "upgrade", value: { name: "a", token, waitMs: undefined } });
+    await settle();
+    await world.clock.advance(1_000);
+    expect(told(ana)).not.toContain("warning");
+    expect(told(bo)).toContain("warning");
+  });
+
+  test("when the last who waits gives up at the end of the countdown", async () => {
+    const world = await World.open();
+    const [ana, bo] = [world.client(), world.client()];
+    await ana.acquire("a");
+    await bo.acquire("a", { waitMs: 500 });
+    await warn(world, "a", 500);
+    await world.clock.advance(700);
+    expect(told(ana)).not.toContain("failure");
+  });
+});
+
+test("an extension of a warning that is yet to come, its name guessed, is refused", async () => {
+  const world = await World.open();
+  const [ana, bo] = [world.client(), world.client()];
+  await setPolicy(ana, { policy: "enforce", extensionMsMax: "0" });
+  await ana.acquire("a");
+  const warning = `w${world.node.partitionOf("a")}.1`;
+  void warnByHand(bo, "a", 300);
+  const value = { warning, name: "a", extensionMs: 86_400_000, reason: "test" };
+  expect(stateOf(await ana.submit({ $case: "acknowledge", value }))).toBe("refused");
+  await world.clock.advance(400);
+  expect(told(ana)).toContain("failure");
+});
+
+test("a countdown that begins anew at the moment at which it was to end before ends once", async () => {
+  const world = await World.open();
+  const [ana, bo, cy] = [world.client(), world.client(), world.client()];
+  const token = await ana.token(ana.acquire("{t}/a"));
+  await bo.acquire("{t}/a");
+  await ana.acquire("{t}/b");
+  await cy.acquire("{t}/b", { waitMs: 100 }); // Ends sooner, so that the first end stays among the deadlines, not looked at.
+  const { state } = world.node.shardOf("{t}/a");
+  const wait = [...state.waits.values()].find(({ session }) => session.id === bo.opened.session.id);
+  await warn(world, "{t}/a", 500, wait?.id ?? 0);
+  const value = { warning: `w${state.partition}.1`, name: "{t}/a", extensionMs: undefined, reason: "" };
+  expect(stateOf(await bo.submit({ $case: "acknowledge", value }))).toBe("acknowledged");
+  await ana.release("{t}/a", token);
+  await settle();
+  await world.clock.advance(700);
+  expect(world.node.stopCause).toBeUndefined();
+  expect(state.warnings.size).toBe(0);
+});
+
+test("two changes of one policy in one turn both hold", async () => {
+  const world = await World.open();
+  const ana = world.client();
+  await Promise.all([setPolicy(ana, { policy: "off" }), setPolicy(ana, { countdownMs: "700" })]);
+  expect(world.node.foresight.policies.of("a").policy).toMatchObject({ policy: "off", countdownMs: 700 });
+});

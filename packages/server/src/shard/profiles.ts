@@ -66,12 +66,10 @@ export class Profiles implements HoldForecasts {
     const { element, session } = grant;
     this.#seen.held(element.name, clientOf(session), heldMs, nowMs);
     const handle = this.#handles.size === 0 ? undefined : this.#handles.get(grant);
-    if (handle !== undefined) {
-      this.#handles.delete(grant);
-      if (this.holds.end(handle, nowMs)) return;
-    }
-    this.holds.observe(clientOf(session), element.name, Math.max(HOLD_MS_MIN, heldMs));
+    if (handle !== undefined) this.#handles.delete(grant);
     this.#learnForApplication(clientOf(session), element.name, heldMs);
+    if (handle !== undefined && this.holds.end(handle, nowMs)) return;
+    this.holds.observe(clientOf(session), element.name, Math.max(HOLD_MS_MIN, heldMs));
   }
 
   /** It ended by force or expiry: it would have lasted at least so long. */
@@ -96,9 +94,10 @@ export class Profiles implements HoldForecasts {
     return level === "pair" || level === "element" ? p50Ms : 0;
   }
 
-  /** Waits of late for names that `belongs` accepts, in milliseconds. */
-  recentWaits(belongs: (name: string) => boolean): readonly number[] {
-    return this.#recentWaits.filter(({ name }) => belongs(name)).map(({ waitMs }) => waitMs);
+  /** Waits since the last call, the last few thousand of them. */
+  takeWaits(): readonly { readonly name: string; readonly waitMs: number }[] {
+    this.#recentNext = 0;
+    return this.#recentWaits.splice(0);
   }
 
   /** From now on the end of this grant is scored against what is forecast for it. */
