@@ -41,8 +41,8 @@ export async function readLog(folder: string, rowsMax: number): Promise<Source> 
   for await (const batch of dumpLog(nodeFiles, logFolder)) for (const { record } of batch) recorder.take(record);
   const { rows, lost, otherKinds, stillHeld, policies } = recorder.result();
   const remarks = [
-    `The log holds ${plural(rows.length, "hold")} of exclusive locks; ${lost} of them ended by expiry or force, and count as long as they lasted.`,
-    `Left out: ${plural(otherKinds, "grant")} of other kinds, ${stillHeld} still held at its end.`,
+    `The log holds ${plural(rows.length, "hold")} of exclusive locks. ${lost} of them ended by expiry or force and ${stillHeld} have not ended: they count as stuck, for as long as they lasted.`,
+    `Left out: ${plural(otherKinds, "grant")} of other kinds, and who still waits.`,
     ...(recorder.missingPartitions > 0
       ? [`${plural(recorder.missingPartitions, "partition")} could not be read from a snapshot on, and are left out.`]
       : []),

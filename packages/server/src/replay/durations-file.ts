@@ -42,6 +42,7 @@ export function parseDurations(text: string, file: string, rowsMax = Number.POSI
       durationMs: milliseconds(text("duration"), { place, column: "duration" }),
       client: name(text("client"), { place, column: "client" }),
       element: name(text("element"), { place, column: "element" }),
+      isLost: false,
     });
   }
   if (rows.length === 0)

@@ -1,9 +1,10 @@
 // recorded.ts: a server's own log as a workload: who asked for what, when, and how long he held it. The log's events are applied to
 // scratch tables, as a start of the server would. Not here: reading the files (cli/replay-source.ts).
 //   G1. Only exclusive grants of one element become rows: shared ones, permits and batches queue by other rules. They are counted.
-//   G2. A hold that was lost (expired, forced, pre-empted) counts as long as it lasted: how long it would have, nobody knows.
-//   G3. What was held before the log begins is taken to have been asked for when it was granted; what is still held at its end is
-//       left out, and counted.
+//   G2. A hold that was lost (expired, forced, pre-empted) or is still held at the end is one that never released, and lasts as long
+//       as it did: how long it would have, nobody knows.
+//   G3. What was held before the log begins is taken to have been asked for when it was granted. Who still waits at its end is left
+//       out.
 
 import { EXCLUSIVE } from "../lock/mode.ts";
 import type { LogRecord, Snapshot } from "../log/event-log.ts";
@@ -26,11 +27,11 @@ import type { Row } from "./workload.ts";
 /** What a log came to. */
 export interface Recorded {
   readonly rows: readonly Row[];
-  /** Among the rows: those that ended by expiry or force. */
+  /** Among the rows: those that ended by expiry or force, and those that are still held. */
   readonly lost: number;
-  /** Left out: grants of other kinds, and what was still held. */
-  readonly otherKinds: number;
   readonly stillHeld: number;
+  /** Left out: grants of other kinds. */
+  readonly otherKinds: number;
   /** What the log last said of policies: fields by prefix. */
   readonly policies: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
@@ -38,6 +39,8 @@ export interface Recorded {
 interface Partition {
   readonly state: PartitionState;
   sequence: number;
+  /** Records have been applied. */
+  isFollowed: boolean;
   readonly open: Map<Grant, { readonly requestMs: number; readonly grantMs: number }>;
 }
 
@@ -48,7 +51,7 @@ export class Recorder {
   readonly #rows: Row[] = [];
   #lost = 0;
   #otherKinds = 0;
-  #missing = 0;
+  readonly #missing = new Set<number>();
 
   constructor(snapshots: readonly Snapshot[]) {
     this.#snapshots = new Map(snapshots.map((snapshot) => [snapshot.partition, snapshot]));
@@ -57,8 +60,9 @@ export class Recorder {
   /** Records come in stream order. */
   take(record: LogRecord): void {
     const nowMs = this.#time.take(record);
-    const partition = this.#partitions.get(record.partition) ?? this.#begin(record, nowMs);
+    const partition = this.#partitions.get(record.partition) ?? this.#begin(record);
     if (partition === undefined || record.sequence <= partition.sequence) return;
+    if (!partition.isFollowed) this.#openHeld(partition, nowMs - record.elapsedMs);
     partition.sequence = record.sequence;
     partition.state.clockMs += record.elapsedMs;
     decodeEvents(record.events, (event) => this.#follow(partition, event, nowMs));
@@ -66,39 +70,54 @@ export class Recorder {
 
   /** Partitions whose records do not reach back to anything known, and so were left out. */
   get missingPartitions(): number {
-    return this.#missing;
+    return this.#missing.size;
   }
 
+  /** Once, after the last record. */
   result(): Recorded {
     const partitions = [...this.#partitions.values()];
+    const stillHeld = partitions.reduce((sum, { open }) => sum + open.size, 0);
+    for (const { open } of partitions)
+      for (const grant of [...open.keys()]) this.#close(open, grant, { isReleased: false, nowMs: this.#time.nowMs });
     const policies = partitions.flatMap(({ state }) =>
       [...state.policies].map(([prefix, row]) => [prefix, row.set] as const),
     );
     return {
       rows: this.#rows,
-      lost: this.#lost,
+      lost: this.#lost - stillHeld,
+      stillHeld,
       otherKinds: this.#otherKinds,
-      stillHeld: partitions.reduce((sum, { open }) => sum + open.size, 0),
       policies: new Map(policies),
     };
   }
 
-  #begin({ partition, sequence }: LogRecord, nowMs: number): Partition | undefined {
+  #begin({ partition, sequence }: LogRecord): Partition | undefined {
     const snapshot = this.#snapshots.get(partition);
     if (sequence > (snapshot?.sequence ?? 0) + 1) {
-      this.#missing += 1;
+      this.#missing.add(partition);
       return undefined;
     }
     const isWhole = sequence === 1 || snapshot === undefined; // The log goes back to the beginning: it tells more than the snapshot.
-    const state = isWhole ? createState(partition) : decodeSnapshot(partition, snapshot.state);
-    const begun: Partition = { state, sequence: isWhole ? 0 : snapshot.sequence, open: new Map() };
+    const begun: Partition = {
+      state: isWhole ? createState(partition) : decodeSnapshot(partition, snapshot.state),
+      sequence: isWhole ? 0 : snapshot.sequence,
+      open: new Map(),
+      isFollowed: false,
+    };
     this.#partitions.set(partition, begun);
-    for (const element of state.elements.values())
-      for (const grant of holdersOf(element)) {
-        const grantMs = nowMs - (state.clockMs - grant.grantedAtMs);
-        if (isKept(grant)) begun.open.set(grant, { requestMs: grantMs, grantMs }); // G3
-      }
     return begun;
+  }
+
+  /** G3 */
+  #openHeld(partition: Partition, clockIsMs: number): void {
+    const { state, open } = partition;
+    partition.isFollowed = true;
+    for (const element of state.elements.values()) {
+      for (const grant of holdersOf(element)) {
+        const grantMs = clockIsMs - (state.clockMs - grant.grantedAtMs);
+        if (isKept(grant)) open.set(grant, { requestMs: grantMs, grantMs });
+      }
+    }
   }
 
   #follow(partition: Partition, event: PartitionEvent, nowMs: number): void {
@@ -115,7 +134,8 @@ export class Recorder {
         this.#open(open, state, part.name, { requestMs: nowMs, grantMs: nowMs });
     }
     if (wait !== undefined) this.#granted(partition, wait, nowMs);
-    for (const grant of ending) if (!isHeld(state, grant)) this.#close(open, grant, { event, nowMs });
+    const isReleased = event.kind === "released" || (event.kind === "session_ended" && event.why === "closed");
+    for (const grant of ending) if (!isHeld(state, grant)) this.#close(open, grant, { isReleased, nowMs });
   }
 
   #granted({ state, open }: Partition, wait: Wait, nowMs: number): void {
@@ -142,12 +162,11 @@ export class Recorder {
   #close(
     open: Partition["open"],
     grant: Grant,
-    { event, nowMs }: { readonly event: PartitionEvent; readonly nowMs: number },
+    { isReleased, nowMs }: { readonly isReleased: boolean; readonly nowMs: number },
   ): void {
     const times = open.get(grant);
     if (times === undefined) return;
     open.delete(grant);
-    const isReleased = event.kind === "released" || (event.kind === "session_ended" && event.why === "closed");
     if (!isReleased) this.#lost += 1; // G2
     const { client, principal } = grant.session;
     this.#rows.push({
@@ -155,6 +174,7 @@ export class Recorder {
       durationMs: Math.max(0, Math.round(nowMs - times.grantMs)),
       client: client === "" ? principal : client,
       element: grant.element.name,
+      isLost: !isReleased,
     });
   }
 }

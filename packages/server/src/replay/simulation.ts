@@ -19,8 +19,11 @@ export const HANG_FACTOR = 20;
 export const TTL_MS = 30_000;
 const NOTED_SILENT_MS = TTL_MS / 3;
 
-/** well: works, then releases. dies: is not heard from after its grant. hangs: heartbeats go on, and it does nothing. */
-export type Fate = "well" | "dies" | "hangs";
+/**
+ * well: works, then releases. dies: is not heard from after its grant. hangs: heartbeats go on, and it does nothing until it is 20
+ * times as old. lost: as it was recorded, it never releases, and is lost when it is as old as it was then.
+ */
+export type Fate = "well" | "dies" | "hangs" | "lost";
 
 /** A request that waits or holds. */
 export interface Attempt {
@@ -128,7 +131,7 @@ class Simulation {
       client: row.client,
       element: this.#elementOf(row.element),
       number,
-      fate: this.#fateOf(index, number),
+      fate: row.isLost ? "lost" : this.#fateOf(index, number),
       requestMs: core.nowMs,
       grantMs: Number.NaN,
       endMs: Number.NaN,
@@ -202,9 +205,9 @@ class Simulation {
     attempt.grantMs = nowMs;
     this.tally.granted(attempt, nowMs);
     this.#preemptor.granted(attempt, nowMs);
-    if (fate === "dies") {
-      attempt.endMs = nowMs + TTL_MS;
-      this.#agenda.plan(nowMs + NOTED_SILENT_MS, { kind: "silent", attempt });
+    if (fate === "dies" || fate === "lost") {
+      attempt.endMs = nowMs + (fate === "dies" ? TTL_MS : row.durationMs);
+      if (fate === "dies") this.#agenda.plan(nowMs + NOTED_SILENT_MS, { kind: "silent", attempt });
       this.#agenda.plan(attempt.endMs, { kind: "expire", attempt });
     } else {
       attempt.endMs = nowMs + row.durationMs * (fate === "hangs" ? HANG_FACTOR : 1); // R2

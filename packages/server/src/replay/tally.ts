@@ -59,7 +59,8 @@ export class Tally {
   warned(attempt: Attempt, cause: WarningCause, nowMs: number): void {
     if (!cause.enforce) return;
     this.#preemptions += 1;
-    if (attempt.fate !== "dies" && attempt.endMs <= nowMs + cause.countdownMs) this.#false += 1; // T1
+    const wouldRelease = attempt.fate === "well" || attempt.fate === "hangs";
+    if (wouldRelease && attempt.endMs <= nowMs + cause.countdownMs) this.#false += 1; // T1
   }
 
   released(attempt: Attempt): void {

@@ -9,6 +9,8 @@ export interface Row {
   readonly durationMs: number;
   readonly client: string;
   readonly element: string;
+  /** It did not release: its session ended, or it was forced, `durationMs` after its grant. */
+  readonly isLost: boolean;
 }
 
 export interface Workload {
