@@ -120,6 +120,11 @@ export class Ledger {
     return this.#openByKey.get(key);
   }
 
+  /** Decisions of which it is not yet known what came of them. */
+  get open(): number {
+    return this.#openByKey.size;
+  }
+
   /** The open decision of a warning. */
   byWarning(warning: string): Decided | undefined {
     for (const row of this.#openByKey.values()) if (row.warning === warning) return row;
@@ -278,6 +283,7 @@ export class Ledger {
   }
 
   #take(key: string): Decided | undefined {
+    if (this.#openByKey.size === 0) return undefined;
     const row = this.#openByKey.get(key);
     if (row !== undefined) this.#openByKey.delete(key);
     return row;
@@ -295,7 +301,7 @@ export class Ledger {
   #end(client: string, stuck: number): void {
     this.#ends = this.#ends * KEEP + 1;
     this.#stuck = this.#stuck * KEEP + stuck;
-    const record = stuck > 0 ? this.#record(client) : this.#clients.get(client);
+    const record = stuck > 0 ? this.#record(client) : this.#clients.size === 0 ? undefined : this.#clients.get(client);
     if (record === undefined) return;
     record.ends = record.ends * KEEP + 1;
     record.stuck = record.stuck * KEEP + stuck;

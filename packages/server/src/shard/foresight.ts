@@ -126,8 +126,10 @@ export class Foresight {
   released(shard: Shard, grant: Grant): void {
     const nowMs = this.#nowMs();
     this.profiles.released(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
-    const { coolDownMs } = this.#coolDown(grant);
-    this.ledger.released(keyOf(shard.partition, grant), clientOf(grant.session), nowMs, coolDownMs);
+    // The most frequent thing that happens here: nearly always nothing was ever decided about anybody.
+    const key = this.ledger.open === 0 ? "" : keyOf(shard.partition, grant);
+    const coolDownMs = key === "" ? 0 : this.#coolDown(grant).coolDownMs;
+    this.ledger.released(key, clientOf(grant.session), nowMs, coolDownMs);
   }
 
   lost(shard: Shard, grant: Grant, why: LossWhy, undone: number, warning: number): void {
@@ -571,9 +573,11 @@ export function nameOf(target: Grant | Wait): string {
   return isWait(target) ? (target.parts[0]?.element.name ?? "") : target.element.name;
 }
 
-/** Names a grant or wait within the node. */
+/** Names a grant or wait within the node. Not by its token, which an upgrade changes. */
 export function keyOf(partition: number, target: Grant | Wait): string {
-  return isWait(target) ? `${partition}/w${target.id}` : `${partition}/${target.token}`;
+  if (isWait(target)) return `${partition}/w${target.id}`;
+  const { session, sequence, requestId, element } = target;
+  return `${partition}/${session.number}.${sequence}.${requestId}/${element.name}`;
 }
 
 export function grantReference(partition: number, { session, sequence, requestId }: Grant): string {

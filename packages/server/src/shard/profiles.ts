@@ -13,6 +13,7 @@ import type { Grant, Session } from "../partition/state.ts";
 import type { HoldForecasts, HoldQuantiles } from "../preempt/engine.ts";
 import type { Ledger, LedgerState } from "../preempt/ledger.ts";
 import type { HistogramView } from "./histogram.ts";
+import { Sample } from "./sample.ts";
 import { type ElementCounts, Seen } from "./seen.ts";
 
 const VERSION = 1;
@@ -49,6 +50,7 @@ export class Profiles implements HoldForecasts {
   /** Under one client for all: how long is waited for an element. */
   waits = new DurationForecaster({ pairsMax: 1_000, clientsMax: 1, elementsMax: ELEMENTS_MAX, runningMax: 1 });
   eta = new QueueEta();
+  readonly #sample = new Sample();
   readonly #seen = new Seen();
   /** Of grants that somebody waits for: looked at before their end, and so scored. */
   readonly #handles = new Map<Grant, HoldHandle>();
@@ -64,8 +66,10 @@ export class Profiles implements HoldForecasts {
   /** A grant ended by its release. */
   released(grant: Grant, heldMs: number, nowMs: number): void {
     const { element, session } = grant;
-    this.#seen.held(element.name, clientOf(session), heldMs, nowMs);
     const handle = this.#handles.size === 0 ? undefined : this.#handles.get(grant);
+    const standsFor = this.#sample.take(nowMs);
+    if (standsFor === 0 && handle === undefined) return;
+    this.#seen.held(element.name, clientOf(session), heldMs, nowMs, Math.max(1, standsFor));
     if (handle !== undefined) this.#handles.delete(grant);
     this.#learnForApplication(clientOf(session), element.name, heldMs);
     if (handle !== undefined && this.holds.end(handle, nowMs)) return;
@@ -83,7 +87,7 @@ export class Profiles implements HoldForecasts {
   /** A request was granted after a wait. */
   waited(name: string, waitMs: number): void {
     this.waits.observe("", name, Math.max(HOLD_MS_MIN, waitMs));
-    this.#seen.waited(name, waitMs);
+    this.#seen.waited(name, waitMs, 1 / this.#sample.stride);
     this.#recentWaits[this.#recentNext] = { name, waitMs };
     this.#recentNext = (this.#recentNext + 1) % RECENT_MAX;
   }

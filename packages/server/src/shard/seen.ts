@@ -82,9 +82,10 @@ export class Seen {
   readonly #sighted: ElementSeen[] = [];
   #sightedNext = 0;
 
-  /** A grant ended by its release. */
-  held(name: string, client: string, heldMs: number, nowMs: number): void {
+  /** A grant ended by its release. @param standsFor as many that were not looked at, and itself */
+  held(name: string, client: string, heldMs: number, nowMs: number, standsFor = 1): void {
     const seen = this.#count(name, nowMs);
+    seen.requests += standsFor - 1;
     (seen.sight ?? this.#look(seen)).held(client, heldMs);
   }
 
@@ -93,10 +94,11 @@ export class Seen {
     this.#count(name, nowMs);
   }
 
-  waited(name: string, waitMs: number): void {
+  /** @param share of one wait that counts, when only a share of the grants is looked at */
+  waited(name: string, waitMs: number, share = 1): void {
     const seen = this.#byName.get(name);
     if (seen === undefined) return;
-    seen.waits += 1;
+    seen.waits += share;
     seen.sight?.wait.add(waitMs);
   }
 
