@@ -6,6 +6,8 @@ import type { Policy } from "./policy.ts";
 const STEP = 0.02;
 /** Share of the target by which it must be missed before anything moves. */
 const BAND = 0.1;
+/** Share of the target by which waits must be below it before the threshold goes back: one step can change them by as much. */
+const WELL_BELOW = 0.4;
 /** With fewer judged warnings, the share of wrong ones says little. */
 const JUDGED_MIN = 10;
 
@@ -38,7 +40,7 @@ export function moveThreshold(current: number, observed: Observed, policy: Polic
     const reason = `The p99 of waits is ${Math.round(waitMsP99)} ms; the target is ${policy.waitMsTarget} ms.`;
     return moved(current, current - STEP, policy, reason);
   }
-  if (waitMsP99 < policy.waitMsTarget * (1 - BAND) && current < policy.threshold) {
+  if (waitMsP99 < policy.waitMsTarget * (1 - WELL_BELOW) && current < policy.threshold) {
     const reason = `The p99 of waits, ${Math.round(waitMsP99)} ms, is well below the target of ${policy.waitMsTarget} ms.`;
     return moved(current, Math.min(current + STEP, policy.threshold), policy, reason);
   }

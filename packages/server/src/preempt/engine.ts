@@ -218,7 +218,7 @@ function blind(holder: Omit<Holder, "ttlMs">): HoldSigns {
 function sentence(holder: Holder, risk: Risk, signs: HoldSigns, forecast: HoldQuantiles): string {
   const suspicion = risk.parts.find(({ name }) => name === "suspicion")?.value ?? 0;
   const usual =
-    forecast.source === "prior"
+    forecast.source === "prior" || Number.isNaN(signs.survivalRatio)
       ? "nothing is known of such holds yet"
       : `one of ${oneIn(signs.survivalRatio)} such holds lasts as long`;
   const silent = holder.silenceRatio > 0.5 ? ", and its heartbeats are late" : "";

@@ -111,7 +111,7 @@ function harmOf(signs: HoldSigns, suspicion: number): number {
   const savedMs = suspicion * amount(signs.patienceMs) + (1 - suspicion) * amount(signs.remainingMs);
   const arrivals = amount(signs.arrivalsPerMs ?? 0) * savedMs;
   const saved = (amount(signs.waiters) + arrivals / 2) * savedMs;
-  const lost = (1 - suspicion) * amount(signs.ageMs);
+  const lost = (1 - suspicion) * (Number.isNaN(signs.ageMs) ? Number.MAX_SAFE_INTEGER : amount(signs.ageMs));
   return saved === 0 ? 0 : ratio(saved / (saved + lost));
 }
 
