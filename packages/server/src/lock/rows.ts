@@ -146,7 +146,7 @@ export class GrantRow implements Grant {
   readonly element: Element;
   readonly session: Session;
   readonly sequence: number;
-  readonly grantedAtMs: number;
+  grantedAtMs: number;
   mode: Mode;
   next: Grant | undefined = undefined;
   previous: Grant | undefined = undefined;

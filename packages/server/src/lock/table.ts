@@ -81,6 +81,7 @@ export function changeGrant(
   count(element, before, grant.take, -1);
   grant.mode = change.mode;
   grant.token = change.token;
+  if (grant.reserved && !change.reserved) grant.grantedAtMs = state.clockMs; // Nobody could use it before.
   grant.reserved = change.reserved;
   addHolder(element, grant);
   count(element, grant.mode, grant.take, 1);

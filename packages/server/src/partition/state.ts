@@ -131,7 +131,8 @@ export interface Grant {
   /** Times it was entered; released when as many releases came. */
   entries: number;
   readonly rollback: boolean;
-  readonly grantedAtMs: number;
+  /** Of a part of a batch, once that is whole: when its token was given. */
+  grantedAtMs: number;
   /** A part of a batch that is not yet whole: blocks others, has no token, allows no effects. */
   reserved: boolean;
   effects: Effect[] | undefined;

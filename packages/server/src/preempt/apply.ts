@@ -126,7 +126,13 @@ function moveBehind(state: PartitionState, warning: Warning, wait: Wait, observe
   const terms = state.termsByTarget.get(wait);
   removeWait(state, wait, false, SILENT);
   const parts = wait.parts.map((part) => ({ ...part, element: elementFor(state, part.element.name) }));
-  const behind: Wait = { ...wait, parts, arrivalMs: state.clockMs, gone: false, toldPosition: 0 };
+  const behind: Wait = {
+    ...wait,
+    parts,
+    arrivalMs: state.clockMs,
+    gone: false,
+    toldPosition: Number.POSITIVE_INFINITY,
+  };
   insertWait(state, behind);
   behind.operation.wait = behind;
   warning.target = behind;

@@ -1,5 +1,5 @@
 // How much one look does, who comes first in the next one, and that nothing is kept of what is over.
-import type { Reply } from "@forelock/protocol";
+import { Mode, type Reply } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import { type Client, settle, World } from "./testing/world.ts";
 
@@ -134,4 +134,41 @@ test("a warning by hand is sent again after a restart, also where nothing is pre
   ana.resume();
   await world.clock.advance(2_000);
   expect(ana.notices.map(({ body }) => body?.$case)).toContain("warning");
+});
+
+test("a part of a batch is as old as its token, however long it was kept for the others", async () => {
+  const world = await World.open({ isPredicting: true, forecasts: () => everybodyIsStuck });
+  const [ana, bo, cy] = [world.client(undefined, "ana"), world.client(undefined, "bo"), world.client(undefined, "cy")];
+  const everybody = [ana, bo, cy];
+  const pass = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second += 1) {
+      for (const client of everybody) client.beat();
+      await world.clock.advance(1_000);
+    }
+  };
+  await setPolicy(ana, { policy: "enforce", threshold: "0.1", thresholdMin: "0", minimumHoldMs: "10000" });
+  const last = world.nameBeside(["n0"]);
+  const token = await ana.token(ana.acquire(last));
+  void bo.acquireAll(["n0", last]);
+  await settle();
+  await cy.acquire("n0");
+  await pass(9);
+  await ana.release(last, token);
+  await pass(9);
+  expect(bo.notices.map(({ body }) => body?.$case)).not.toContain("warning");
+  await pass(3);
+  expect(bo.notices.map(({ body }) => body?.$case)).toContain("warning");
+});
+
+test("what became of a warning is known also when the grant was upgraded meanwhile", async () => {
+  const world = await World.open({ isPredicting: true, forecasts: () => everybodyIsStuck });
+  const [ana, bo] = [world.client(undefined, "ana"), world.client(undefined, "bo")];
+  const set = { policy: "warn", threshold: "0.1", thresholdMin: "0", minimumHoldMs: "0", countdownMs: "60000" };
+  await setPolicy(ana, set);
+  const token = await ana.token(ana.acquire("a", { mode: Mode.SHARED }));
+  await bo.acquire("a");
+  await world.clock.advance(400);
+  const upgraded = ana.submit({ $case: "upgrade", value: { name: "a", token, waitMs: undefined } });
+  await ana.release("a", await ana.token(upgraded));
+  expect(world.node.foresight.ledger.totals).toMatchObject({ warnings: 1, wrong: 1 });
 });

@@ -216,3 +216,19 @@ test("two changes of one policy in one turn both hold", async () => {
   await Promise.all([setPolicy(ana, { policy: "off" }), setPolicy(ana, { countdownMs: "700" })]);
   expect(world.node.foresight.policies.of("a").policy).toMatchObject({ policy: "off", countdownMs: 700 });
 });
+
+test("who was passed over is told of its place as it moves up again", async () => {
+  const world = await World.open();
+  const [ana, bo, cy] = [world.client(), world.client(), world.client()];
+  const token = await ana.token(ana.acquire("a"));
+  await bo.acquire("a");
+  await world.clock.advance(10);
+  await cy.acquire("a");
+  const [wait] = world.node.shardOf("a").state.waits.keys();
+  await warn(world, "a", 300, wait ?? 0);
+  await world.clock.advance(400);
+  await ana.release("a", token);
+  await settle();
+  expect(told(cy)).toContain("operation");
+  expect(bo.notices.flatMap(({ body }) => (body?.$case === "moved" ? [body.value.position] : []))).toEqual([2, 1]);
+});
