@@ -30,6 +30,7 @@ const COMMANDS = [
   "watch",
   "shell",
   "bench",
+  "replay",
   "log",
 ];
 
