@@ -172,3 +172,27 @@ test("what became of a warning is known also when the grant was upgraded meanwhi
   await ana.release("a", await ana.token(upgraded));
   expect(world.node.foresight.ledger.totals).toMatchObject({ warnings: 1, wrong: 1 });
 });
+
+test("there are as many prefixes with policies as fit one answer, and each can still be changed", async () => {
+  const world = await World.open({ limits: LIMITS });
+  const ana = world.client();
+  const set = (prefix: string): Promise<Reply> =>
+    ana.submit({ $case: "setPolicy", value: { prefix, set: { policy: "warn" }, reason: "test" } });
+  for (let index = 0; index < 499; index += 1) await set(`n${index}`);
+  expect((await set("one more")).body).toMatchObject({ value: { code: "overloaded" } });
+  expect((await set("n7")).body?.$case).toBe("setPolicy");
+  expect((await set("")).body?.$case).toBe("setPolicy");
+});
+
+test("who set the policy for everything, and why, is told only to those who may read everything", async () => {
+  const world = await World.open();
+  const [ana, bo] = [
+    world.client(),
+    world.client({ principal: "bo", may: (_, name) => name !== "", remoteAddress: "test" }),
+  ];
+  await setPolicy(ana, { policy: "warn" });
+  const told = async (client: Client): Promise<unknown> =>
+    (await client.submit({ $case: "listPolicies", value: {} })).body?.value;
+  expect(await told(ana)).toMatchObject({ policies: [{ changedBy: "local", reason: "test" }] });
+  expect(await told(bo)).toMatchObject({ policies: [{ set: { policy: "warn" }, changedBy: "", reason: "" }] });
+});

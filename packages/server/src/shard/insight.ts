@@ -32,6 +32,8 @@ import type { Caller } from "./service.ts";
 
 const DECISIONS_DEFAULT = 100;
 const CLIENTS_SHOWN_MAX = 20;
+/** Prefixes with policies: all of them fit one answer. */
+const POLICIES_MAX = 500;
 /** Requests of a partition that are not pre-empted or ask for a call, and calls that are owed, all together. */
 export const TERMS_MAX = 10_000;
 
@@ -83,7 +85,11 @@ export class Insight implements Outlook {
         const prefixes = this.#node.foresight.policies
           .prefixes()
           .filter((prefix) => prefix === "" || caller.may("read", prefix));
-        const policies = prefixes.map((prefix) => this.#policyInfo(prefix));
+        const policies = prefixes.map((prefix) => {
+          const info = this.#policyInfo(prefix);
+          // What holds everywhere is told to all who read anything; who set it, and why, is not.
+          return caller.may("read", prefix) ? info : { ...info, changedBy: "", reason: "" };
+        });
         const fields = POLICY_FIELD_NAMES.map((name) => {
           const { range, description } = POLICY_FIELDS[name];
           return { name, range, standard: showPolicy(this.#standard)[name] ?? "", description };
@@ -181,6 +187,12 @@ export class Insight implements Outlook {
     const problem = policyProblem(set);
     if (problem !== undefined) throw new ForelockError("bad_argument", problem);
     const { foresight, options } = this.#node;
+    const prefixes = foresight.policies.prefixes();
+    if (prefixes.length >= POLICIES_MAX && !prefixes.includes(prefix))
+      throw new ForelockError(
+        "overloaded",
+        `${prefixes.length} prefixes have policies; ${POLICIES_MAX} may. Take back those of others first.`,
+      );
     const { policy } = foresight.policies.of(prefix);
     const limits = {
       least:
