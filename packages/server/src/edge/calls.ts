@@ -162,7 +162,7 @@ const BEARER = /^bearer +(\S+)$/i;
 const REQUEST_ID_BYTES = 18;
 const CLIENT_BYTES_MAX = 128;
 const RETRY_AFTER_MS = 100;
-const FREEING: ReadonlySet<OperationCase> = new Set(["release", "cancel", "closeSession"]);
+const FREEING: ReadonlySet<OperationCase> = new Set(["release", "cancel", "closeSession", "acknowledge"]);
 const FREEING_SHARE = 2;
 
 export class Calls {

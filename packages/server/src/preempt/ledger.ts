@@ -143,6 +143,15 @@ export class Ledger {
     if (row.kind === "warned") this.totals.warnings += 1;
     if (row.kind === "observed") this.totals.observed += 1;
     if (row.kind !== "warned" && row.kind !== "observed" && row.kind !== "pending") return;
+    this.#open(row);
+  }
+
+  /** A warning of an earlier run of the server, which is still open: what comes of it is told here, too. */
+  adopt(decided: Omit<Decided, "outcome" | "isAcknowledged" | "isJudged">, isAcknowledged: boolean): void {
+    this.#open({ ...decided, outcome: "open", isAcknowledged, isJudged: false });
+  }
+
+  #open(row: Decided): void {
     if (this.#openByKey.size >= OPEN_MAX) {
       const [oldest] = this.#openByKey.keys();
       if (oldest !== undefined) this.#openByKey.delete(oldest);

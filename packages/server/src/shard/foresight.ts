@@ -134,7 +134,7 @@ export class Foresight {
 
   lost(shard: Shard, grant: Grant, why: LossWhy, undone: number, warning: number): void {
     const nowMs = this.#nowMs();
-    this.profiles.lost(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    if (this.#node.isPredicting) this.profiles.lost(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
     this.ledger.ended(keyOf(shard.partition, grant), clientOf(grant.session), why, nowMs);
     if (why !== "preempted") return;
     const value = {
@@ -190,10 +190,23 @@ export class Foresight {
     }
   }
 
+  /** Takes over the warnings that are open when the node starts. */
+  adopt(): void {
+    for (const shard of this.#node.shards) {
+      for (const warning of shard.state.warnings.values())
+        this.ledger.adopt(this.#decidedOf(shard, warning), warning.phase !== "warned" && warning.phase !== "ignored");
+    }
+  }
+
   #warned(shard: Shard, warning: Warning): void {
+    this.ledger.note(this.#decidedOf(shard, warning));
+    this.#send(shard, warning);
+  }
+
+  #decidedOf(shard: Shard, warning: Warning): Parameters<Ledger["note"]>[0] {
     const { target } = warning;
     const name = nameOf(target);
-    this.ledger.note({
+    return {
       key: keyOf(shard.partition, target),
       warning: warningName(shard.partition, warning.id),
       kind: isWait(target) ? "pending" : "warned",
@@ -207,8 +220,7 @@ export class Foresight {
       countdownMs: warning.countdownMs,
       waiters: isWait(target) ? 0 : target.element.waiting,
       reason: warning.reason,
-    });
-    this.#send(shard, warning);
+    };
   }
 
   // ------------------------------------------------------------------------------------------------- looking ahead

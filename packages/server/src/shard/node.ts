@@ -180,6 +180,7 @@ export class Node implements Service {
   async start(epoch: number, files: readonly string[]): Promise<void> {
     await Promise.all(this.shards.map((shard) => this.#submitOwn(shard, { kind: "start", epoch })));
     await Promise.all(files.map((name) => this.#submitOwn(this.shardOf(name), { kind: "create_file", name })));
+    this.foresight.adopt();
     this.#unavailable = undefined;
     this.#repeat(LIVENESS_CHECK_MS, () => this.#liveness.check(this.options.clock.monotonicMs()));
     this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());

@@ -28,10 +28,17 @@ const HOLD_MS_MIN = 0.1;
 /** What the holds of all clients of a kind are learned under: no client's name begins so. */
 const voiceOf = (application: string): string => `\u0000${application}`;
 
-/** What holds of one client are learned under: its own name for itself, or who it is. */
-export function clientOf(session: Pick<Session, "client" | "principal">): string {
-  return session.client === "" ? session.principal : session.client;
+/**
+ * What holds of one client are learned under, and how it is shown: its own name for itself, or who it is. Names are the clients' own
+ * choice, so that of an authenticated one goes with its principal: nobody can spend another's budget, or learn for it.
+ */
+export function clientOf({ client, principal }: Pick<Session, "client" | "principal">): string {
+  if (client === "") return principal;
+  return principal === UNAUTHENTICATED ? client : `${client} (${principal})`;
 }
+
+/** Who everybody is where nobody has to say. */
+const UNAUTHENTICATED = "local";
 
 interface Saved {
   readonly version: number;
