@@ -67,6 +67,8 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Pairs of client and element with a history": ["shard/models.test.ts", "a pair that was used longest ago makes room"],
   "Series that wait to be fitted": ["forecast-worker/forecast-worker.test.ts", '"full"'],
   "Decisions remembered for GetPrediction": ["shard/models.test.ts", "the oldest first"],
+  "Idle elements kept ready in a partition": ["lock/elements.test.ts", "only the last are kept"],
+  "Names kept in mind while a log is read": ["partition/texts.test.ts", "more names than are kept in mind"],
   "Live screens of the dashboard": ["edge/http/live.test.ts", "live screens are capped, and given back"],
   "Rows of a live screen": ["edge/http/live.test.ts", "is refused before the stream begins"],
   "Looks that a live screen may be behind": ["edge/http/live.test.ts", "a reader that does not keep up is cut"],
