@@ -17,7 +17,7 @@ const PROTOCOL = /^@forelock\/protocol$/;
 const TECHNOLOGY = /^(@forelock\/protocol|node:.+)$/;
 const ANY = /./;
 const ANY_ABOVE_PURE = ["clock.ts", "version.ts"];
-const TURN = [...PURE, "log/event-log.ts", "bulk/bulk-store.ts", ...ANY_ABOVE_PURE];
+const TURN = [...PURE, "log/event-log.ts", "bulk/bulk-store.ts", "forecast-worker/job.ts", ...ANY_ABOVE_PURE];
 const BELOW_CLI = [
   ...PURE,
   "shard",

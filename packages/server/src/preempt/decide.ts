@@ -1,5 +1,5 @@
 // decide.ts (preempt): what happens to warnings: given, acknowledged, at the end of their countdown. Not here: whom to warn, which
-// is a forecast's business and an argument (risk.ts, shard/preemption.ts); what it does to the tables (apply.ts).
+// is a forecast's business and an argument (risk.ts, shard/foresight.ts); what it does to the tables (apply.ts).
 //   P1. A grant is forced only by a countdown that ran in full since its warning, and only if that was to be enforced.
 //   P2. Nothing shortens a countdown. A missing acknowledgement changes nothing for a grant; a wait is passed over for it, once.
 //   P3. Who would be forced for nobody's sake is not: the warning is withdrawn when no one waits any more, unless an operator asked.

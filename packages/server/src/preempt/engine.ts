@@ -1,6 +1,6 @@
 // engine.ts: from what is known of a contended grant, or of a request that waits, to what is to be done about it, and why. The
 // forecasts are passed in and may be anything, also wrong, extreme, missing or no numbers: then nothing is done for their sake.
-// Not here: the formula (risk.ts), what a warning does (decide.ts), when grants are looked at (shard/preemption.ts).
+// Not here: the formula (risk.ts), what a warning does (decide.ts), when grants are looked at (shard/foresight.ts).
 //   E1. Nothing is done to a holder younger than the minimum hold, to one that was found wrongly warned a short while ago, or
 //       without anyone waiting.
 //   E2. Who has used up the budget of forced releases, countdowns that still run among them, is warned, and not forced.

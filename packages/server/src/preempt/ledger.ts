@@ -6,15 +6,7 @@
 //       forced would make the next one look more stuck.
 import type { Risk } from "./risk.ts";
 
-export type DecisionKind =
-  | "warned"
-  | "observed"
-  | "pending"
-  | "passed_over"
-  | "threshold"
-  | "policy"
-  | "promoted"
-  | "demoted";
+export type DecisionKind = "warned" | "observed" | "pending" | "threshold" | "policy" | "promoted";
 export type DecisionOutcome =
   | "open"
   | "released"
@@ -101,9 +93,6 @@ export class Ledger {
   readonly #coolUntilMs = new Map<string, number>();
   #ends = PRIOR_HOLDS;
   #stuck = PRIOR_STUCK;
-  /** Judged since the controller last asked. */
-  #judged = 0;
-  #wrong = 0;
   readonly #onJudged: (row: Decided, isWrong: boolean) => void;
 
   /** @param onJudged told once of each warning and observation when it is known whether it was wrong */
@@ -136,6 +125,14 @@ export class Ledger {
     return this.#stuck / this.#ends;
   }
 
+  /** What was decided about no grant: a policy, a threshold, a model. `name`: the prefix, or what the model is of. */
+  remark(remark: Pick<Decided, "kind" | "wallMs" | "name" | "client" | "threshold" | "reason">): void {
+    this.note({
+      ...remark,
+      ...{ key: "", atMs: 0, token: 0n, risk: undefined, countdownMs: 0, waiters: 0 },
+    });
+  }
+
   note(decided: Omit<Decided, "outcome" | "isAcknowledged" | "isJudged">): void {
     const row: Decided = { ...decided, outcome: "open", isAcknowledged: false, isJudged: false };
     this.#decisions.push(row);
@@ -152,10 +149,7 @@ export class Ledger {
   }
 
   #open(row: Decided): void {
-    if (this.#openByKey.size >= OPEN_MAX) {
-      const [oldest] = this.#openByKey.keys();
-      if (oldest !== undefined) this.#openByKey.delete(oldest);
-    }
+    makeRoom(this.#openByKey, OPEN_MAX);
     this.#openByKey.set(row.key, row);
   }
 
@@ -168,7 +162,7 @@ export class Ledger {
     this.totals.extended += 1;
   }
 
-  /** A grant ended by itself. @param heldMs of the clock of `atMs` */
+  /** A grant ended by itself. @param nowMs of the clock of `atMs` */
   released(key: string, client: string, nowMs: number, coolDownMs: number): void {
     this.#end(client, 0);
     const row = this.#take(key);
@@ -228,7 +222,7 @@ export class Ledger {
   /** Forgets the warnings that are over and that nothing told of: of waits that ended without a grant, of grants that were upgraded. */
   sweep(isThere: (warning: string) => boolean): void {
     for (const [key, row] of this.#openByKey) {
-      if (row.warning === undefined || row.warning === "" || isThere(row.warning)) continue;
+      if (row.warning === undefined || isThere(row.warning)) continue;
       this.#openByKey.delete(key);
       if (row.outcome === "open") row.outcome = "withdrawn";
     }
@@ -258,24 +252,12 @@ export class Ledger {
     return this.#clients.get(client)?.offences ?? 0;
   }
 
-  preemptions(client: string, nowMs: number): number {
-    return this.forcedWithinHour(client, nowMs);
-  }
-
   /** Share of this client's holds that did not end by themselves. */
   offenceRatio(client: string): number {
     const record = this.#clients.get(client);
     if (record === undefined) return this.stuckRatio;
     const weight = 20; // Holds for which the share of all clients stands in.
     return (record.stuck + weight * this.stuckRatio) / (record.ends + weight);
-  }
-
-  /** What was judged since the last call. */
-  takeJudged(): { readonly judged: number; readonly wrong: number } {
-    const taken = { judged: this.#judged, wrong: this.#wrong };
-    this.#judged = 0;
-    this.#wrong = 0;
-    return taken;
   }
 
   /** For the snapshot of profiles. */
@@ -301,8 +283,6 @@ export class Ledger {
   #judge(row: Decided, isWrong: boolean): void {
     if (row.isJudged) return;
     row.isJudged = true;
-    this.#judged += 1;
-    if (isWrong) this.#wrong += 1;
     this.#onJudged(row, isWrong);
   }
 
@@ -319,22 +299,23 @@ export class Ledger {
   #record(client: string): ClientRecord {
     let record = this.#clients.get(client);
     if (record !== undefined) return record;
-    if (this.#clients.size >= CLIENTS_MAX) {
-      const [oldest] = this.#clients.keys();
-      if (oldest !== undefined) this.#clients.delete(oldest);
-    }
+    makeRoom(this.#clients, CLIENTS_MAX);
     record = { forcedAtMs: [], offences: 0, ends: 0, stuck: 0 };
     this.#clients.set(client, record);
     return record;
   }
 
   #cool(client: string, element: string, untilMs: number): void {
-    if (this.#coolUntilMs.size >= COOLING_MAX) {
-      const [oldest] = this.#coolUntilMs.keys();
-      if (oldest !== undefined) this.#coolUntilMs.delete(oldest);
-    }
+    makeRoom(this.#coolUntilMs, COOLING_MAX);
     this.#coolUntilMs.set(`${client}\n${element}`, untilMs);
   }
+}
+
+/** Forgets the oldest of a table that is full. */
+function makeRoom(table: Map<string, unknown>, max: number): void {
+  if (table.size < max) return;
+  const [oldest] = table.keys();
+  if (oldest !== undefined) table.delete(oldest);
 }
 
 function suspicionIn(risk: Risk | undefined): number {

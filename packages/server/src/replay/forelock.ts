@@ -125,7 +125,7 @@ export class ForelockPreemptor implements Preemptor {
     { waiters, nowMs }: { readonly waiters: number; readonly nowMs: number },
   ): void {
     this.#ledger.note({
-      ...{ key: session, warning: "", kind: "warned", wallMs: nowMs, atMs: nowMs, name: row.element, token: 0n },
+      ...{ key: session, kind: "warned", wallMs: nowMs, atMs: nowMs, name: row.element, token: 0n },
       ...{ client: row.client, risk, threshold, countdownMs, waiters, reason },
     });
   }

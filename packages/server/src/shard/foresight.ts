@@ -128,7 +128,7 @@ export class Foresight {
     this.profiles.released(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
     // The most frequent thing that happens here: nearly always nothing was ever decided about anybody.
     const key = this.ledger.open === 0 ? "" : keyOf(shard.partition, grant);
-    const coolDownMs = key === "" ? 0 : this.#coolDown(grant).coolDownMs;
+    const coolDownMs = key === "" ? 0 : this.policies.of(grant.element.name).policy.coolDownMs;
     this.ledger.released(key, clientOf(grant.session), nowMs, coolDownMs);
   }
 
@@ -154,6 +154,7 @@ export class Foresight {
     const name = wait.parts[0]?.element.name;
     if (name !== undefined) this.profiles.waited(name, shard.state.clockMs - wait.sinceMs);
     this.etas.granted(wait, this.#nowMs());
+    if (this.ledger.open === 0) return;
     const key = keyOf(shard.partition, wait);
     const warning = parseWarning(this.ledger.openDecision(key)?.warning ?? "");
     const target = warning === undefined ? undefined : shard.state.warnings.get(warning.id)?.target;
@@ -297,14 +298,14 @@ export class Foresight {
 
   #consider(shard: Shard, grant: Grant, policy: Policy, threshold: number): void {
     const nowMs = this.#nowMs();
-    const key = keyOf(shard.partition, grant);
     this.profiles.watch(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
     const assessment = this.assess(shard.state, grant, policy, threshold);
     if (assessment.action === "none" || shard.state.warningByTarget.has(grant)) return;
     if (assessment.action === "observe") {
+      const key = keyOf(shard.partition, grant);
       if (this.ledger.openDecision(key) !== undefined) return;
       this.ledger.note({
-        ...{ key, warning: "", kind: "observed", wallMs: this.#node.options.clock.wallMs(), atMs: nowMs },
+        ...{ key, kind: "observed", wallMs: this.#node.options.clock.wallMs(), atMs: nowMs },
         ...{ name: grant.element.name, token: grant.token, client: clientOf(grant.session) },
         ...{ risk: assessment.risk, threshold, countdownMs: assessment.countdownMs },
         ...{ waiters: grant.element.waiting, reason: assessment.reason },
@@ -559,10 +560,9 @@ export class Foresight {
         () => {
           if (this.#policiesUnderWay.get(prefix) === row) this.#policiesUnderWay.delete(prefix);
           const from = before === undefined || before.threshold < 0 ? "its setting" : String(before.threshold);
-          this.ledger.note({
-            ...{ key: "", warning: "", kind: isMove ? "threshold" : "policy", wallMs: row.wallMs, atMs: this.#nowMs() },
-            ...{ name: prefix, token: 0n, client: by, risk: undefined, threshold: row.threshold },
-            ...{ countdownMs: 0, waiters: 0 },
+          this.ledger.remark({
+            ...{ kind: isMove ? "threshold" : "policy", wallMs: row.wallMs },
+            ...{ name: prefix, client: by, threshold: row.threshold },
             reason: isMove ? `From ${from} to ${row.threshold}. ${reason}` : reason,
           });
           return () => resolve();
@@ -570,10 +570,6 @@ export class Foresight {
         reject,
       );
     });
-  }
-
-  #coolDown(grant: Grant): Policy {
-    return this.policies.of(grant.element.name).policy;
   }
 
   #nowMs(): number {

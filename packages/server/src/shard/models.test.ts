@@ -1,18 +1,19 @@
 import { expect, test } from "vitest";
+import type { ForecastJob, ForecastTable } from "../forecast-worker/job.ts";
 import { Ledger } from "../preempt/ledger.ts";
-import { type ModelJob, Models, type ModelTable, type ModelWorker, STEP_MS } from "./models.ts";
+import { Models, type ModelWorker, STEP_MS } from "./models.ts";
 import { Profiles } from "./profiles.ts";
 import { World } from "./testing/world.ts";
 
 class FakeWorker implements ModelWorker {
-  readonly jobs: ModelJob[] = [];
-  listen: ((table: ModelTable) => void) | undefined;
+  readonly jobs: ForecastJob[] = [];
+  listen: ((table: ForecastTable) => void) | undefined;
 
-  submit(job: ModelJob): void {
+  submit(job: ForecastJob): void {
     this.jobs.push(job);
   }
 
-  onTable(listen: (table: ModelTable) => void): () => void {
+  onTable(listen: (table: ForecastTable) => void): () => void {
     this.listen = listen;
     return () => {
       this.listen = undefined;
@@ -63,9 +64,17 @@ test("requests are counted by step, the busiest elements first, and forecast fro
     key: "busy",
     model: "ridge",
     origin: 30 * STEP_MS,
+    observations: 30,
     points: new Float64Array(12).fill(10),
   });
-  worker.listen?.({ kind: "series", key: "gone", model: "ridge", origin: 0, points: new Float64Array(12) });
+  worker.listen?.({
+    kind: "series",
+    key: "gone",
+    model: "ridge",
+    origin: 0,
+    observations: 30,
+    points: new Float64Array(12),
+  });
   models.close();
   expect(worker.listen).toBeUndefined();
 });

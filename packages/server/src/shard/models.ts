@@ -2,53 +2,16 @@
 // background for the busiest series and for the holds of the busiest pairs. Not here: the thread (forecast-worker/), the models and
 // how they earn their say (the forecast package).
 //   M1. Without the thread everything works: there are no challengers, that is all.
-
-import type { DurationTable } from "@forelock/forecast";
 import { emptySeriesForecast, SeriesForecaster } from "@forelock/forecast";
+import type { ForecastJob, ForecastTable } from "../forecast-worker/job.ts";
 import type { Ledger } from "../preempt/ledger.ts";
 import type { Profiles } from "./profiles.ts";
 
-/** A job for the thread, as forecast-worker/job.ts describes it. */
-export type ModelJob =
-  | {
-      readonly kind: "series";
-      readonly key: string;
-      readonly values: Float64Array;
-      readonly origin: number;
-      readonly observations: number;
-      readonly seasonSteps: number;
-      readonly weekSteps: number;
-      readonly steps: number;
-    }
-  | {
-      readonly kind: "durations";
-      readonly key: string;
-      readonly client: string;
-      readonly element: string;
-      readonly values: Float64Array;
-      readonly observations: number;
-      readonly steps: number;
-    };
-export type ModelTable =
-  | {
-      readonly kind: "series";
-      readonly key: string;
-      readonly model: string;
-      readonly origin: number;
-      readonly points: Float64Array;
-    }
-  | {
-      readonly kind: "durations";
-      readonly client: string;
-      readonly element: string;
-      readonly table: DurationTable;
-    };
-
 /** The thread that fits models. Neither call waits or throws. */
 export interface ModelWorker {
-  submit(job: ModelJob): unknown;
+  submit(job: ForecastJob): unknown;
   /** @returns a function that ends it */
-  onTable(listen: (table: ModelTable) => void): () => void;
+  onTable(listen: (table: ForecastTable) => void): () => void;
 }
 
 export const STEP_MS = 300_000;
@@ -98,16 +61,8 @@ export class Models {
     for (const event of this.#series.takeEvents()) {
       if (event.kind !== "promoted") continue;
       const what = event.key === LOAD_KEY ? "the load of the node" : `the requests for ${event.key}`;
-      this.#ledger.note({
-        ...{
-          key: "",
-          kind: "promoted",
-          wallMs,
-          atMs: wallMs,
-          name: event.key === LOAD_KEY ? "" : event.key,
-          token: 0n,
-        },
-        ...{ client: "", risk: undefined, threshold: -1, countdownMs: 0, waiters: 0 },
+      this.#ledger.remark({
+        ...{ kind: "promoted", wallMs, name: event.key === LOAD_KEY ? "" : event.key, client: "", threshold: -1 },
         reason: `${event.model} (error ${event.score.toPrecision(3)}) took over from ${event.otherModel} (${event.otherScore.toPrecision(3)}) for ${what}.`,
       });
     }
@@ -163,7 +118,7 @@ export class Models {
     }
   }
 
-  #take(table: ModelTable): void {
+  #take(table: ForecastTable): void {
     if (table.kind === "durations") this.#profiles.holds.challenge(table.client, table.element, table.table);
     else this.#series.offer(table.key, table.model, table.origin, table.points);
   }
