@@ -202,11 +202,11 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "no-undo-by-force",
     breaks: "Work under `rollback` is undone when an operator forces the release.",
     file: "packages/server/src/lock/apply.ts",
-    find: `      const undone = undoEffects(state, grant, observer);
-      dropPart(state, grant);`,
-    replace: `      const undone = 0;
-      commitEffects(state, grant);
-      dropPart(state, grant);`,
+    find: `  const undone = undoEffects(state, grant, observer);
+  dropPart(state, grant);`,
+    replace: `  const undone = why === "forced" ? 0 : undoEffects(state, grant, observer);
+  if (why === "forced") commitEffects(state, grant);
+  dropPart(state, grant);`,
     tests: [...FILE, ...LOCK, ...SIMULATOR],
   },
   {
@@ -245,9 +245,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "no-undo-at-preemption",
     breaks: "Work under `rollback` is undone when a countdown ends.",
-    file: "packages/server/src/preempt/apply.ts",
-    find: "  const undone = undoEffects(state, grant, observer);",
-    replace: "  const undone = 0;",
+    file: "packages/server/src/lock/apply.ts",
+    find: `  const undone = undoEffects(state, grant, observer);
+  dropPart(state, grant);`,
+    replace: `  const undone = why === "preempted" ? 0 : undoEffects(state, grant, observer);
+  dropPart(state, grant);`,
     tests: PREEMPTION,
   },
   {
@@ -288,9 +290,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "call-forgotten",
     breaks: "A lost grant leaves the call that it asked for.",
-    file: "packages/server/src/preempt/apply.ts",
-    find: `  owe(state, grant, "preempted");`,
-    replace: "",
+    file: "packages/server/src/lock/apply.ts",
+    find: "  owe(state, grant, why);",
+    replace: `  if (why === "forced") owe(state, grant, why);`,
     tests: PREEMPTION,
   },
   // Snapshots.

@@ -62,10 +62,7 @@ export function applyLock(state: PartitionState, event: LockEvent, observer: Obs
     }
     case "forced": {
       const grant = grantOf(state, event.name, event.token);
-      endUpgrade(state, grant, observer);
-      const undone = undoEffects(state, grant, observer);
-      dropPart(state, grant);
-      owe(state, grant, "forced");
+      const undone = settleLoss(state, grant, "forced", observer);
       removeGrant(state, grant, observer);
       observer.lost(grant, "forced", event.reason, undone, 0);
       return;
@@ -233,6 +230,20 @@ export function endUpgrade(state: PartitionState, grant: Grant, observer: Observ
   if (wait?.upgradeOf !== grant) return;
   const message = "The shared grant that was to be upgraded has ended.";
   endWait(state, wait, { code: "lock_lost", message }, observer);
+}
+
+/** What is due before a grant is ended without its release: it is undone, and what it asked for is owed. @returns effects undone */
+export function settleLoss(
+  state: PartitionState,
+  grant: Grant,
+  why: "forced" | "preempted",
+  observer: Observer,
+): number {
+  endUpgrade(state, grant, observer);
+  const undone = undoEffects(state, grant, observer);
+  dropPart(state, grant);
+  owe(state, grant, why);
+  return undone;
 }
 
 function dropPart(state: PartitionState, grant: Grant): void {

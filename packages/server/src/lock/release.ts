@@ -4,7 +4,14 @@
 import type { Decision, OperationTarget, OwnerCommand, SessionCommand } from "../partition/commands.ts";
 import type { EventRequest, PartitionEvent } from "../partition/events.ts";
 import { findOperation } from "../partition/operations.ts";
-import { type Grant, holdersOf, keptKey, type Operation, type PartitionState } from "../partition/state.ts";
+import {
+  type FencingToken,
+  type Grant,
+  holdersOf,
+  keptKey,
+  type Operation,
+  type PartitionState,
+} from "../partition/state.ts";
 import { NOTHING, refuse } from "../session/decide.ts";
 import { currentGrant } from "./acquire.ts";
 import { EXCLUSIVE, MODE_NAMES } from "./mode.ts";
@@ -42,21 +49,29 @@ export function decideDowngrade(
   return { events: [{ kind: "downgraded", request, name: command.name, token: command.token }], refusal: undefined };
 }
 
-/** Grants that one command ends: their events must fit one record. Who wants more ends the rest by token. */
+/** Grants that one command ends or warns: their events must fit one record. Who wants more names the rest by token. */
 export const FORCED_MAX = 256;
+
+/** The grants that an operator means: all holders of a name (token 0n), as many as one command takes, or one of them. */
+export function chosenGrants(
+  state: PartitionState,
+  { name, token }: { readonly name: string; readonly token: FencingToken },
+): readonly Grant[] | Decision {
+  const element = state.elements.get(name);
+  const grants = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
+  grants.sort((a, b) => (a.token < b.token ? -1 : 1)); // Holders have no order of their own after a restart.
+  if (grants.length === 0) return refuse("not_held", `Nobody holds ${name}.`);
+  const chosen = token === 0n ? grants.slice(0, FORCED_MAX) : grants.filter((grant) => grant.token === token);
+  if (chosen.length === 0) return refuse("stale_token", `token = ${token} is not a current grant of ${name}.`);
+  return chosen;
+}
 
 export function decideForce(
   state: PartitionState,
   command: OwnerCommand & { readonly kind: "force_release" },
 ): Decision {
-  const element = state.elements.get(command.name);
-  const grants = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
-  grants.sort((a, b) => (a.token < b.token ? -1 : 1)); // Holders have no order of their own after a restart.
-  if (grants.length === 0) return refuse("not_held", `Nobody holds ${command.name}.`);
-  const chosen =
-    command.token === 0n ? grants.slice(0, FORCED_MAX) : grants.filter((grant) => grant.token === command.token);
-  if (chosen.length === 0)
-    return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.name}.`);
+  const chosen = chosenGrants(state, command);
+  if ("refusal" in chosen) return chosen;
   const force = (grant: Grant): PartitionEvent => ({
     kind: "forced",
     name: command.name,

@@ -1,15 +1,14 @@
 // apply.ts (preempt): what each event of warnings, terms, compensations and policies does to the tables.
 //   P6. A wait that is passed over keeps its place behind those who wait at that moment.
 import { assert } from "@forelock/protocol";
-import { undoEffects } from "../file/apply.ts";
-import { endUpgrade, grantOf, waitOf } from "../lock/apply.ts";
+import { grantOf, settleLoss, waitOf } from "../lock/apply.ts";
 import { elementFor, insertWait, removeGrant, removeWait } from "../lock/table.ts";
 import type { EventTarget, PreemptEvent } from "../partition/events.ts";
 import { addCompensation, addPolicy } from "../partition/hash.ts";
 import { type Observer, SILENT } from "../partition/observer.ts";
 import { remember, sessionOf } from "../partition/operations.ts";
 import type { Grant, PartitionState, Wait, Warning } from "../partition/state.ts";
-import { changeWarning, dropWarning, insertTerms, insertWarning, owe } from "./table.ts";
+import { changeWarning, dropWarning, insertTerms, insertWarning } from "./table.ts";
 import { isWait } from "./target.ts";
 
 export function applyPreempt(state: PartitionState, event: PreemptEvent, observer: Observer): void {
@@ -113,10 +112,7 @@ function acknowledge(state: PartitionState, event: PreemptEvent & { readonly kin
 function preempt(state: PartitionState, warning: Warning, observer: Observer): void {
   const grant = warning.target;
   assert(!isWait(grant), "a countdown of a wait ends with warning_over");
-  endUpgrade(state, grant, observer);
-  const undone = undoEffects(state, grant, observer);
-  if (grant.requestId !== "" && state.parts.get(grant.requestId) === grant) state.parts.delete(grant.requestId);
-  owe(state, grant, "preempted");
+  const undone = settleLoss(state, grant, "preempted", observer);
   removeGrant(state, grant, observer);
   observer.lost(grant, "preempted", warning.reason, undone, warning.id);
 }

@@ -3,25 +3,18 @@
 //   P1. A grant is forced only by a countdown that ran in full since its warning, and only if that was to be enforced.
 //   P2. Nothing shortens a countdown. A missing acknowledgement changes nothing for a grant; a wait is passed over for it, once.
 //   P3. Who would be forced for nobody's sake is not: the warning is withdrawn when no one waits any more, unless an operator asked.
+
+import { chosenGrants } from "../lock/release.ts";
 import type { AcknowledgeWarning, Decision, OwnerCommand } from "../partition/commands.ts";
 import type { EventRequest, EventTarget, PartitionEvent } from "../partition/events.ts";
-import { type Grant, holdersOf, type PartitionState, tokenOf, type Wait, type Warning } from "../partition/state.ts";
-import { NOTHING, refuse } from "../session/decide.ts";
+import { type Grant, type PartitionState, tokenOf, type Wait, type Warning } from "../partition/state.ts";
+import { NOTHING } from "../session/decide.ts";
 import { isOutsidePhases, isWait, waitersFor } from "./target.ts";
-
-/** Grants that one command warns: as many as one force ends. */
-export const WARNED_MAX = 256;
 
 export function decideWarn(state: PartitionState, command: OwnerCommand & { readonly kind: "warn" }): Decision {
   if (command.wait !== 0) return warnWait(state, command);
-  const element = state.elements.get(command.name);
-  const grants = element === undefined ? [] : [...holdersOf(element)].filter((grant) => !grant.reserved);
-  grants.sort((a, b) => (a.token < b.token ? -1 : 1)); // Holders have no order of their own after a restart.
-  if (grants.length === 0) return refuse("not_held", `Nobody holds ${command.name}.`);
-  const chosen =
-    command.token === 0n ? grants.slice(0, WARNED_MAX) : grants.filter((grant) => grant.token === command.token);
-  if (chosen.length === 0)
-    return refuse("stale_token", `token = ${command.token} is not a current grant of ${command.name}.`);
+  const chosen = chosenGrants(state, command);
+  if ("refusal" in chosen) return chosen;
   const events = chosen.filter((grant) => mayWarn(state, grant)).map((grant) => warned(state, grant, command));
   return { events, refusal: undefined };
 }
