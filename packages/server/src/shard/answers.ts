@@ -2,7 +2,7 @@
 import {
   type AcquireReply,
   type Error as ErrorMessage,
-  type ForelockError,
+  ForelockError,
   type Holder,
   Mode,
   OperationState,
@@ -41,6 +41,19 @@ export function errorMessage(error: ForelockError): ErrorMessage {
     detailsJson: error.details === undefined ? "" : JSON.stringify(error.details),
     retryAfterMs: error.retryAfterMs ?? 0,
   };
+}
+
+/** What the caller is told of a failure: our own errors as they are, anything else as `internal`. */
+export function asForelockError(cause: unknown): ForelockError {
+  return cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
+}
+
+/** Answers with what the promise gives, or why it failed. */
+export function respondWith(body: Promise<Reply["body"]>, sequence: number, respond: (reply: Reply) => void): void {
+  body.then(
+    (value) => respond({ sequence, body: value }),
+    (cause: unknown) => respond(errorReply(sequence, errorMessage(asForelockError(cause)))),
+  );
 }
 
 export function errorReply(sequence: number, error: ErrorMessage): Reply {

@@ -18,11 +18,12 @@ import {
   type WarnRequest,
 } from "@forelock/protocol";
 import type { Refusal, SessionCommand } from "../partition/commands.ts";
-import { type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { type Grant, holdersOf, type PartitionState, type Wait, type Warning } from "../partition/state.ts";
 import { span } from "../preempt/engine.ts";
 import type { Decided } from "../preempt/ledger.ts";
 import { POLICY_FIELD_NAMES, POLICY_FIELDS, policyProblem, showPolicy } from "../preempt/policy.ts";
-import { errorMessage, errorReply } from "./answers.ts";
+import { isWait } from "../preempt/target.ts";
+import { respondWith } from "./answers.ts";
 import { nameOf } from "./foresight.ts";
 import { assessmentMessage, etaMessage, forecastMessage, riskMessage } from "./insight-messages.ts";
 import type { Node } from "./node.ts";
@@ -65,14 +66,7 @@ export class Insight implements Outlook {
   }
 
   carryOut(caller: Caller, body: InsightBody, sequence: number, respond: Respond): void {
-    this.#answer(caller, body).then(
-      (value) => respond({ sequence, body: value }),
-      (cause: unknown) => {
-        const error =
-          cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
-        respond(errorReply(sequence, errorMessage(error)));
-      },
-    );
+    respondWith(this.#answer(caller, body), sequence, respond);
   }
 
   async #answer(caller: Caller, body: InsightBody): Promise<Reply["body"]> {
@@ -90,9 +84,10 @@ export class Insight implements Outlook {
           // What holds everywhere is told to all who read anything; who set it, and why, is not.
           return caller.may("read", prefix) ? info : { ...info, changedBy: "", reason: "" };
         });
+        const standard = showPolicy(this.#node.foresight.policies.standard);
         const fields = POLICY_FIELD_NAMES.map((name) => {
           const { range, description } = POLICY_FIELDS[name];
-          return { name, range, standard: showPolicy(this.#standard)[name] ?? "", description };
+          return { name, range, standard: standard[name] ?? "", description };
         });
         return { $case: "listPolicies", value: { policies, fields } };
       }
@@ -119,7 +114,7 @@ export class Insight implements Outlook {
     const { target } = warning;
     const { foresight, options } = this.#node;
     const { policy } = foresight.policies.of(nameOf(target));
-    const ageMs = "parts" in target ? 0 : Math.max(0, state.clockMs - target.grantedAtMs);
+    const ageMs = isWait(target) ? 0 : Math.max(0, state.clockMs - target.grantedAtMs);
     const refusal = foresight.engine.judgeExtension(
       { client: clientOf(target.session), element: nameOf(target), ageMs },
       { extensionMs, countdownMs: warning.countdownMs, extensions: warning.extensions },
@@ -212,10 +207,6 @@ export class Insight implements Outlook {
     await foresight.setPolicy(prefix, set, { by: caller.principal, reason });
     options.note("policy set", { prefix, ...set, reason, principal: caller.principal, from: caller.remoteAddress });
     return this.#policyInfo(prefix);
-  }
-
-  get #standard() {
-    return { ...this.#node.foresight.policies.standard };
   }
 
   #policyInfo(prefix: string): PolicyInfo {
@@ -397,10 +388,7 @@ const WHAT_FOLLOWS = {
   enforce: "it is warned, and then forced",
 } as const;
 
-function warningSentence(
-  state: PartitionState,
-  warning: PartitionState["warnings"] extends ReadonlyMap<number, infer Row> ? Row : never,
-): string {
+function warningSentence(state: PartitionState, warning: Warning): string {
   const leftMs = warning.endsAtMs - state.clockMs;
   const by = warning.by === "" ? "" : ` by ${warning.by}`;
   const told = `It was warned${by}: ${warning.reason}`;

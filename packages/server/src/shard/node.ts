@@ -20,7 +20,7 @@ import type { PartitionLimits, SessionCommand } from "../partition/commands.ts";
 import type { PartitionEvent } from "../partition/events.ts";
 import type { FileRow, Operation, PartitionState, Wait } from "../partition/state.ts";
 import type { HoldForecasts } from "../preempt/engine.ts";
-import { acquireReply, errorMessage, errorReply } from "./answers.ts";
+import { acquireReply, asForelockError, errorMessage, errorReply } from "./answers.ts";
 import { Awaits } from "./awaits.ts";
 import { Batches, isPart } from "./batches.ts";
 import { countersOf } from "./counters.ts";
@@ -311,8 +311,7 @@ export class Node implements Service {
       if (operation.body?.$case !== "getStatus") this.#refuseWhenUnavailable(); // Which tells what is wrong.
       this.#route(caller, session === undefined ? undefined : this.#known(session), operation, answer);
     } catch (cause) {
-      const error =
-        cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
+      const error = asForelockError(cause);
       if (error.code === "internal") this.options.note("request failed", { error: String(cause) });
       this.refusals += 1;
       this.options.defer(() => answer(errorReply(operation.sequence, errorMessage(error))));

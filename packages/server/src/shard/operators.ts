@@ -15,7 +15,7 @@ import { FORCED_MAX } from "../lock/release.ts";
 import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
 import { holdersOf, isLive, type PartitionState, type Session } from "../partition/state.ts";
-import { errorMessage, errorReply } from "./answers.ts";
+import { errorMessage, errorReply, respondWith } from "./answers.ts";
 import { HistoryReader } from "./history.ts";
 import type { Outlook } from "./insight.ts";
 import type { Node } from "./node.ts";
@@ -56,16 +56,7 @@ export class Operators {
   }
 
   carryOut(caller: Caller, body: OperatorBody, sequence: number, respond: Respond): void {
-    const answer = (reply: Promise<Reply["body"]>): void => {
-      reply.then(
-        (value) => respond({ sequence, body: value }),
-        (cause: unknown) => {
-          const error =
-            cause instanceof ForelockError ? cause : new ForelockError("internal", "The request failed.", { cause });
-          respond(errorReply(sequence, errorMessage(error)));
-        },
-      );
-    };
+    const answer = (reply: Promise<Reply["body"]>): void => respondWith(reply, sequence, respond);
     switch (body.$case) {
       case "forceRelease":
         return answer(this.#force(caller, body.value));
