@@ -308,6 +308,13 @@ export const ERRORS = {
     "The server is starting, stopping, or cannot be reached.",
     "Try later with the same request id.",
   ),
+  not_owner: spec(
+    503,
+    "UNAVAILABLE",
+    "now",
+    "Another node of the cluster decides for the partition.",
+    "Ask again with the same request id: any node sends the request to the present owner.",
+  ),
   log_stopped: spec(
     503,
     "UNAVAILABLE",

@@ -4,6 +4,7 @@ import type { Clock, Timer } from "../clock.ts";
 import type { Operation } from "../partition/state.ts";
 
 interface Await {
+  readonly partition: number;
   readonly answer: () => void;
   readonly timer: Timer;
 }
@@ -28,7 +29,7 @@ export class Awaits {
   }
 
   /** Calls `answer` once: when the operation has ended (see `settle`), or after `waitMs`. @returns why not, at the limit */
-  add(operation: Operation, waitMs: number, answer: () => void): ForelockError | undefined {
+  add(partition: number, operation: Operation, waitMs: number, answer: () => void): ForelockError | undefined {
     if (this.#size >= this.#awaitsMax) {
       return new ForelockError("watchers_full", `${this.#size} requests await operations; ${this.#awaitsMax} may.`, {
         retryAfterMs: 1_000,
@@ -37,6 +38,7 @@ export class Awaits {
     const waiting = this.#awaits.get(operation) ?? new Set();
     this.#awaits.set(operation, waiting);
     const entry: Await = {
+      partition,
       answer,
       timer: this.#clock.after(waitMs, () => {
         waiting.delete(entry);
@@ -48,6 +50,14 @@ export class Awaits {
     waiting.add(entry);
     this.#size += 1;
     return undefined;
+  }
+
+  /** The partition is led no more: whoever awaits something there is answered now, and told so. */
+  abandon(partition: number): void {
+    for (const [operation, waiting] of this.#awaits) {
+      const [first] = waiting;
+      if (first?.partition === partition) this.settle(operation);
+    }
   }
 
   settle(operation: Operation): void {

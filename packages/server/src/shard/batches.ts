@@ -29,11 +29,9 @@ export class Batches {
     this.#node = node;
   }
 
-  /** After a start: every batch that the states still have. */
-  resume(): void {
-    for (const shard of this.#node.shards) {
-      for (const batch of shard.state.batches.values()) this.#launch(shard, batch);
-    }
+  /** After a start: every batch that the partition still has. */
+  resume(shard: Shard): void {
+    for (const batch of shard.state.batches.values()) this.#launch(shard, batch);
   }
 
   /** A batch was just opened (or asked about again): drives it unless that is already being done. */

@@ -191,12 +191,10 @@ export class Foresight {
     }
   }
 
-  /** Takes over the warnings that are open when the node starts. */
-  adopt(): void {
-    for (const shard of this.#node.shards) {
-      for (const warning of shard.state.warnings.values())
-        this.ledger.adopt(this.#decidedOf(shard, warning), warning.phase !== "warned" && warning.phase !== "ignored");
-    }
+  /** Takes over the warnings that are open when the node begins to lead the partition. */
+  adopt(shard: Shard): void {
+    for (const warning of shard.state.warnings.values())
+      this.ledger.adopt(this.#decidedOf(shard, warning), warning.phase !== "warned" && warning.phase !== "ignored");
   }
 
   #warned(shard: Shard, warning: Warning): void {

@@ -76,6 +76,7 @@ export class HistoryReader {
       shards.map(
         (shard) =>
           new Promise<HistoryEnd>((resolve, reject) => {
+            if (shard.stopped?.code === "not_owner") return resolve({ through: 0, clockMs: 0 });
             shard.read(
               ({ clockMs }) =>
                 () =>

@@ -56,7 +56,8 @@ export class Liveness {
       this.#shards[partition]?.submit(
         { kind: "session_heard", sessionId: session.id },
         () => logged,
-        () => {},
+        // Led elsewhere now, where it must be heard anew: nothing here waits for it.
+        () => session.partitions.has(partition) || logged(),
       );
     }
   }

@@ -1,10 +1,10 @@
 // node.ts: all partitions of this node behind the one interface of the carriers (service.ts). Routes a request to its partition,
 // turns outcomes into messages, and keeps what belongs to no partition: known sessions, awaits, watches.
-// Not here: decisions (partition/), the turn loop (shard.ts), batches over partitions (batches.ts).
+// Not here: decisions (partition/), the turn loop (shard.ts), batches over partitions (batches.ts), who owns a partition (cluster/).
 //   G1. What leaves is durable: everything is sent from `send` functions that the shards release.
+//   G2. A partition that this node does not lead has a stopped shard with an empty state: whoever asks it is told `not_owner`.
 import {
   ForelockError,
-  type GetOperationRequest,
   type HeartbeatReply,
   type Operation as OperationMessage,
   Preemptible,
@@ -14,11 +14,10 @@ import {
 } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, RandomBytes } from "../clock.ts";
-import { findTarget } from "../lock/release.ts";
 import type { EventLog } from "../log/event-log.ts";
 import type { PartitionLimits, SessionCommand } from "../partition/commands.ts";
 import type { PartitionEvent } from "../partition/events.ts";
-import type { FileRow, Operation, PartitionState, Wait } from "../partition/state.ts";
+import { createState, type FileRow, type PartitionState, type Wait } from "../partition/state.ts";
 import type { HoldForecasts } from "../preempt/engine.ts";
 import { acquireReply, asForelockError, errorMessage, errorReply } from "./answers.ts";
 import { Awaits } from "./awaits.ts";
@@ -27,11 +26,12 @@ import { countersOf } from "./counters.ts";
 import { DeadlockDetector } from "./detector.ts";
 import { FileReads } from "./file-reads.ts";
 import { Foresight, LOOK_MS } from "./foresight.ts";
+import { Forgetting } from "./forgetting.ts";
 import type { ReadHistory } from "./history.ts";
 import { Insight } from "./insight.ts";
-import { etaMessage } from "./insight-messages.ts";
 import { Liveness } from "./liveness.ts";
 import type { ModelWorker } from "./models.ts";
+import { OperationReads } from "./operation-reads.ts";
 import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
 import { createPlacement, type Placement } from "./placement.ts";
@@ -59,8 +59,19 @@ export interface NodeLimits extends PartitionLimits {
   readonly requestsInFlightMax: number;
 }
 
+/** Of a node that shares its partitions with others. */
+export interface Ownership {
+  /** Whether this node is known to be the owner of what it leads, at this moment. */
+  mayAnswer(): boolean;
+  /** Another owner took the partition: the log refused a record. It is no longer led here. */
+  fenced(partition: number): void;
+}
+
 export interface NodeOptions {
+  /** One for each partition. With `ownership` none is led before `lead`. */
   readonly states: readonly PartitionState[];
+  /** Undefined: nobody else has the log, and `start` leads everything. */
+  readonly ownership?: Ownership;
   readonly log: EventLog;
   readonly bulk: BulkStore;
   readonly clock: Clock;
@@ -91,14 +102,15 @@ export interface NodeOptions {
 
 /** Bulk that is queued and not yet on disk: beyond it appends are held back. */
 const BULK_PENDING_BYTES_MAX = 64 * 1024 * 1024;
-/** Done operations of a session in a partition that are worth an event to forget. */
-const FORGET_MIN = 8;
 const LIVENESS_CHECK_MS = 50;
 const KEEP_TIME_MS = 1_000;
 /** An element may wait for a call before it is granted again. */
 const OWED_CHECK_MS = 100;
 
 type Respond = (reply: Reply) => void;
+
+const notOwner = (partition: number): ForelockError =>
+  new ForelockError("not_owner", `Partition ${partition} is not led by this node.`);
 
 const NOTHING_TO_WITHDRAW = (): void => {};
 
@@ -109,7 +121,8 @@ function endOfClosed(sessionId: string): Parameters<Shard["submit"]>[0] {
 }
 
 export class Node implements Service {
-  readonly shards: readonly Shard[];
+  /** One for each partition, led or not (G2). The array stays, its shards change with ownership. */
+  readonly shards: Shard[];
   readonly limits: NodeLimits;
   readonly options: NodeOptions;
   readonly directory: SessionDirectory;
@@ -123,7 +136,11 @@ export class Node implements Service {
   readonly insight: Insight;
   readonly #operators: Operators;
   readonly #fileReads: FileReads;
+  readonly #operationReads: OperationReads;
+  readonly #forgetting: Forgetting;
   readonly #timers: { dispose(): void }[] = [];
+  readonly #led = new Set<number>();
+  readonly #observer: ShardObserver;
   readonly #startedAtMs: number;
   #unavailable: string | undefined = "starting";
   #stopCause: Error | undefined;
@@ -140,21 +157,13 @@ export class Node implements Service {
     this.directory = new SessionDirectory(options.limits.sessionsMax);
     this.foresight = new Foresight(this);
     this.insight = new Insight(this);
-    const observer = this.#observer();
-    this.shards = options.states.map(
-      (state) =>
-        new Shard({
-          state,
-          log: options.log,
-          clock: options.clock,
-          defer: options.defer,
-          limits: options.limits,
-          grantsPerTurnMax: options.limits.grantsPerTurnMax,
-          isDurable: options.isDurable,
-          observer,
-        }),
-    );
-    for (const state of options.states) this.directory.restore(state, options.clock.monotonicMs());
+    this.#observer = this.#makeObserver();
+    this.shards = options.states.map((state) => this.#shard(state));
+    for (const shard of this.shards) {
+      if (options.ownership !== undefined)
+        shard.stop(notOwner(shard.partition)); // G2
+      else this.#adopt(shard);
+    }
     this.#liveness = new Liveness(this.directory, this.shards);
     const predicted = (element: string): number => this.foresight.profiles.predictedWaitMs(element);
     this.#detector = new DeadlockDetector(this.shards, this.isPredicting ? predicted : undefined);
@@ -162,6 +171,8 @@ export class Node implements Service {
     this.batches = new Batches(this);
     this.#operators = new Operators(this);
     this.#fileReads = new FileReads(this);
+    this.#operationReads = new OperationReads(this);
+    this.#forgetting = new Forgetting(this.directory, this.shards);
   }
 
   get unavailable(): string | undefined {
@@ -179,8 +190,14 @@ export class Node implements Service {
   /** Takes every partition over under `epoch`; resolves when that is durable and work is accepted. */
   async start(epoch: number, files: readonly string[]): Promise<void> {
     await Promise.all(this.shards.map((shard) => this.#submitOwn(shard, { kind: "start", epoch })));
-    await Promise.all(files.map((name) => this.#submitOwn(this.shardOf(name), { kind: "create_file", name })));
-    this.foresight.adopt();
+    await Promise.all(files.map((name) => this.createFile(name)));
+    for (const shard of this.shards) this.foresight.adopt(shard);
+    this.open();
+    for (const shard of this.shards) this.batches.resume(shard);
+  }
+
+  /** Accepts work for what is led, now and later. */
+  open(): void {
     this.#unavailable = undefined;
     this.#repeat(LIVENESS_CHECK_MS, () => this.#liveness.check(this.options.clock.monotonicMs()));
     this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());
@@ -191,7 +208,48 @@ export class Node implements Service {
       const owed = new Owed(this.shards, this.options.callOut);
       this.#repeat(OWED_CHECK_MS, () => owed.check());
     }
-    this.batches.resume();
+  }
+
+  /** Creates the file unless it exists. The partition of its name must be led here. */
+  createFile(name: string): Promise<void> {
+    return this.#submitOwn(this.shardOf(name), { kind: "create_file", name });
+  }
+
+  leads(partition: number): boolean {
+    return this.#led.has(partition);
+  }
+
+  /** Partitions that are led here, rising. */
+  get led(): readonly number[] {
+    return [...this.#led].sort((a, b) => a - b);
+  }
+
+  /**
+   * Leads a partition from `state` on, which has every record of the log, under `epoch`, which the log has. The state belongs to
+   * the node from here. Resolves when the start is durable and its work is accepted.
+   */
+  async lead(state: PartitionState, epoch: number): Promise<void> {
+    const { partition } = state;
+    const shard = this.#shard(state);
+    this.#adopt(shard);
+    this.shards[partition] = shard;
+    await this.#submitOwn(shard, { kind: "start", epoch });
+    this.foresight.adopt(shard);
+    if (partition === 0) this.foresight.policies.follow(state);
+    this.batches.resume(shard);
+  }
+
+  /** Leads the partition no more; what waits in it is told `not_owner`. @returns the state, which is durable when it was frozen */
+  resign(partition: number): PartitionState {
+    const shard = this.shardAt(partition);
+    this.#led.delete(partition);
+    for (const known of this.directory) known.partitions.delete(partition);
+    shard.stop(notOwner(partition), notOwner(partition));
+    const empty = this.#shard(createState(partition));
+    empty.stop(notOwner(partition));
+    this.shards[partition] = empty;
+    this.awaits.abandon(partition);
+    return shard.state;
   }
 
   /** No new work; what was taken in is answered. Resolves when the log has it. */
@@ -247,7 +305,7 @@ export class Node implements Service {
     known.application = resume.application ?? known.application; // Partitions do not keep it: a restart forgets it until here.
     this.foresight.profiles.declare(clientOf(known), known.application);
     this.#liveness.heard(known, this.options.clock.monotonicMs());
-    if (resume.open !== undefined) this.#forgetAllBut(known, resume.open);
+    if (resume.open !== undefined) this.#forgetting.allBut(known, resume.open);
     return { session: known, secret: undefined };
   }
 
@@ -276,6 +334,7 @@ export class Node implements Service {
     known.health = vitals.health;
     this.foresight.heard(known, this.options.clock.monotonicMs());
     this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {
+      if (this.options.ownership?.mayAnswer() === false) return; // The next one may: the client gives up before the server does.
       respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
     });
   }
@@ -285,13 +344,7 @@ export class Node implements Service {
     if (known === undefined) return; // It has ended, and so has what there was to forget.
     this.#liveness.heard(known, this.options.clock.monotonicMs());
     if (lowestUnanswered > known.lowest) known.lowest = lowestUnanswered;
-    if (settled.length === 0) return;
-    for (const partition of known.partitions) {
-      const queued = this.shards[partition]?.state.sessions.get(known.id)?.queued;
-      if (queued === undefined || queued.size === 0) continue;
-      const here = settled.filter((sequence) => queued.has(sequence));
-      if (here.length > 0) this.#forget(partition, known, here);
-    }
+    if (settled.length > 0) this.#forgetting.settled(known, settled);
   }
 
   submit(
@@ -350,7 +403,7 @@ export class Node implements Service {
     const known = this.directory.get(command.session.id);
     if (known !== undefined) {
       refuseReused(this.shards, shard, known, command.request);
-      this.#forgetAnswered(shard, known);
+      this.#forgetting.answered(shard, known);
     }
     shard.enter(new SessionRequest(this, shard, command, sequence, caller, respond));
   }
@@ -415,7 +468,7 @@ export class Node implements Service {
         return this.carryOut(this.shardAt(parsed.partition), command, sequence, caller, respond);
       }
       case "getOperation":
-        return this.#getOperation(caller, body.value, sequence, respond);
+        return this.#operationReads.get(caller, body.value, sequence, respond);
       case "closeSession":
         if (session === undefined) throw new ForelockError("session_unknown", "The connection has no session.");
         return this.#operators.closeSession(session, sequence, respond);
@@ -451,46 +504,27 @@ export class Node implements Service {
     }
   }
 
-  #getOperation(caller: Caller, wanted: GetOperationRequest, sequence: number, respond: Respond): void {
-    const parsed =
-      wanted.reference === ""
-        ? {
-            partition: this.partitionOf(wanted.name),
-            target: { kind: "kept" as const, principal: caller.principal, requestId: wanted.requestId },
-          }
-        : parseReference(wanted.reference, caller.principal);
-    if (parsed === undefined)
-      throw new ForelockError("operation_unknown", `reference = ${wanted.reference} names no operation.`);
-    const shard = this.shardAt(parsed.partition);
-    const failed = (error: ForelockError): void => respond(errorReply(sequence, errorMessage(error)));
-    const reply = (state: PartitionState, operation: Operation): Reply => {
-      const value = acquireReply(state, operation, caller, this.partitionOf);
-      const { wait } = operation;
-      if (wait !== undefined) value.eta = etaMessage(this.foresight.etas.of(wait, this.options.clock.monotonicMs()));
-      return { sequence, body: { $case: "acquire", value } };
-    };
-    shard.read((state) => {
-      const operation = findTarget(state, parsed.target);
-      if (operation === undefined) {
-        const error = new ForelockError("operation_unknown", "No operation of this reference is remembered.");
-        return () => failed(error);
-      }
-      if (operation.outcome === undefined && wanted.waitMs > 0) {
-        const full = this.awaits.add(operation, wanted.waitMs, () => {
-          // Asked again in a turn: what is answered must be durable, and as it is then.
-          shard.read((later) => {
-            const answer = reply(later, operation);
-            return () => respond(answer);
-          }, failed);
-        });
-        return full === undefined ? undefined : () => failed(full);
-      }
-      const answer = reply(state, operation);
-      return () => respond(answer);
-    }, failed);
+  #shard(state: PartitionState): Shard {
+    const { log, clock, defer, limits, isDurable, ownership } = this.options;
+    return new Shard({
+      state,
+      log,
+      clock,
+      defer,
+      limits,
+      grantsPerTurnMax: limits.grantsPerTurnMax,
+      isDurable,
+      observer: this.#observer,
+      ...(ownership === undefined ? {} : { mayAnswer: () => ownership.mayAnswer() }),
+    });
   }
 
-  #observer(): ShardObserver {
+  #adopt({ partition, state }: Shard): void {
+    this.#led.add(partition);
+    this.directory.restore(state, this.options.clock.monotonicMs());
+  }
+
+  #makeObserver(): ShardObserver {
     const node = this;
     const { isPredicting } = this;
     return {
@@ -564,10 +598,19 @@ export class Node implements Service {
           for (const happening of happenings) node.#watches.publish(happening, shard.partition, revision);
         });
       },
-      stopped(_shard, cause) {
-        node.#stopAll(cause);
+      stopped(shard, cause) {
+        node.#stopped(shard, cause);
       },
     };
+  }
+
+  #stopped(shard: Shard, cause: Error): void {
+    const { ownership } = this.options;
+    if (ownership === undefined || !(cause instanceof ForelockError) || cause.code !== "not_owner")
+      return this.#stopAll(cause);
+    if (this.shards[shard.partition] !== shard) return;
+    this.resign(shard.partition);
+    ownership.fenced(shard.partition);
   }
 
   /** All partitions share the log stream: when it stops, all of them do. */
@@ -618,37 +661,6 @@ export class Node implements Service {
     return undefined;
   }
 
-  /** Lets a partition forget answers that the client has, when there are enough to be worth an event. */
-  #forgetAnswered(shard: Shard, known: KnownSession): void {
-    const row = shard.state.sessions.get(known.id);
-    if (row === undefined || row.done.size < FORGET_MIN || known.lowest <= row.lowest) return;
-    if (shard.forgetting.has(known.id)) return; // Every operation of a frame comes here before the first turn.
-    shard.forgetting.add(known.id);
-    this.#forget(shard.partition, known, []);
-  }
-
-  #forget(partition: number, known: KnownSession, settled: readonly number[]): void {
-    this.shards[partition]?.submit(
-      { kind: "acknowledge", sessionId: known.id, below: Math.max(1, known.lowest), settled },
-      () => {
-        this.shards[partition]?.forgetting.delete(known.id);
-        return undefined;
-      },
-      () => {},
-    );
-  }
-
-  /** A client that resumes says what it still asks about: the rest is answered, as far as it is concerned. */
-  #forgetAllBut(known: KnownSession, open: readonly number[]): void {
-    const wanted = new Set(open);
-    for (const partition of known.partitions) {
-      const row = this.shards[partition]?.state.sessions.get(known.id);
-      if (row === undefined) continue;
-      const settled = [...row.queued.keys()].filter((sequence) => !wanted.has(sequence));
-      if (settled.length > 0) this.#forget(partition, known, settled);
-    }
-  }
-
   #keepTime(): void {
     const { bulk, note } = this.options;
     if (bulk.stopped !== undefined && !this.#isBulkStopNoted) {
@@ -656,12 +668,7 @@ export class Node implements Service {
       note("file contents stopped", { error: String(bulk.stopped), cause: String(bulk.stopped.cause ?? "") });
     }
     for (const shard of this.shards) shard.keepTime();
-    for (const known of this.directory) {
-      for (const partition of known.partitions) {
-        const row = this.shards[partition]?.state.sessions.get(known.id);
-        if (row !== undefined && row.done.size > 0 && known.lowest > row.lowest) this.#forget(partition, known, []);
-      }
-    }
+    this.#forgetting.sweep();
   }
 
   #submitOwn(shard: Shard, command: Parameters<Shard["submit"]>[0]): Promise<void> {

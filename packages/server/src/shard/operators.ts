@@ -304,10 +304,10 @@ export class Operators {
   /** Looks at every partition in a turn of its own; resolves when all that was seen is durable. */
   async #readAll<Row>(look: (state: PartitionState) => readonly Row[]): Promise<Row[]> {
     const rows = await Promise.all(
-      this.#node.shards.map(
-        (shard) =>
+      this.#node.led.map(
+        (partition) =>
           new Promise<readonly Row[]>((resolve, reject) => {
-            shard.read((state) => {
+            this.#node.shardAt(partition).read((state) => {
               const seen = look(state);
               return () => resolve(seen);
             }, reject);

@@ -16,7 +16,7 @@ export interface EffectivePolicy {
 const REMEMBERED_MAX = 10_000;
 
 export class Policies {
-  readonly #rows: ReadonlyMap<string, PolicyRow>;
+  #rows: ReadonlyMap<string, PolicyRow>;
   readonly #known = new Map<string, EffectivePolicy>();
 
   constructor(first: Pick<PartitionState, "policies">) {
@@ -25,6 +25,12 @@ export class Policies {
 
   /** What holds where nothing is set. */
   readonly standard: Policy = merge([]);
+
+  /** Another table of partition 0 holds the rows from now on. */
+  follow(first: Pick<PartitionState, "policies">): void {
+    this.#rows = first.policies;
+    this.changed();
+  }
 
   /** Call when a row changed. */
   changed(): void {

@@ -116,6 +116,7 @@ export class SessionDirectory {
       const known = this.#sessions.get(session.id);
       if (known !== undefined) {
         known.partitions.add(state.partition);
+        known.isSilent = true; // In this partition at least nobody has heard it yet.
         known.heardAtMs = Math.max(known.heardAtMs, heardAtMs);
         known.highest = Math.max(known.highest, highestOf(session));
         continue;

@@ -4,6 +4,8 @@
 //   H2. Nothing decided or read leaves before everything it could have seen is durable.
 //   H3. All events of one record are applied at one moment of the partition clock, the one that replay will see.
 //   H4. After a failed append the shard is stopped: callers are told that the outcome is unknown, and nothing is decided any more.
+//   H5. What needs no record leaves only while this node is known to be the owner; else it takes a record along, which proves it.
+//   H6. A frozen shard decides nothing and has nothing on its way: what is asked meanwhile stays in the inbox.
 import { ForelockError } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
 import { Freed } from "../lock/freed.ts";
@@ -53,6 +55,8 @@ export interface ShardOptions {
   readonly defer: Defer;
   readonly limits: PartitionLimits;
   readonly grantsPerTurnMax: number;
+  /** H5. Undefined: nobody else can own the partition. */
+  readonly mayAnswer?: () => boolean;
   /** False: answers leave when their record is handed to the log, not when it is durable (`durability: relaxed`). */
   readonly isDurable: boolean;
   readonly observer: ShardObserver;
@@ -143,6 +147,8 @@ export class Shard {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped: ForelockError | undefined;
+  #isFrozen = false;
+  #settled: (() => void)[] = [];
   readonly #applyObserver: Observer;
   /** Sessions whose answered operations are to be forgotten in the next turn. Kept by the node. */
   readonly forgetting = new Set<string>();
@@ -236,14 +242,35 @@ export class Shard {
     );
   }
 
-  stop(error: ForelockError): void {
+  /** Decides no more until `thaw`. Resolves when everything decided so far is durable, or the shard has stopped. H6 */
+  freeze(): Promise<void> {
+    this.#isFrozen = true;
+    if (this.#isSettled) return Promise.resolve();
+    return new Promise((resolve) => this.#settled.push(resolve));
+  }
+
+  thaw(): void {
+    this.#isFrozen = false;
+    if (this.#stopped === undefined) this.#schedule();
+  }
+
+  get #isSettled(): boolean {
+    return this.#stopped !== undefined || (this.#inFlight === undefined && this.#writer.length === 0);
+  }
+
+  #tellSettled(): void {
+    if (this.#settled.length === 0 || !this.#isSettled) return;
+    for (const settled of this.#settled.splice(0)) settled();
+  }
+
+  /** @param undurable what callers are told whose answer was not durable yet */
+  stop(error: ForelockError, undurable?: ForelockError): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = error;
     this.#timer?.dispose();
-    const unknown = new ForelockError(
-      "outcome_unknown",
-      `Partition ${this.partition} stopped before the answer was durable.`,
-    );
+    const unknown =
+      undurable ??
+      new ForelockError("outcome_unknown", `Partition ${this.partition} stopped before the answer was durable.`);
     const waiting = [...(this.#inFlight ?? []), ...this.#gathered];
     this.#inFlight = undefined;
     this.#gathered = [];
@@ -251,6 +278,7 @@ export class Shard {
     for (const entry of this.#inbox.splice(this.#taken)) entry.failed(error);
     this.#inbox = [];
     this.#taken = 0;
+    this.#tellSettled();
   }
 
   #schedule(): void {
@@ -268,7 +296,7 @@ export class Shard {
   }
 
   #turn(): void {
-    if (this.#stopped !== undefined) return;
+    if (this.#stopped !== undefined || this.#isFrozen) return;
     this.#advanceClock();
     while (this.#taken < this.#inbox.length && this.#writer.length < RECORD_BYTES_SOFT) {
       const entry = this.#inbox[this.#taken];
@@ -371,9 +399,11 @@ export class Shard {
     if (this.#writer.length === 0 && elapsedMs < CLOCK_RECORD_MS) {
       const ready = this.#gathered;
       if (ready.length === 0) return;
-      this.#gathered = [];
-      for (const release of ready) release.send();
-      return;
+      if (this.#options.mayAnswer?.() ?? true) {
+        this.#gathered = [];
+        for (const release of ready) release.send();
+        return;
+      }
     }
     this.#sequence += 1;
     this.records += 1;
@@ -407,12 +437,15 @@ export class Shard {
     for (const release of durable) release.send();
     if (this.#inbox.length > 0 || this.#freed.size > 0) this.#schedule();
     this.#send();
+    this.#tellSettled();
   }
 
   #failed(cause: unknown): void {
     const error =
       cause instanceof ForelockError ? cause : new ForelockError("log_stopped", "An append failed.", { cause });
-    this.stop(error);
+    // Another owner has the partition: it knows what became of every request that is asked again under its own id.
+    if (error.code === "not_owner") this.stop(error, error);
+    else this.stop(error);
     this.#options.observer.stopped(this, error);
   }
 }

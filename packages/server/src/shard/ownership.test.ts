@@ -1,0 +1,189 @@
+// A node that shares its partitions with others: what it leads changes while it runs.
+import type { ForelockError } from "@forelock/protocol";
+import { expect, test } from "vitest";
+import { MemoryBulkStore } from "../bulk/memory.ts";
+import { MemoryEventLog, MemoryLogDisk, type MemoryLogOptions } from "../log/memory.ts";
+import { stateHash } from "../partition/hash.ts";
+import { createState } from "../partition/state.ts";
+import { Node } from "./node.ts";
+import { recover } from "./recovery.ts";
+import { CALLER, Client, describe, ManualClock, NODE_LIMITS, settle, type World } from "./testing/world.ts";
+
+const PARTITIONS = 2;
+
+class Shared {
+  readonly clock = new ManualClock();
+  readonly disk = new MemoryLogDisk();
+  readonly fenced: number[] = [];
+  mayAnswer = true;
+  readonly node: Node;
+
+  constructor(options: Pick<MemoryLogOptions, "fault" | "pause"> = {}) {
+    let drawn = 0;
+    this.node = new Node({
+      states: Array.from({ length: PARTITIONS }, (_, partition) => createState(partition)),
+      ownership: { mayAnswer: () => this.mayAnswer, fenced: (partition) => this.fenced.push(partition) },
+      log: new MemoryEventLog({ disk: this.disk, ...options }),
+      bulk: new MemoryBulkStore(),
+      clock: this.clock,
+      random: (bytes) => {
+        drawn += 1;
+        return Buffer.alloc(bytes, drawn);
+      },
+      defer: (run) => setImmediate(run),
+      limits: NODE_LIMITS,
+      placementKey: new Uint8Array(16),
+      isDurable: true,
+      version: "test",
+      isPredicting: false,
+      note: () => {},
+    });
+    this.node.open();
+  }
+
+  client(): Client {
+    const opened = this.node.openSession(CALLER, { ttlMs: undefined, client: "test" });
+    // All that a client needs of a world is its node.
+    return new Client({ node: this.node } as unknown as World, CALLER, opened);
+  }
+
+  nameIn(partition: number): string {
+    for (let index = 0; ; index += 1) if (this.node.partitionOf(`n${index}`) === partition) return `n${index}`;
+  }
+
+  async lead(partition: number, epoch = 1): Promise<void> {
+    await this.node.lead(createState(partition), epoch);
+  }
+}
+
+test("a partition that is not led answers not_owner, the others serve", async () => {
+  const shared = new Shared();
+  await shared.lead(1);
+  const ana = shared.client();
+  expect(describe(await ana.acquire(shared.nameIn(0)))).toBe("error not_owner");
+  expect(describe(await ana.acquire(shared.nameIn(1)))).toBe("granted 1");
+  expect(shared.node.led).toEqual([1]);
+});
+
+test("what is asked of a frozen partition waits: a thaw answers it, a resignation says not_owner", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  const name = shared.nameIn(0);
+  await shared.node.shardAt(0).freeze();
+  let answered = "";
+  const first = ana.acquire(name).then((reply) => (answered = describe(reply)));
+  await settle();
+  expect(answered).toBe("");
+  shared.node.shardAt(0).thaw();
+  await first;
+  expect(answered).toBe("granted 1");
+  await shared.node.shardAt(0).freeze();
+  const second = ana.acquire(`${name}`, { waitMs: 0 });
+  shared.node.resign(0);
+  expect(describe(await second)).toBe("error not_owner");
+});
+
+test("a freeze resolves only when everything decided is durable", async () => {
+  let write: (() => void) | undefined;
+  let isSlow = false;
+  const pause = (): Promise<void> => (isSlow ? new Promise((resolve) => (write = resolve)) : Promise.resolve());
+  const shared = new Shared({ pause });
+  await shared.lead(0);
+  const ana = shared.client();
+  isSlow = true;
+  const granted = ana.acquire(shared.nameIn(0));
+  await settle();
+  let isFrozen = false;
+  const frozen = shared.node
+    .shardAt(0)
+    .freeze()
+    .then(() => (isFrozen = true));
+  await settle();
+  expect(isFrozen).toBe(false);
+  write?.();
+  await frozen;
+  expect(describe(await granted)).toBe("granted 1");
+});
+
+test("the state given up is the one that the log gives, and leading it again keeps grants, queues and request ids", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  const bo = shared.client();
+  const name = shared.nameIn(0);
+  const token = await ana.token(ana.acquire(name));
+  expect(describe(await bo.acquire(name))).toBe("queued 1");
+  await shared.node.shardAt(0).freeze();
+  const state = shared.node.resign(0);
+  const log = new MemoryEventLog({ disk: shared.disk });
+  const { states } = await recover(log, PARTITIONS, undefined);
+  expect(states.map(stateHash)[0]).toBe(stateHash(state));
+  await shared.node.lead(state, 2);
+  ana.beat();
+  bo.beat();
+  await settle();
+  expect(describe(await ana.acquire(name, {}, { sequence: 1 }))).toBe("granted 1"); // Asked again: the same grant.
+  await ana.release(name, token);
+  await settle();
+  expect(bo.ended()).toBe("granted 1");
+});
+
+test("without a fresh proof of ownership a read takes a record along, and heartbeats stay unanswered", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  const name = shared.nameIn(0);
+  await ana.acquire(name);
+  const ask = () => ana.submit({ $case: "why", value: { name } });
+  const before = shared.disk.records.length;
+  await ask();
+  expect(shared.disk.records.length).toBe(before);
+  shared.mayAnswer = false;
+  await ask();
+  expect(shared.disk.records.length).toBe(before + 1);
+  let isAnswered = false;
+  shared.node.heartbeat(ana.opened.session, 1, { lagMs: 0, health: 0 }, () => (isAnswered = true));
+  await settle();
+  expect(isAnswered).toBe(false);
+});
+
+test("an append that another owner's log refuses costs the partition, not the node, and callers are told to ask again", async () => {
+  let isFenced = false;
+  const shared = new Shared({ fault: (_, record) => (isFenced && record.partition === 0 ? "lost" : undefined) });
+  await shared.lead(0);
+  await shared.lead(1);
+  const ana = shared.client();
+  isFenced = true;
+  fenceInsteadOfStop(shared);
+  expect(describe(await ana.acquire(shared.nameIn(0)))).toBe("error not_owner");
+  expect(shared.fenced).toEqual([0]);
+  expect(shared.node.led).toEqual([1]);
+  expect(shared.node.unavailable).toBeUndefined();
+});
+
+/** The log in memory has one writer and so no fence: its refusal is given the code that a log with several has. */
+function fenceInsteadOfStop(shared: Shared): void {
+  const { log } = shared.node.options;
+  const append = log.append.bind(log);
+  log.append = (record) =>
+    append(record).catch((error: ForelockError) => {
+      throw Object.assign(error, { code: "not_owner" });
+    });
+}
+
+test("whoever awaits an operation of a partition that leaves is answered at once", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  const bo = shared.client();
+  const name = shared.nameIn(0);
+  await ana.acquire(name);
+  const { body } = await bo.acquire(name);
+  const reference = body?.$case === "acquire" ? body.value.reference : "";
+  const awaited = bo.submit({ $case: "getOperation", value: { reference, name: "", requestId: "", waitMs: 60_000 } });
+  await settle();
+  await shared.node.shardAt(0).freeze();
+  shared.node.resign(0);
+  expect(describe(await awaited)).toBe("error not_owner");
+});
