@@ -22,6 +22,7 @@ const BELOW_CLI = [
   ...PURE,
   "shard",
   "edge",
+  "etcd",
   "log",
   "bulk",
   "compensate",
@@ -36,7 +37,12 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   ...Object.fromEntries(PURE.map((folder) => [folder, { parts: PURE, packages: PROTOCOL, isPure: true } as const])),
   "clock.ts": { parts: [], packages: PROTOCOL },
   "version.ts": { parts: [], packages: TECHNOLOGY },
+  etcd: {
+    parts: ANY_ABOVE_PURE,
+    packages: /^(@forelock\/protocol|@bufbuild\/protobuf(\/.+)?|@grpc\/grpc-js|node:.+)$/,
+  },
   log: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
+  "log/etcd": { parts: ["log", "etcd", ...ANY_ABOVE_PURE], packages: TECHNOLOGY },
   bulk: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   shard: { parts: TURN, packages: /^(@forelock\/(protocol|forecast)|node:.+)$/ },
   // A thread of its own, which reads the log's files: wired here, as main.ts does for the process.
@@ -124,9 +130,11 @@ export function problemsOf(source: Source): readonly Problem[] {
   return waits ? [...problems, problem(`waits; ${part} decides and applies only. Wait in shard/.`)] : problems;
 }
 
-/** The folder or file of the table that `inside` belongs to; its first part where there is none. */
+/** The longest folder or file of the table that `inside` belongs to; its first part where there is none. */
 function partOf(inside: string): string {
-  return Object.hasOwn(SERVER_RULES, inside) ? inside : (inside.split("/")[0] ?? "");
+  const parts = inside.split("/");
+  const fitting = parts.map((_, index) => parts.slice(0, parts.length - index).join("/"));
+  return fitting.find((part) => Object.hasOwn(SERVER_RULES, part)) ?? parts[0] ?? "";
 }
 
 function adviceFor(rule: Rule): string {
