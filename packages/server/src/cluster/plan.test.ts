@@ -87,7 +87,7 @@ test("whatever came before: even shares, no owner that may not be, and no more m
         let now = fresh(partitions);
         for (const step of history) {
           const next = plan({ nodes: step, now, replicas, pins: NO_PINS });
-          const able = step.filter(({ isDraining }) => !isDraining).map(({ id }) => id);
+          const able: string[] = step.filter(({ isDraining }) => !isDraining).map(({ id }) => id);
           const counts = countsOf(next);
           const shares = able.map((id) => counts[id] ?? 0);
           expect(Object.keys(counts).every((id) => able.includes(id))).toBe(true);

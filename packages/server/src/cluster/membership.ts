@@ -1,0 +1,199 @@
+// membership.ts: which nodes live. Each rewrites its record every leaseMs / 4; who sees none for leaseMs on its own clock suspects it.
+// Not here: what follows from that (ownership.ts). The lease of etcd only tidies up after nodes that are long gone.
+//   L1. A node is suspected only by one that could itself write to etcd during that time: when etcd stands still, everybody is silent.
+//   L2. Nothing is taken from a suspect before a linearizable read has shown that it wrote nothing meanwhile (`confirmSilent`).
+import { assert } from "@forelock/protocol";
+import type { Clock, Timer } from "../clock.ts";
+import { type Etcd, type LeaseId, NO_LEASE } from "../etcd/etcd.ts";
+import { Mirror } from "./mirror.ts";
+import { type ClusterKeys, encodeRecord, type NodeRecord, ownerName, parseNode } from "./records.ts";
+
+export interface MembershipOptions {
+  readonly etcd: Etcd;
+  readonly keys: ClusterKeys;
+  readonly clock: Clock;
+  readonly self: Pick<NodeRecord, "id" | "boot" | "host" | "port" | "version">;
+  readonly leaseMs: number;
+  readonly positions: () => readonly number[];
+  /** A node came, went, was rewritten under another boot, or fell silent. */
+  readonly changed: () => void;
+  readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+interface Seen {
+  record: NodeRecord;
+  modRevision: number;
+  /** On this node's clock. */
+  writtenAtMs: number;
+  isSilent: boolean;
+}
+
+/** Records of nodes that are gone stay this long, so that operators see them. In times of leaseMs. */
+const TIDY_LEASES = 30;
+/** How often silence is looked for, in parts of leaseMs: what is added at most to the time until a dead owner is replaced. */
+const LOOK_LEASE_RATIO = 1 / 40;
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #mirror: Mirror;
+  readonly #seen = new Map<string, Seen>();
+  #lease: LeaseId = NO_LEASE;
+  #beat = 0;
+  #timer: Timer | undefined;
+  #looking: Timer | undefined;
+  #beating: Promise<void> = Promise.resolve();
+  #isClosed = false;
+  /** Own rewrites have succeeded since, without a pause of leaseMs / 2. L1 */
+  #writingSinceMs = Number.POSITIVE_INFINITY;
+  #wroteAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    const { etcd, keys, clock, note } = options;
+    this.#mirror = new Mirror({
+      etcd,
+      prefix: keys.nodes,
+      clock,
+      note,
+      changed: (key, entry) => {
+        const record = entry === undefined ? undefined : parseNode(entry.value);
+        if (record === undefined || keys.node(record.id) !== key) this.#forget(key);
+        else this.#see(record, entry?.modRevision ?? 0);
+      },
+    });
+  }
+
+  /** Resolves when this node is entered and the others are known. */
+  async start(): Promise<void> {
+    await this.#write();
+    await this.#mirror.start();
+    this.#arm();
+    this.#look();
+  }
+
+  /** Leaves: the others need not wait for a silence. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.dispose();
+    this.#looking?.dispose();
+    await this.#beating;
+    await this.#mirror.close();
+    const { etcd, note } = this.#options;
+    if (this.#lease === NO_LEASE) return;
+    await etcd.leaseRevoke(this.#lease).catch((error: unknown) => note("could not leave", { error: String(error) }));
+  }
+
+  /** Everybody who has a record, this node included, by id. */
+  all(): readonly { readonly record: NodeRecord; readonly isLive: boolean; readonly silentMs: number }[] {
+    const nowMs = this.#options.clock.monotonicMs();
+    return [...this.#seen.values()]
+      .map((seen) => ({ record: seen.record, isLive: !seen.isSilent, silentMs: nowMs - seen.writtenAtMs }))
+      .sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+  }
+
+  /** The record of a node that is not silent. */
+  live(id: string): NodeRecord | undefined {
+    const seen = this.#seen.get(id);
+    return seen === undefined || seen.isSilent ? undefined : seen.record;
+  }
+
+  /** Whether that very process of the node lives, as far as this node has seen. */
+  isOwnerLive(owner: string): boolean {
+    for (const { record, isSilent } of this.#seen.values()) if (ownerName(record) === owner) return !isSilent;
+    return false;
+  }
+
+  /** L2. @returns whether nothing of the owner was written since it fell silent; false also when it lives after all */
+  async confirmSilent(owner: string): Promise<boolean> {
+    const { etcd, keys } = this.#options;
+    const id = [...this.#seen.values()].find(({ record }) => ownerName(record) === owner)?.record.id;
+    if (id === undefined) return this.#isAbsent(owner);
+    const before = this.#seen.get(id);
+    const { entries } = await etcd.range({ key: keys.node(id) });
+    const [entry] = entries;
+    if (entry === undefined) return true;
+    const record = parseNode(entry.value);
+    if (record !== undefined && ownerName(record) !== owner) return true; // It has started anew, and knows nothing.
+    return before?.isSilent === true && entry.modRevision === before.modRevision;
+  }
+
+  async #isAbsent(owner: string): Promise<boolean> {
+    const { etcd, keys } = this.#options;
+    const id = owner.slice(0, Math.max(0, owner.lastIndexOf("#")));
+    const { entries } = await etcd.range({ key: keys.node(id) });
+    const record = entries[0] === undefined ? undefined : parseNode(entries[0].value);
+    return record === undefined || ownerName(record) !== owner;
+  }
+
+  #see(record: NodeRecord, modRevision: number): void {
+    const known = this.#seen.get(record.id);
+    const nowMs = this.#options.clock.monotonicMs();
+    const isNews = known === undefined || known.isSilent || known.record.boot !== record.boot;
+    this.#seen.set(record.id, { record, modRevision, writtenAtMs: nowMs, isSilent: false });
+    if (isNews) this.#options.changed();
+  }
+
+  #forget(key: string): void {
+    for (const id of this.#seen.keys()) {
+      if (this.#options.keys.node(id) !== key) continue;
+      this.#seen.delete(id);
+      this.#options.changed();
+    }
+  }
+
+  #arm(): void {
+    if (this.#isClosed) return;
+    this.#timer = this.#options.clock.after(this.#options.leaseMs / 4, () => {
+      this.#beating = this.#rewrite();
+      void this.#beating.finally(() => this.#arm());
+    });
+  }
+
+  async #rewrite(): Promise<void> {
+    try {
+      await this.#write();
+    } catch (error) {
+      this.#options.note("own record not written", { error: String(error) });
+    }
+  }
+
+  #look(): void {
+    if (this.#isClosed) return;
+    this.#looking = this.#options.clock.after(this.#options.leaseMs * LOOK_LEASE_RATIO, () => {
+      this.#look();
+      this.#suspect();
+    });
+  }
+
+  async #write(): Promise<void> {
+    const { etcd, keys, clock, self, leaseMs, positions } = this.#options;
+    const deadlineMs = leaseMs / 2;
+    const ttlSeconds = Math.ceil((leaseMs * TIDY_LEASES) / 1_000);
+    if (this.#lease === NO_LEASE) this.#lease = (await etcd.leaseGrant({ ttlSeconds }, { deadlineMs })).id;
+    else if ((await etcd.leaseKeepAlive(this.#lease, { deadlineMs })).ttlSeconds === 0) {
+      this.#lease = (await etcd.leaseGrant({ ttlSeconds }, { deadlineMs })).id;
+    }
+    this.#beat += 1;
+    const value = encodeRecord({ ...self, beat: this.#beat, positions: positions() });
+    const put = { kind: "put", key: keys.node(self.id), value, lease: this.#lease } as const;
+    const { succeeded } = await etcd.txn({ compare: [], success: [put] }, { deadlineMs });
+    assert(succeeded, "a transaction without compares succeeds");
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#wroteAtMs > leaseMs / 2) this.#writingSinceMs = nowMs;
+    this.#wroteAtMs = nowMs;
+  }
+
+  #suspect(): void {
+    const { clock, leaseMs, self, changed } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#wroteAtMs > leaseMs / 2) return; // L1
+    let isNews = false;
+    for (const [id, seen] of this.#seen) {
+      if (id === self.id || seen.isSilent) continue;
+      if (nowMs - Math.max(seen.writtenAtMs, this.#writingSinceMs) < leaseMs) continue;
+      seen.isSilent = true;
+      isNews = true;
+    }
+    if (isNews) changed();
+  }
+}
