@@ -39,6 +39,7 @@ export class Membership {
   readonly #seen = new Map<string, Seen>();
   #lease: LeaseId = NO_LEASE;
   #beat = 0;
+  #isLeaving = false;
   #timer: Timer | undefined;
   #looking: Timer | undefined;
   #beating: Promise<void> = Promise.resolve();
@@ -69,6 +70,12 @@ export class Membership {
     await this.#mirror.start();
     this.#arm();
     this.#look();
+  }
+
+  /** Tells the others that this node is stopping. */
+  async announceLeave(): Promise<void> {
+    this.#isLeaving = true;
+    await this.#write();
   }
 
   /** Leaves: the others need not wait for a silence. */
@@ -128,7 +135,11 @@ export class Membership {
   #see(record: NodeRecord, modRevision: number): void {
     const known = this.#seen.get(record.id);
     const nowMs = this.#options.clock.monotonicMs();
-    const isNews = known === undefined || known.isSilent || known.record.boot !== record.boot;
+    const isNews =
+      known === undefined ||
+      known.isSilent ||
+      known.record.boot !== record.boot ||
+      known.record.isLeaving !== record.isLeaving;
     this.#seen.set(record.id, { record, modRevision, writtenAtMs: nowMs, isSilent: false });
     if (isNews) this.#options.changed();
   }
@@ -174,7 +185,7 @@ export class Membership {
       this.#lease = (await etcd.leaseGrant({ ttlSeconds }, { deadlineMs })).id;
     }
     this.#beat += 1;
-    const value = encodeRecord({ ...self, beat: this.#beat, positions: positions() });
+    const value = encodeRecord({ ...self, isLeaving: this.#isLeaving, beat: this.#beat, positions: positions() });
     const put = { kind: "put", key: keys.node(self.id), value, lease: this.#lease } as const;
     const { succeeded } = await etcd.txn({ compare: [], success: [put] }, { deadlineMs });
     assert(succeeded, "a transaction without compares succeeds");

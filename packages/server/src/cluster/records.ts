@@ -8,6 +8,8 @@ export interface NodeRecord {
   readonly host: string;
   readonly port: number;
   readonly version: string;
+  /** It is stopping: it gives away what it owns, and is given nothing. */
+  readonly isLeaving: boolean;
   /** Rises with each rewrite. */
   readonly beat: number;
   /** Of each partition, the last record that this node has applied; -1 where it follows nothing. */
@@ -75,17 +77,18 @@ export function encodeRecord(record: NodeRecord | MapRecord): Uint8Array {
 export function parseNode(value: Uint8Array): NodeRecord | undefined {
   const record = parse(value);
   if (record === undefined) return undefined;
-  const { id, boot, host, port, version, beat, positions } = record;
+  const { id, boot, host, port, version, isLeaving, beat, positions } = record;
   const isWhole =
     typeof id === "string" &&
     typeof boot === "string" &&
     typeof host === "string" &&
     typeof version === "string" &&
+    typeof isLeaving === "boolean" &&
     isCount(port) &&
     isCount(beat) &&
     Array.isArray(positions) &&
     positions.every(Number.isSafeInteger);
-  return isWhole ? { id, boot, host, port, version, beat, positions } : undefined;
+  return isWhole ? { id, boot, host, port, version, isLeaving, beat, positions } : undefined;
 }
 
 export function parseMap(value: Uint8Array): MapRecord | undefined {

@@ -62,7 +62,7 @@ export function replay(
   return events;
 }
 
-function bulkObserver(bulk: BulkStore, partition: number): Observer {
+export function bulkObserver(bulk: BulkStore, partition: number): Observer {
   return {
     ...SILENT,
     appended: (file, index, offset, bytes, checksum) => {

@@ -1,0 +1,186 @@
+import { expect, test } from "vitest";
+import { stateHash } from "../partition/hash.ts";
+import { SILENT } from "../partition/observer.ts";
+import { createState } from "../partition/state.ts";
+import { replay } from "../shard/recovery.ts";
+import { CALLER, describe } from "../shard/testing/world.ts";
+import { Fleet, LEASE_MS } from "./testing/fleet.ts";
+
+/** What replaying everything gives, by partition. */
+function hashesOf(fleet: Fleet, partitions: number): readonly string[] {
+  return Array.from({ length: partitions }, (_, partition) => {
+    const state = createState(partition);
+    for (const record of fleet.disk.of(partition)) replay(state, record, SILENT);
+    return stateHash(state);
+  });
+}
+
+/** Every record was appended by the owner of its epoch, in order, without a gap. */
+function expectFenced(fleet: Fleet): void {
+  const owners = new Map<string, string>();
+  const last = new Map<number, { epoch: number; sequence: number }>();
+  for (const { record, owner } of fleet.disk.appended) {
+    const { partition, epoch, sequence } = record;
+    const key = `${partition} ${epoch}`;
+    expect(owners.get(key) ?? owner).toBe(owner);
+    owners.set(key, owner);
+    const before = last.get(partition) ?? { epoch: 0, sequence: 0 };
+    expect(sequence).toBe(before.sequence + 1);
+    expect(epoch).toBeGreaterThanOrEqual(before.epoch);
+    last.set(partition, { epoch, sequence });
+  }
+}
+
+test("the first node takes everything, and one that joins is given its share without a wait", async () => {
+  const fleet = await Fleet.of(["a"]);
+  expect(fleet.counts()).toEqual({ a: 8 });
+  await fleet.join("b");
+  await fleet.settle();
+  expect(fleet.counts()).toEqual({ a: 4, b: 4 });
+  for (let partition = 0; partition < 8; partition += 1) fleet.leaderOf(partition);
+  expect(fleet.get("a").cluster.ownership.timeline.moves.filter(({ kind }) => kind === "gave").length).toBe(4);
+  expect(fleet.notes).toEqual([]);
+  expectFenced(fleet);
+});
+
+test("a partition that is given keeps its grants, and its waiters are granted by the new owner", async () => {
+  const fleet = await Fleet.of(["a"]);
+  const ana = fleet.client("a");
+  const names = Array.from({ length: 24 }, (_, index) => `lock-${index}`);
+  for (const name of names) expect(describe(await fleet.passing(ana.acquire(name)))).toBe("granted 1");
+  await fleet.join("b");
+  await fleet.settle();
+  const { node } = fleet.get("b");
+  expect(node.led.length).toBe(4);
+  const held = node.led.flatMap((partition) => [...node.shardAt(partition).state.elements.keys()]);
+  expect(held.toSorted()).toEqual(names.filter((name) => node.leads(node.partitionOf(name))).toSorted());
+  expect(held.length).toBeGreaterThan(0);
+});
+
+test("a node that dies is replaced by who stands by, not before its lease, and soon after", async () => {
+  const fleet = await Fleet.of(["a", "b", "c"], 12);
+  expect(fleet.counts()).toEqual({ a: 4, b: 4, c: 4 });
+  fleet.cut("c");
+  await fleet.clock.advance(LEASE_MS * 0.7);
+  expect([...fleet.get("a").node.led, ...fleet.get("b").node.led].length).toBe(8);
+  await fleet.clock.advance(LEASE_MS * 0.3 + 500);
+  expect([...fleet.get("a").node.led, ...fleet.get("b").node.led].length).toBe(12);
+  const took = fleet.get("a").cluster.ownership.timeline.moves.filter(({ kind }) => kind === "took_over");
+  expect(took.some(({ node }) => node === "c")).toBe(true);
+  expectFenced(fleet);
+});
+
+test("the old owner answers nothing once its window has passed, and finds itself replaced when it is back", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  const name = fleet.nameAt("b");
+  const partition = fleet.get("b").node.partitionOf(name);
+  const ana = fleet.client("b");
+  expect(describe(await fleet.passing(ana.acquire(name)))).toBe("granted 1");
+  fleet.cut("b");
+  await fleet.clock.advance(300);
+  let isAnswered = false;
+  void ana.submit({ $case: "why", value: { name } }).then(() => (isAnswered = true));
+  fleet.get("b").node.heartbeat(ana.opened.session, 1, { lagMs: 0, health: 0 }, () => (isAnswered = true));
+  await fleet.clock.advance(LEASE_MS * 2);
+  expect(isAnswered).toBe(false);
+  expect(fleet.get("a").node.leads(partition)).toBe(true);
+  fleet.mend("b");
+  await fleet.clock.advance(1_000);
+  expect(fleet.get("b").node.leads(partition) && fleet.get("a").node.leads(partition)).toBe(false);
+  await fleet.settle();
+  expect(fleet.counts()).toEqual({ a: 4, b: 4 });
+  expectFenced(fleet);
+});
+
+test("who takes over answers nothing for as long as the old owner might", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  const partition = fleet.get("b").node.led[0] ?? 0;
+  fleet.cut("b");
+  let bumpedAtMs = 0;
+  while (!fleet.get("a").node.leads(partition)) {
+    await fleet.clock.advance(5);
+    const raised = fleet.disk.epochs.get(partition)?.owner.startsWith("a#") === true;
+    if (raised && bumpedAtMs === 0) bumpedAtMs = fleet.clock.monotonicMs();
+  }
+  expect(fleet.clock.monotonicMs() - bumpedAtMs).toBeGreaterThanOrEqual(200);
+});
+
+test("an outage of etcd moves nothing", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  const before = new Map(fleet.disk.epochs);
+  for (const id of ["a", "b"]) fleet.cut(id);
+  await fleet.clock.advance(LEASE_MS * 5);
+  for (const id of ["a", "b"]) fleet.mend(id);
+  await fleet.settle();
+  expect(new Map(fleet.disk.epochs)).toEqual(before);
+});
+
+test("a gift whose outcome is unknown is looked up: done or not, exactly one node leads in the end", async () => {
+  for (const fault of ["unavailable", "outcome_unknown", "outcome_unknown_but_done"] as const) {
+    const fleet = await Fleet.of(["a"]);
+    await fleet.join("b");
+    fleet.get("a").log.failNextGift = fault;
+    await fleet.settle();
+    expect(fleet.counts()).toEqual({ a: 4, b: 4 });
+    for (let partition = 0; partition < 8; partition += 1) expect(fleet.leaderOf(partition)).toBeDefined();
+    expectFenced(fleet);
+  }
+});
+
+test("a node that stops gives everything away first, and nothing waits for its lease", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  await fleet.passing(fleet.get("b").cluster.close());
+  await fleet.clock.advance(100);
+  expect(fleet.get("a").node.led.length).toBe(8);
+  expect(fleet.get("a").cluster.ownership.timeline.moves.filter(({ kind }) => kind === "received").length).toBe(4);
+});
+
+test("drained nodes own nothing until they are wanted again, and pins hold", async () => {
+  const fleet = await Fleet.of(["a", "b", "c"], 12);
+  const { planner } = fleet.get("a").cluster;
+  const drained = planner.drain("b", true);
+  await fleet.settle();
+  await drained;
+  expect(fleet.counts()).toEqual({ a: 6, b: 0, c: 6 });
+  const back = planner.drain("b", false);
+  await fleet.settle();
+  await back;
+  expect(fleet.counts()).toEqual({ a: 4, b: 4, c: 4 });
+  const partition = fleet.get("a").node.led[0] ?? 0;
+  const pinned = planner.pin(partition, "c");
+  await fleet.settle();
+  await pinned;
+  expect(fleet.leaderOf(partition)).toBe("c");
+});
+
+test("after a storm of cuts every partition is led once, and its state is what the log gives", async () => {
+  const fleet = await Fleet.of(["a", "b", "c"], 12);
+  const clients = ["a", "b", "c"].map((id) => ({ id, client: fleet.client(id) }));
+  for (let round = 0; round < 12; round += 1) {
+    const id = ["a", "b", "c"][round % 3] ?? "a";
+    fleet.cut(id);
+    for (const { client } of clients) void client.acquire(`n${round}`, { waitMs: 0 });
+    await fleet.clock.advance(LEASE_MS * (round % 2 === 0 ? 1.4 : 0.3));
+    fleet.mend(id);
+    await fleet.clock.advance(LEASE_MS);
+  }
+  await fleet.settle();
+  const hashes = hashesOf(fleet, 12);
+  for (let partition = 0; partition < 12; partition += 1) {
+    const leader = fleet.leaderOf(partition);
+    expect(leader).toBeDefined();
+    const shard = fleet.get(leader ?? "a").node.shardAt(partition);
+    await shard.freeze();
+    expect(stateHash(shard.state)).toBe(hashes[partition]);
+  }
+  expectFenced(fleet);
+});
+
+test("a caller of any principal is served by whoever leads", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  for (const id of ["a", "b"]) {
+    const { node } = fleet.get(id);
+    expect(node.openSession(CALLER, { ttlMs: undefined, client: "x" }).session.principal).toBe("local");
+    expect(describe(await fleet.passing(fleet.client(id).acquire(fleet.nameAt(id))))).toBe("granted 1");
+  }
+});

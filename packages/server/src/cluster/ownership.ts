@@ -1,0 +1,509 @@
+// ownership.ts: what this node does about each partition: follow it, take it over, lead it, give it away. The wish (the map) says what
+// should be, the epoch record what is. Not here: making the wish (plan.ts, planner.ts), who lives (membership.ts).
+//   O1. A partition is led only under an epoch whose record names this process.
+//   O2. Taken over unplanned: the epoch is raised first, the rest of the log is read second, and nothing is answered before the
+//       old owner's window has passed (window.ts).
+//   O3. Given away: everything decided is durable, then one transaction names the successor; what was asked meanwhile is told
+//       `not_owner` and asked again there. Without an answer in time this node goes on as the owner, if it still is.
+//   O4. One step at a time for each partition.
+import { ForelockError } from "@forelock/protocol";
+import type { BulkStore } from "../bulk/bulk-store.ts";
+import type { Clock, Timer } from "../clock.ts";
+import type { Node, Ownership as NodeOwnership } from "../shard/node.ts";
+import type { Membership } from "./membership.ts";
+import type { Owner, Owners, PeerAddress } from "./owners.ts";
+import { type MapRecord, nodeOfOwner } from "./records.ts";
+import { Replica } from "./replica.ts";
+import type { EpochRecord, SharedLog } from "./shared-log.ts";
+import { Timeline } from "./timeline.ts";
+import { SILENCE_MS, Window } from "./window.ts";
+
+type Slot =
+  | { readonly kind: "away" }
+  /** Reads the snapshot. */
+  | { readonly kind: "loading" }
+  | { readonly kind: "following"; readonly replica: Replica; readonly end: () => void }
+  | { readonly kind: "taking"; readonly replica: Replica }
+  | { readonly kind: "leading" }
+  | { readonly kind: "giving"; readonly to: string };
+
+export interface OwnershipOptions {
+  readonly log: SharedLog;
+  readonly bulk: BulkStore;
+  readonly clock: Clock;
+  readonly partitions: number;
+  readonly nodeId: string;
+  /** This process, as it stands in epoch records. */
+  readonly self: string;
+  readonly leaseMs: number;
+  readonly members: () => Membership;
+  readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Given away at the same time. */
+const GIVING_MAX = 2;
+/** A successor may be this many records behind: what it reports of itself is up to leaseMs / 4 old. */
+const BEHIND_MAX = 1_000;
+const LOOK_MS = 50;
+/** After a step failed. */
+const PAUSE_MS = 100;
+const TIMELINE_MAX = 500;
+
+export class Ownership implements NodeOwnership, Owners {
+  readonly timeline: Timeline;
+  readonly #options: OwnershipOptions;
+  readonly #slots: Slot[];
+  readonly #epochs = new Map<number, EpochRecord>();
+  /** The epoch up to which the log has told this node's replica everything. */
+  readonly #complete = new Map<number, number>();
+  readonly #busy = new Set<number>();
+  readonly #listeners = new Set<() => void>();
+  readonly #window: Window;
+  #map: MapRecord | undefined;
+  #node: Node | undefined;
+  #looking: Timer | undefined;
+  #isClosed = false;
+  #isTold = false;
+
+  constructor(options: OwnershipOptions) {
+    this.#options = options;
+    this.#slots = Array.from({ length: options.partitions }, () => ({ kind: "away" }));
+    this.timeline = new Timeline(options.clock, TIMELINE_MAX);
+    this.#window = new Window({
+      clock: options.clock,
+      read: () => options.log.epochs(),
+      saw: (epochs) => {
+        for (const [partition, record] of epochs) this.#sawEpoch(partition, record);
+      },
+    });
+  }
+
+  /** Begins to follow and to lead as wished. Resolves when this node knows who owns what. */
+  async start(node: Node): Promise<void> {
+    this.#node = node;
+    await this.#window.start();
+    this.reconcile();
+    this.#lookAgain();
+  }
+
+  /** Gives everything away for which a successor is there, for at most `boundMs`, then answers nothing more. */
+  async close(boundMs: number): Promise<void> {
+    const untilMs = this.#options.clock.monotonicMs() + boundMs;
+    while (this.#leading().length > 0 && this.#options.clock.monotonicMs() < untilMs) {
+      const [partition] = this.#leading();
+      const successor = partition === undefined ? undefined : this.#heir(partition);
+      if (partition === undefined || successor === undefined) break;
+      if (!(await this.#step(partition, () => this.#give(partition, successor)))) break;
+    }
+    this.#isClosed = true;
+    this.#looking?.dispose();
+    this.#window.close();
+    for (const slot of this.#slots) if (slot.kind === "following") slot.end();
+  }
+
+  // ------------------------------------------------------------------------------------------------------ as others see it
+
+  get nodeId(): string {
+    return this.#options.nodeId;
+  }
+
+  of(partition: number): Owner {
+    if (this.#slots[partition]?.kind === "leading") return { kind: "here" };
+    const record = this.#epochs.get(partition);
+    if (record === undefined || record.owner === this.#options.self) return { kind: "nobody" };
+    const peer = this.#peer(nodeOfOwner(record.owner));
+    return peer === undefined || !this.#options.members().isOwnerLive(record.owner)
+      ? { kind: "nobody" }
+      : { kind: "peer", peer };
+  }
+
+  peers(): readonly PeerAddress[] {
+    return this.#options
+      .members()
+      .all()
+      .filter(({ record, isLive }) => isLive && record.id !== this.nodeId)
+      .map(({ record: { id, host, port } }) => ({ id, host, port }));
+  }
+
+  onChange(run: () => void): () => void {
+    this.#listeners.add(run);
+    return () => this.#listeners.delete(run);
+  }
+
+  mayAnswer(): boolean {
+    return this.#window.isOpen;
+  }
+
+  fenced(partition: number): void {
+    this.#fell(partition, "fenced");
+  }
+
+  /** Of each partition, the last record that this node has; -1 where it has nothing. */
+  positions(): readonly number[] {
+    return this.#slots.map((slot, partition) => {
+      switch (slot.kind) {
+        case "following":
+        case "taking":
+          return slot.replica.sequence;
+        case "leading":
+        case "giving":
+          return this.#options.log.lastSequence(partition);
+        default:
+          return -1;
+      }
+    });
+  }
+
+  /** What this node is to the partition: a word for operators. */
+  role(partition: number): Slot["kind"] {
+    return this.#slots[partition]?.kind ?? "away";
+  }
+
+  /** The epoch record as last seen. */
+  epoch(partition: number): EpochRecord | undefined {
+    return this.#epochs.get(partition);
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- what to do
+
+  /** The wish changed. */
+  wish(map: MapRecord | undefined): void {
+    this.#map = map;
+    this.reconcile();
+  }
+
+  /** Looks at every partition: call it when the wish, the epochs or the members have changed. */
+  reconcile(): void {
+    if (this.#isClosed || this.#node === undefined) return;
+    for (const partition of this.#slots.keys()) this.#reconcile(partition);
+  }
+
+  /** What others report of themselves changes all the time, and what failed is tried again. */
+  #lookAgain(): void {
+    if (this.#isClosed) return;
+    this.#looking = this.#options.clock.after(LOOK_MS, () => {
+      this.reconcile();
+      this.#lookAgain();
+    });
+  }
+
+  #reconcile(partition: number): void {
+    const slot = this.#slots[partition];
+    if (slot === undefined || this.#busy.has(partition) || this.#isClosed) return;
+    switch (slot.kind) {
+      case "away":
+        if (this.#isWanted(partition)) void this.#step(partition, () => this.#load(partition));
+        return;
+      case "following":
+        if (this.#mayTake(partition)) void this.#step(partition, () => this.#take(partition, slot));
+        else if (!this.#isWanted(partition) && this.of(partition).kind === "peer") this.#drop(partition, slot);
+        return;
+      case "leading": {
+        const successor = this.#wishedSuccessor(partition);
+        if (successor !== undefined) void this.#step(partition, () => this.#give(partition, successor));
+        return;
+      }
+      case "loading":
+      case "taking":
+      case "giving":
+        return; // A step is under way.
+    }
+  }
+
+  /** O4. @returns whether it was done */
+  async #step(partition: number, run: () => Promise<void>): Promise<boolean> {
+    if (this.#busy.has(partition)) return false;
+    this.#busy.add(partition);
+    let isDone = true;
+    try {
+      await run();
+    } catch (error) {
+      isDone = false;
+      this.#options.note("step failed", { partition, role: this.role(partition), error: String(error) });
+      await this.#pause();
+    } finally {
+      this.#busy.delete(partition);
+    }
+    this.reconcile();
+    return isDone;
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- follow
+
+  /** Owner or standby by the wish; and everybody follows partition 0, where the policies are. */
+  #isWanted(partition: number): boolean {
+    return partition === 0 || this.#map?.partitions[partition]?.includes(this.nodeId) === true;
+  }
+
+  async #load(partition: number): Promise<void> {
+    const { log, bulk } = this.#options;
+    this.#slots[partition] = { kind: "loading" };
+    try {
+      const snapshot = await log.loadSnapshot(partition);
+      this.#follow(partition, Replica.from(partition, snapshot, bulk));
+    } catch (error) {
+      this.#slots[partition] = { kind: "away" };
+      throw error;
+    }
+  }
+
+  #follow(partition: number, replica: Replica): void {
+    const { log } = this.#options;
+    if (partition === 0) this.#node?.foresight.policies.follow(replica.state);
+    const end = log.follow(partition, replica.sequence, {
+      record: (record) => {
+        if (this.#replicaOf(partition) !== replica) return; // It has been taken over with, or dropped.
+        try {
+          replica.apply(record);
+        } catch (error) {
+          this.#broke(partition, error);
+          return;
+        }
+        if (partition === 0) this.#node?.foresight.policies.changed();
+      },
+      epoch: (record) => {
+        if (this.#replicaOf(partition) === replica) this.#complete.set(partition, record.epoch);
+        this.#sawEpoch(partition, record);
+        this.#reconcile(partition);
+      },
+      lost: () => {
+        if (this.#replicaOf(partition) !== replica) return;
+        this.#slots[partition] = { kind: "away" };
+        this.#reconcile(partition);
+      },
+    });
+    this.#slots[partition] = { kind: "following", replica, end };
+  }
+
+  /** What the log has cannot follow what this node has: it stands by no more with that, and begins anew from the log. */
+  #broke(partition: number, error: unknown): void {
+    const slot = this.#slots[partition];
+    this.#options.note("replica broke", { partition, error: String(error) });
+    if (slot?.kind === "following") this.#drop(partition, slot);
+  }
+
+  #drop(partition: number, slot: Slot & { kind: "following" }): void {
+    slot.end();
+    this.#slots[partition] = { kind: "away" };
+  }
+
+  #replicaOf(partition: number): Replica | undefined {
+    const slot = this.#slots[partition];
+    return slot?.kind === "following" ? slot.replica : undefined;
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- take over
+
+  #mayTake(partition: number): boolean {
+    const record = this.#epochs.get(partition);
+    const isWished = this.#map?.partitions[partition]?.[0] === this.nodeId;
+    if (record === undefined) return isWished;
+    if (record.owner === this.#options.self) return this.#complete.get(partition) === record.epoch; // It was given to this node.
+    if (this.#options.members().isOwnerLive(record.owner)) return false;
+    return isWished || this.#isFirstInLine(partition);
+  }
+
+  /** Of the live nodes that follow the partition the one furthest along, ties by id; without any the one that the wish names. */
+  #isFirstInLine(partition: number): boolean {
+    const line = this.#options
+      .members()
+      .all()
+      .filter(({ isLive }) => isLive)
+      .map(({ record: { id, positions } }) => ({ id, position: positions[partition] ?? -1 }))
+      .map((each) =>
+        each.id === this.nodeId ? { ...each, position: this.#replicaOf(partition)?.sequence ?? -1 } : each,
+      )
+      .filter(({ position }) => position >= 0)
+      .sort((a, b) => b.position - a.position || (a.id < b.id ? -1 : 1));
+    const wished = line.find(({ id }) => this.#map?.partitions[partition]?.includes(id) === true);
+    return (wished ?? line[0])?.id === this.nodeId;
+  }
+
+  async #take(partition: number, { replica, end }: Slot & { kind: "following" }): Promise<void> {
+    const { self, members, clock } = this.#options;
+    const seen = this.#epochs.get(partition);
+    const isGiven = seen?.owner === self;
+    if (!isGiven && seen !== undefined && !(await members().confirmSilent(seen.owner))) return; // L2 of membership.ts
+    if (this.#replicaOf(partition) !== replica) return;
+    end();
+    this.#slots[partition] = { kind: "taking", replica };
+    const beganMs = clock.monotonicMs();
+    try {
+      const epoch =
+        isGiven && seen !== undefined
+          ? this.#adopt(partition, seen, replica)
+          : await this.#raise(partition, replica, seen);
+      await this.#lead(partition, replica, epoch);
+      const from = seen === undefined || isGiven ? "" : nodeOfOwner(seen.owner);
+      this.timeline.add({
+        partition,
+        kind: isGiven ? "received" : "took_over",
+        node: from,
+        epoch,
+        ms: clock.monotonicMs() - beganMs,
+      });
+    } catch (error) {
+      // What the replica has is from the log; whether it is all of it, the next look tells.
+      if (this.#slots[partition]?.kind === "taking") this.#slots[partition] = { kind: "away" };
+      if (error instanceof ForelockError && error.code === "not_owner") return; // Another node was first.
+      throw error;
+    }
+  }
+
+  /** O3, at the successor: every record of the epochs before was told before the epoch was. */
+  #adopt(partition: number, { epoch }: EpochRecord, replica: Replica): number {
+    this.#options.log.adopt(partition, { epoch, sequence: replica.sequence });
+    return epoch;
+  }
+
+  /** O2 */
+  async #raise(partition: number, replica: Replica, seen: EpochRecord | undefined): Promise<number> {
+    const { log, self } = this.#options;
+    const { epoch, records } = await log.takeOver(partition, { owner: self, after: replica.sequence, seen });
+    this.#sawEpoch(partition, { epoch, owner: self });
+    for (const record of records) replica.apply(record);
+    if (seen !== undefined && seen.owner !== self) await this.#pause(SILENCE_MS);
+    return epoch;
+  }
+
+  async #lead(partition: number, replica: Replica, epoch: number): Promise<void> {
+    const node = this.#node;
+    if (node === undefined || this.#isClosed) throw new ForelockError("unavailable", "The node is stopping.");
+    await node.lead(replica.state, epoch); // O1
+    if (this.#epochs.get(partition)?.owner !== this.#options.self) {
+      node.resign(partition); // Another owner came in the meantime.
+      throw new ForelockError("not_owner", `Partition ${partition} has another owner.`);
+    }
+    this.#slots[partition] = { kind: "leading" };
+    this.#tell();
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- give
+
+  #wishedSuccessor(partition: number): string | undefined {
+    const wished = this.#map?.partitions[partition]?.[0];
+    if (wished === undefined || wished === this.nodeId) return undefined;
+    const giving = this.#slots.filter(({ kind }) => kind === "giving").length;
+    return giving < GIVING_MAX ? this.#whenWarm(partition, wished) : undefined;
+  }
+
+  /** Whoever follows the partition closely, in the order of the wish. */
+  #heir(partition: number): string | undefined {
+    for (const id of this.#map?.partitions[partition] ?? []) {
+      const owner = id === this.nodeId ? undefined : this.#whenWarm(partition, id);
+      if (owner !== undefined) return owner;
+    }
+    return undefined;
+  }
+
+  #whenWarm(partition: number, id: string): string | undefined {
+    const record = this.#options.members().live(id);
+    const position = record?.positions[partition] ?? -1;
+    const isWarm =
+      record?.isLeaving === false &&
+      position >= 0 &&
+      position >= this.#options.log.lastSequence(partition) - BEHIND_MAX;
+    return record !== undefined && isWarm ? `${record.id}#${record.boot}` : undefined;
+  }
+
+  async #give(partition: number, successor: string): Promise<void> {
+    const { log, clock, leaseMs } = this.#options;
+    const node = this.#node;
+    if (node === undefined) return;
+    this.#slots[partition] = { kind: "giving", to: successor };
+    const beganMs = clock.monotonicMs();
+    const shard = node.shardAt(partition);
+    const late = clock.after(leaseMs, () => shard.thaw());
+    try {
+      await shard.freeze();
+      if (shard.stopped !== undefined) return this.#fell(partition, "fenced");
+      const record = await log.giveTo(partition, successor);
+      this.#sawEpoch(partition, record);
+      this.#given(partition, record, clock.monotonicMs() - beganMs);
+    } catch (error) {
+      await this.#afterFailedGift(partition, error);
+    } finally {
+      late.dispose();
+    }
+  }
+
+  #given(partition: number, { epoch, owner }: EpochRecord, ms: number): void {
+    const node = this.#node;
+    if (node === undefined) return;
+    const sequence = node.shardAt(partition).sequence;
+    const state = node.resign(partition);
+    this.#follow(partition, new Replica(state, sequence, this.#options.bulk));
+    this.timeline.add({ partition, kind: "gave", node: nodeOfOwner(owner), epoch, ms });
+    this.#tell();
+  }
+
+  async #afterFailedGift(partition: number, error: unknown): Promise<void> {
+    const node = this.#node;
+    if (node === undefined || this.#slots[partition]?.kind !== "giving") return;
+    const code = error instanceof ForelockError ? error.code : "internal";
+    const mine =
+      code === "unavailable" ? this.#epochs.get(partition) : (await this.#options.log.epochs()).get(partition);
+    if (mine?.owner !== this.#options.self) {
+      node.resign(partition);
+      this.#fell(partition, "lost");
+      return;
+    }
+    this.#slots[partition] = { kind: "leading" };
+    node.shardAt(partition).thaw();
+    throw error;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- truth
+
+  #sawEpoch(partition: number, record: EpochRecord): void {
+    const known = this.#epochs.get(partition);
+    if (known !== undefined && known.epoch >= record.epoch) return;
+    this.#epochs.set(partition, record);
+    const slot = this.#slots[partition];
+    if (slot?.kind === "leading" && record.owner !== this.#options.self) {
+      this.#node?.resign(partition);
+      this.#fell(partition, "lost");
+    }
+    this.#reconcile(partition);
+    this.#tellSoon();
+  }
+
+  /** It is led no more here, and what is in memory may be ahead of the log: it begins anew from the log. */
+  #fell(partition: number, kind: "fenced" | "lost"): void {
+    this.#slots[partition] = { kind: "away" };
+    const record = this.#epochs.get(partition);
+    const node = record === undefined ? "" : nodeOfOwner(record.owner);
+    this.timeline.add({ partition, kind, node, epoch: record?.epoch ?? 0, ms: 0 });
+    this.#reconcile(partition);
+    this.#tell();
+  }
+
+  #leading(): readonly number[] {
+    return [...this.#slots.keys()].filter((partition) => this.#slots[partition]?.kind === "leading");
+  }
+
+  #peer(id: string): PeerAddress | undefined {
+    const record = this.#options.members().live(id);
+    return record === undefined ? undefined : { id, host: record.host, port: record.port };
+  }
+
+  /** Many epochs come in one read. */
+  #tellSoon(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    queueMicrotask(() => {
+      this.#isTold = false;
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    for (const run of this.#listeners) run();
+  }
+
+  #pause(ms = PAUSE_MS): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.clock.after(ms, resolve);
+    });
+  }
+}

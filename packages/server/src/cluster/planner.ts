@@ -1,0 +1,157 @@
+// planner.ts: writes the wish. The live node of the lowest id does it; when two think so for a moment, both write by compare what the same
+// plan says. Not here: the plan (plan.ts), what becomes of it (ownership.ts).
+import type { Clock, Timer } from "../clock.ts";
+import { type Etcd, type KeyValue, prefixEnd } from "../etcd/etcd.ts";
+import type { Membership } from "./membership.ts";
+import { Mirror } from "./mirror.ts";
+import { type Assignment, plan } from "./plan.ts";
+import { type ClusterKeys, encodeRecord, type MapRecord, nodeOfOwner, parseMap } from "./records.ts";
+import type { EpochRecord } from "./shared-log.ts";
+
+export interface PlannerOptions {
+  readonly etcd: Etcd;
+  readonly keys: ClusterKeys;
+  readonly clock: Clock;
+  readonly nodeId: string;
+  readonly partitions: number;
+  readonly replicas: number;
+  readonly members: () => Membership;
+  readonly epoch: (partition: number) => EpochRecord | undefined;
+  /** The wish as it stands in etcd. */
+  readonly wished: (map: MapRecord | undefined) => void;
+  readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Changes come in bunches. */
+const SETTLE_MS = 100;
+const AGAIN_MS = 1_000;
+
+export class Planner {
+  readonly #options: PlannerOptions;
+  readonly #map: Mirror;
+  readonly #wishes: Mirror;
+  #timer: Timer | undefined;
+  #isClosed = false;
+  #isSoon = false;
+  #planning: Promise<void> = Promise.resolve();
+
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+    const { etcd, keys, clock, note, wished } = options;
+    this.#map = new Mirror({
+      etcd,
+      prefix: keys.map,
+      clock,
+      note,
+      changed: (_, entry) => wished(entry === undefined ? undefined : parseMap(entry.value)),
+    });
+    const changed = (): void => this.changed();
+    this.#wishes = new Mirror({ etcd, prefix: keys.wishes, clock, note, changed });
+  }
+
+  async start(): Promise<void> {
+    await Promise.all([this.#map.start(), this.#wishes.start()]);
+    await this.#plan().catch((error: unknown) => this.#options.note("not planned", { error: String(error) }));
+    this.#arm(AGAIN_MS);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.dispose();
+    await this.#planning;
+    await Promise.all([this.#map.close(), this.#wishes.close()]);
+  }
+
+  /** Members, epochs or wishes are others now. */
+  changed(): void {
+    if (this.#isSoon) return; // Put off again and again, nothing would ever be planned.
+    this.#isSoon = true;
+    this.#arm(SETTLE_MS);
+  }
+
+  get map(): MapRecord | undefined {
+    const entry = this.#mapEntry();
+    return entry === undefined ? undefined : parseMap(entry.value);
+  }
+
+  isDraining(id: string): boolean {
+    return this.#wishes.entries.has(this.#options.keys.drain(id));
+  }
+
+  /** Pins by partition. */
+  pins(): ReadonlyMap<number, string> {
+    const pins = new Map<number, string>();
+    const { keys, partitions } = this.#options;
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const entry = this.#wishes.entries.get(keys.pin(partition));
+      if (entry !== undefined) pins.set(partition, Buffer.from(entry.value).toString("utf8"));
+    }
+    return pins;
+  }
+
+  /** Draining nodes give away what they own and get nothing new. */
+  async drain(id: string, isDraining: boolean): Promise<void> {
+    const key = this.#options.keys.drain(id);
+    await this.#write(isDraining ? { kind: "put", key, value: Buffer.from("1") } : { kind: "delete", key });
+  }
+
+  async pin(partition: number, id: string): Promise<void> {
+    await this.#write({ kind: "put", key: this.#options.keys.pin(partition), value: Buffer.from(id) });
+  }
+
+  /** Forgets all pins: partitions go where they are even. */
+  async unpin(): Promise<void> {
+    const prefix = `${this.#options.keys.wishes}pin/`;
+    await this.#write({ kind: "delete", key: prefix, end: prefixEnd(prefix) });
+  }
+
+  async #write(operation: Parameters<Etcd["txn"]>[0]["success"][number]): Promise<void> {
+    await this.#options.etcd.txn({ compare: [], success: [operation] });
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#isClosed) return;
+    this.#timer?.dispose();
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#isSoon = false;
+      this.#planning = this.#plan().catch((error: unknown) => {
+        this.#options.note("not planned", { error: String(error) });
+      });
+      void this.#planning.finally(() => this.#isSoon || this.#arm(AGAIN_MS));
+    });
+  }
+
+  async #plan(): Promise<void> {
+    const { etcd, keys, nodeId, partitions, replicas, members } = this.#options;
+    const live = members()
+      .all()
+      .filter(({ isLive }) => isLive);
+    if (live[0]?.record.id !== nodeId) return;
+    const map = this.map;
+    const nodes = live.map(({ record: { id, isLeaving } }) => ({ id, isDraining: isLeaving || this.isDraining(id) }));
+    const now = Array.from({ length: partitions }, (_, partition) => this.#now(partition, map));
+    const next = plan({ nodes, now, replicas, pins: this.pins() });
+    const wish: MapRecord = {
+      replicas,
+      partitions: next.map(({ owner, standbys }) => (owner === undefined ? [] : [owner, ...standbys])),
+    };
+    if (JSON.stringify(wish) === JSON.stringify(map)) return;
+    const to = this.#mapEntry()?.modRevision ?? 0;
+    await etcd.txn({
+      compare: [{ key: keys.map, target: "mod", is: "equal", to }],
+      success: [{ kind: "put", key: keys.map, value: encodeRecord(wish) }],
+    });
+  }
+
+  /** Who owns it in truth, and who stands by as wished. */
+  #now(partition: number, map: MapRecord | undefined): Assignment {
+    const [wished, ...standbys] = map?.partitions[partition] ?? [];
+    const record = this.#options.epoch(partition);
+    const owner = record === undefined ? wished : nodeOfOwner(record.owner);
+    return { owner, standbys: wished === undefined || wished === owner ? standbys : [...standbys, wished] };
+  }
+
+  #mapEntry(): KeyValue | undefined {
+    return this.#map.entries.get(this.#options.keys.map);
+  }
+}

@@ -1,0 +1,147 @@
+// fleet.ts: several nodes of one cluster in one process, on an etcd and a shared log in memory and a clock that tests move.
+import { MemoryBulkStore } from "../../bulk/memory.ts";
+import { MemoryEtcd, MemoryEtcdStore } from "../../etcd/memory.ts";
+import { createState } from "../../partition/state.ts";
+import { Node } from "../../shard/node.ts";
+import { CALLER, Client, ManualClock, NODE_LIMITS, type World } from "../../shard/testing/world.ts";
+import { Cluster } from "../cluster.ts";
+import { MemorySharedLog, SharedDisk } from "./memory-shared-log.ts";
+
+export const LEASE_MS = 2_000;
+const STEPS_MAX = 10_000;
+
+export interface FleetNode {
+  readonly id: string;
+  readonly node: Node;
+  readonly cluster: Cluster;
+  readonly etcd: MemoryEtcd;
+  readonly log: MemorySharedLog;
+}
+
+export class Fleet {
+  readonly clock = new ManualClock();
+  readonly store = new MemoryEtcdStore({ clock: this.clock });
+  readonly disk = new SharedDisk();
+  readonly notes: string[] = [];
+  readonly nodes = new Map<string, FleetNode>();
+  readonly #partitions: number;
+  #boots = 0;
+  #drawn = 0;
+
+  constructor(partitions = 8) {
+    this.#partitions = partitions;
+  }
+
+  static async of(ids: readonly string[], partitions?: number): Promise<Fleet> {
+    const fleet = new Fleet(partitions);
+    for (const id of ids) await fleet.join(id);
+    await fleet.settle();
+    return fleet;
+  }
+
+  /** A new process under this id. */
+  async join(id: string): Promise<FleetNode> {
+    this.#boots += 1;
+    const etcd = new MemoryEtcd({ store: this.store });
+    const log = new MemorySharedLog(this.disk, this.clock);
+    const bulk = new MemoryBulkStore();
+    const note = (line: string, fields: Readonly<Record<string, unknown>>): void => {
+      this.notes.push(`${id}: ${line} ${JSON.stringify(fields)}`);
+    };
+    const cluster = new Cluster({
+      cluster: "test",
+      etcd,
+      log,
+      bulk,
+      clock: this.clock,
+      partitions: this.#partitions,
+      replicas: 2,
+      leaseMs: LEASE_MS,
+      self: { id, boot: String(this.#boots), host: "127.0.0.1", port: 7420, version: "test" },
+      note,
+    });
+    const node = new Node({
+      states: Array.from({ length: this.#partitions }, (_, partition) => createState(partition)),
+      ownership: cluster.ownership,
+      log,
+      bulk,
+      clock: this.clock,
+      random: (bytes) => {
+        this.#drawn += 1;
+        const drawn = Buffer.alloc(bytes, this.#drawn);
+        drawn.writeUInt32BE(this.#drawn);
+        return drawn;
+      },
+      defer: (run) => setImmediate(run),
+      limits: NODE_LIMITS,
+      placementKey: new Uint8Array(16),
+      isDurable: true,
+      version: "test",
+      isPredicting: false,
+      note,
+    });
+    const joined = { id, node, cluster, etcd, log };
+    this.nodes.set(id, joined);
+    await this.passing(cluster.start(node));
+    return joined;
+  }
+
+  /** Lets time pass until the promise has settled: everything takes some. */
+  async passing<Result>(promise: Promise<Result>): Promise<Result> {
+    let isDone = false;
+    const settled = promise.finally(() => {
+      isDone = true;
+    });
+    settled.catch(() => {}); // Its caller is told.
+    for (let step = 0; step < STEPS_MAX && !isDone; step += 1) await this.clock.advance(1);
+    return settled;
+  }
+
+  get(id: string): FleetNode {
+    const found = this.nodes.get(id);
+    if (found === undefined) throw new Error(`no node ${id}`);
+    return found;
+  }
+
+  /** Long enough for a plan and what follows from it. */
+  async settle(): Promise<void> {
+    await this.clock.advance(LEASE_MS * 2);
+  }
+
+  /** Nothing of the node reaches etcd any more, as if it were dead or cut off; it goes on by itself. */
+  cut(id: string): void {
+    const { etcd, log } = this.get(id);
+    etcd.cut();
+    log.cut();
+  }
+
+  mend(id: string): void {
+    const { etcd, log } = this.get(id);
+    etcd.mend();
+    log.mend();
+  }
+
+  /** Who leads a partition: exactly one node, by id; undefined when none does. */
+  leaderOf(partition: number): string | undefined {
+    const leaders = [...this.nodes.values()].filter(({ node }) => node.leads(partition)).map(({ id }) => id);
+    if (leaders.length > 1) throw new Error(`partition ${partition} is led by ${leaders.join(" and ")}`);
+    return leaders[0];
+  }
+
+  counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.nodes.values()].map(({ id, node }) => [id, node.led.length]));
+  }
+
+  /** A client at one node. It is not forwarded: that is the router's work. */
+  client(id: string): Client {
+    const { node } = this.get(id);
+    const opened = node.openSession(CALLER, { ttlMs: undefined, client: "test" });
+    return new Client({ node } as unknown as World, CALLER, opened);
+  }
+
+  /** A name whose partition the node leads. */
+  nameAt(id: string): string {
+    const { node } = this.get(id);
+    for (let index = 0; ; index += 1) if (node.leads(node.partitionOf(`n${index}`))) return `n${index}`;
+  }
+}

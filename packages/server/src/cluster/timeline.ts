@@ -1,0 +1,35 @@
+// timeline.ts: what became of partitions on this node, newest last, for operators.
+import type { Clock } from "../clock.ts";
+
+export interface Move {
+  readonly partition: number;
+  /** `took_over` from a silent owner, `received` from a living one, `gave`; `fenced` and `lost`: another owner was there. */
+  readonly kind: "took_over" | "received" | "gave" | "fenced" | "lost";
+  /** The other node; empty when there is none. */
+  readonly node: string;
+  readonly epoch: number;
+  /** From the decision to service, or to the end of it. */
+  readonly ms: number;
+  readonly wallMs: number;
+}
+
+export class Timeline {
+  readonly #clock: Clock;
+  readonly #most: number;
+  readonly #moves: Move[] = [];
+
+  constructor(clock: Clock, most: number) {
+    this.#clock = clock;
+    this.#most = most;
+  }
+
+  /** The oldest is forgotten at the limit. */
+  add(move: Omit<Move, "wallMs">): void {
+    this.#moves.push({ ...move, wallMs: this.#clock.wallMs() });
+    if (this.#moves.length > this.#most) this.#moves.shift();
+  }
+
+  get moves(): readonly Move[] {
+    return this.#moves;
+  }
+}

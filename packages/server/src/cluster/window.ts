@@ -1,0 +1,67 @@
+// window.ts: proof that this node still owns what it leads: a linearizable read of all epochs, again and again. What needs no record
+// of the log is answered only within WINDOW_MS of sending such a read.
+//   Q1. Who takes over unplanned is silent for SILENCE_MS, longer than the window: by then the old owner answers nothing any more.
+import type { Clock, Timer } from "../clock.ts";
+import type { EpochRecord } from "./shared-log.ts";
+
+export const WINDOW_MS = 200;
+/** Q1: with a margin for two monotonic clocks that differ by up to 4 %. */
+export const SILENCE_MS = 210;
+const EVERY_MS = 60;
+const IN_FLIGHT_MAX = 3;
+
+export interface WindowOptions {
+  readonly clock: Clock;
+  readonly read: () => Promise<ReadonlyMap<number, EpochRecord>>;
+  /** What was read. Called before the window is open for it. */
+  readonly saw: (epochs: ReadonlyMap<number, EpochRecord>) => void;
+}
+
+export class Window {
+  readonly #options: WindowOptions;
+  #provenAtMs = Number.NEGATIVE_INFINITY;
+  #inFlight = 0;
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(options: WindowOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves after the first read. Rejects when it fails. */
+  async start(): Promise<void> {
+    await this.#prove();
+    this.#arm();
+  }
+
+  get isOpen(): boolean {
+    return this.#options.clock.monotonicMs() - this.#provenAtMs < WINDOW_MS;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.dispose();
+  }
+
+  #arm(): void {
+    if (this.#isClosed) return;
+    this.#timer = this.#options.clock.after(EVERY_MS, () => {
+      this.#arm();
+      if (this.#inFlight >= IN_FLIGHT_MAX) return;
+      this.#prove().catch(() => {}); // The window closes by itself; what needs it takes the way through the log.
+    });
+  }
+
+  async #prove(): Promise<void> {
+    const sentAtMs = this.#options.clock.monotonicMs();
+    this.#inFlight += 1;
+    try {
+      const epochs = await this.#options.read();
+      if (this.#isClosed) return;
+      this.#options.saw(epochs);
+      this.#provenAtMs = Math.max(this.#provenAtMs, sentAtMs);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+}
