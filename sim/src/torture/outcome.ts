@@ -57,6 +57,7 @@ const VERDICTS: { readonly [Code in ErrorCode]: Verdict } = {
   rate_limited: "refused",
   unavailable: "unsure",
   log_stopped: "unsure",
+  fenced: "unsure",
   log_damaged: "unsure",
   bulk_stopped: "unsure",
   bulk_damaged: "unsure",

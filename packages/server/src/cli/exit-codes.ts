@@ -79,6 +79,7 @@ const EXIT_BY_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   rate_limited: "unavailable",
   unavailable: "unavailable",
   log_stopped: "unavailable",
+  fenced: "unavailable",
   log_damaged: "broken",
   bulk_stopped: "unavailable",
   bulk_damaged: "broken",
