@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { generatedFiles } from "../generate-docs.ts";
 import { type Problem, ROOT, textOf } from "../workspace.ts";
 import { exampleProblems } from "./examples.ts";
+import { generatedCodeProblems } from "./generated-code.ts";
 import { importProblems } from "./imports.ts";
 import { lockFileProblems, pathProblems, sizeProblems } from "./sources.ts";
 
@@ -15,6 +16,7 @@ const CHECKS: Readonly<Record<string, () => readonly Problem[] | Promise<readonl
   "machine paths": pathProblems,
   "lock file": lockFileProblems,
   "generated files": staleProblems,
+  "generated code": generatedCodeProblems,
   "documentation examples": exampleProblems,
 };
 

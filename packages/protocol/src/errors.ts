@@ -322,6 +322,13 @@ export const ERRORS = {
     "The log could not be written, so nothing new is accepted.",
     "See the server's log for the cause, mend the disk, and restart; nothing acknowledged is lost.",
   ),
+  fenced: spec(
+    503,
+    "UNAVAILABLE",
+    "now",
+    "Another node owns the partition now, under a higher epoch.",
+    "Ask again with the same request id: it finds the owner.",
+  ),
   log_damaged: spec(
     500,
     "DATA_LOSS",

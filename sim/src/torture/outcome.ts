@@ -58,6 +58,7 @@ const VERDICTS: { readonly [Code in ErrorCode]: Verdict } = {
   unavailable: "unsure",
   not_owner: "unsure",
   log_stopped: "unsure",
+  fenced: "unsure",
   log_damaged: "unsure",
   bulk_stopped: "unsure",
   bulk_damaged: "unsure",

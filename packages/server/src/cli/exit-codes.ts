@@ -80,6 +80,7 @@ const EXIT_BY_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   unavailable: "unavailable",
   not_owner: "unavailable",
   log_stopped: "unavailable",
+  fenced: "unavailable",
   log_damaged: "broken",
   bulk_stopped: "unavailable",
   bulk_damaged: "broken",

@@ -1,5 +1,6 @@
 // memory.ts: MemoryEtcd, one client of a MemoryEtcdStore, with the network in between: requests and watches pass the faults it is
 // given, on the store's clock. Many clients may share a store. Not here: what requests do (store.ts), which faults (faults.ts).
+import { setMaxListeners } from "node:events";
 import type { Timer } from "../clock.ts";
 import {
   type CallOptions,
@@ -45,9 +46,9 @@ export class MemoryEtcd implements Etcd {
   readonly #store: MemoryEtcdStore;
   readonly #faults: EtcdFaults;
   readonly #deadlineMs: number;
-  readonly #closing = new AbortController();
+  readonly #closing = manyListeners(new AbortController());
   /** Aborted and replaced when the way to the members is cut or mended: whoever waits looks again. */
-  #weather = new AbortController();
+  #weather = manyListeners(new AbortController());
   #isCut = false;
 
   constructor({ store, faults = {}, deadlineMs = DEADLINE_MS }: MemoryEtcdOptions) {
@@ -217,7 +218,7 @@ export class MemoryEtcd implements Etcd {
 
   #changeWeather(): void {
     const before = this.#weather;
-    this.#weather = new AbortController();
+    this.#weather = manyListeners(new AbortController());
     before.abort();
   }
 
@@ -251,6 +252,12 @@ function batchOf(changes: readonly Change[], range: WatchRequest): WatchBatch | 
   );
   const revision = changes.at(-1)?.revision;
   return events.length === 0 || revision === undefined ? undefined : { revision, events };
+}
+
+/** Every request that waits listens; Node warns of more than ten. */
+function manyListeners(controller: AbortController): AbortController {
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 /** Resolves when one of them is, or was. */

@@ -1,8 +1,9 @@
-// event-log.ts: where partitions keep their events, as the shard needs it. Implementations: memory.ts, segment/ (later etcd/).
+// event-log.ts: where partitions keep their events, as the shard needs it. Implementations: memory.ts, segment/, etcd/.
 // All of them run the one suite in contract.ts.
 //   E1. What `append` resolved for survives a crash; a record is found whole or not at all.
 //   E2. Records of one partition are read back in order, sequences without a gap.
-//   E3. After one failure nothing is appended any more: the stream is stopped, and says why.
+//   E3. After one failure nothing is appended any more: the stream is stopped, and says why. A log that several nodes share
+//       fences: an append under an epoch that is over fails with `fenced`, for certain not durable, and stops only its partition.
 
 /** One turn of one partition. */
 export interface LogRecord {
@@ -35,13 +36,14 @@ export interface EventLog {
    * Resolves once the record is durable. Calls made while a write is under way share the next one (group commit).
    * At most one append per partition may be in flight; `sequence` must be the last one plus one.
    * @throws ForelockError `log_stopped` when this or an earlier write failed: whether the record is durable is then unknown.
+   *   `fenced` when another node owns the partition under a higher epoch: the record is not durable, and never will be.
    */
   append(record: LogRecord): Promise<void>;
 
   /** Highest durable sequence of a partition; 0 when it has none. Counts records that only a snapshot still covers. */
   lastSequence(partition: number): number;
 
-  /** Highest epoch in any record or snapshot of the stream; 0 when empty. */
+  /** Highest epoch in any record or snapshot of the stream, or given to any owner; 0 when empty. */
   lastEpoch(): number;
 
   /**

@@ -1,0 +1,71 @@
+// version.ts: which versions of etcd may hold the log. Rows with their sources; the first that fits holds.
+
+export interface VersionVerdict {
+  /** Why the service must not run on it. */
+  readonly refused?: string;
+  /** What an operator should know. */
+  readonly warned?: string;
+}
+
+interface VersionRow {
+  readonly series: string;
+  /** The highest patch level that the row is about. */
+  readonly upTo: number;
+  readonly verdict: VersionVerdict;
+  readonly source: string;
+}
+
+const ROWS: readonly VersionRow[] = [
+  {
+    series: "3.5",
+    upTo: 2,
+    verdict: { refused: "a member that is killed under load can lose committed transactions; run 3.5.3 or later" },
+    source: "https://github.com/etcd-io/etcd/issues/13766 and etcd's CHANGELOG/README.md",
+  },
+  {
+    series: "3.5",
+    upTo: 4,
+    verdict: { warned: "a cluster of one member can lose data that it acknowledged; run 3.5.5 or later" },
+    source: "https://github.com/etcd-io/etcd/issues/14370",
+  },
+  {
+    series: "3.4",
+    upTo: 3,
+    verdict: { refused: "members can come to hold different data when authentication is on; run 3.4.4 or later" },
+    source: "https://github.com/etcd-io/etcd/issues/11651",
+  },
+  {
+    series: "3.4",
+    upTo: 20,
+    verdict: {
+      warned:
+        "3.4 is old, and before 3.4.21 a cluster of one member can lose data that it acknowledged; run 3.5 or later",
+    },
+    source: "https://github.com/etcd-io/etcd/issues/14370",
+  },
+  {
+    series: "3.4",
+    upTo: Number.POSITIVE_INFINITY,
+    verdict: { warned: "3.4 is old and gets few repairs; run 3.5 or later" },
+    source: "https://etcd.io/docs/v3.5/op-guide/versioning/",
+  },
+];
+
+const OLDEST = [3, 4] as const;
+
+export function checkVersion(version: string): VersionVerdict {
+  const found = /^(\d+)\.(\d+)\.(\d+)(-.+)?$/.exec(version);
+  if (found === null) return { warned: `"${version}" is no version of etcd that is known` };
+  const [major, minor, patch] = [Number(found[1]), Number(found[2]), Number(found[3])];
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
+    return { refused: `etcd ${version} is older than 3.4, the first that is supported` };
+  const row = ROWS.find(({ series, upTo }) => series === `${major}.${minor}` && patch <= upTo);
+  if (row !== undefined) return withVersion(version, row);
+  return found[4] === undefined ? {} : { warned: `etcd ${version} is not a finished release` };
+}
+
+function withVersion(version: string, { verdict, source }: VersionRow): VersionVerdict {
+  const tell = (why: string): string => `etcd ${version}: ${why} (${source})`;
+  if (verdict.refused !== undefined) return { refused: tell(verdict.refused) };
+  return { warned: tell(verdict.warned ?? "") };
+}
