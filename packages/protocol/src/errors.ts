@@ -308,6 +308,13 @@ export const ERRORS = {
     "The server is starting, stopping, or cannot be reached.",
     "Try later with the same request id.",
   ),
+  not_owner: spec(
+    503,
+    "UNAVAILABLE",
+    "later",
+    "Another node of the cluster decides for the partition.",
+    "Ask again with the same request id, of any node: it forwards the request to the owner. Only nodes see this code of one another.",
+  ),
   log_stopped: spec(
     503,
     "UNAVAILABLE",

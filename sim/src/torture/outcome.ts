@@ -56,6 +56,7 @@ const VERDICTS: { readonly [Code in ErrorCode]: Verdict } = {
   connections_full: "refused",
   rate_limited: "refused",
   unavailable: "unsure",
+  not_owner: "refused",
   log_stopped: "unsure",
   log_damaged: "unsure",
   bulk_stopped: "unsure",

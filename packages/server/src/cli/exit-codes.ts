@@ -78,6 +78,7 @@ const EXIT_BY_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   connections_full: "unavailable",
   rate_limited: "unavailable",
   unavailable: "unavailable",
+  not_owner: "unavailable",
   log_stopped: "unavailable",
   log_damaged: "broken",
   bulk_stopped: "unavailable",
