@@ -54,7 +54,10 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   "forecast-worker": { parts: ["clock.ts", "real-time.ts"], packages: /^(@forelock\/(protocol|forecast)|node:.+)$/ },
   // Calls outside services over HTTP; knows nothing of partitions.
   compensate: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
-  edge: { parts: ["shard", ...ANY_ABOVE_PURE], packages: ANY },
+  // Several nodes as one service. Of the carriers only how a stream is cut into frames.
+  cluster: { parts: ["shard", "etcd", "edge/tcp/reader.ts", ...TURN], packages: TECHNOLOGY },
+  "cluster/proof.ts": { parts: [], packages: TECHNOLOGY },
+  edge: { parts: ["shard", "cluster/proof.ts", ...ANY_ABOVE_PURE], packages: ANY },
   settings: { parts: ["compensate", "edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },
   // A load from outside: it knows the client, and nothing of the server's parts.

@@ -311,9 +311,9 @@ export const ERRORS = {
   not_owner: spec(
     503,
     "UNAVAILABLE",
-    "now",
+    "later",
     "Another node of the cluster decides for the partition.",
-    "Ask again with the same request id: any node sends the request to the present owner.",
+    "Ask again with the same request id, of any node: it forwards the request to the owner. Only nodes see this code of one another.",
   ),
   log_stopped: spec(
     503,

@@ -241,6 +241,7 @@ async function edgeOptions({ values, principals }: Settings): Promise<EdgeOption
     hostNames: values.hostNames,
     tls: await tlsOptions(values),
     principals,
+    ...clusterOptions(values),
     pages: PAGE,
     version: VERSION,
     limits: {
@@ -265,6 +266,11 @@ async function edgeOptions({ values, principals }: Settings): Promise<EdgeOption
       unansweredMax: values["operation.unansweredMax"],
     },
   };
+}
+
+function clusterOptions(values: Settings["values"]): Pick<EdgeOptions, "cluster"> {
+  const nodeId = values["cluster.nodeId"];
+  return nodeId === "" ? {} : { cluster: { nodeId, secret: values["cluster.secret"], san: values["cluster.san"] } };
 }
 
 async function tlsOptions(values: Settings["values"]): Promise<TlsOptions | undefined> {

@@ -48,6 +48,7 @@ export async function beatingSession({
     open: [],
     client: name,
     application: "",
+    forwarded: undefined,
   };
   connection.send({ hello });
   const beat = async (): Promise<void> => {

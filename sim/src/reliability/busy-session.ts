@@ -26,6 +26,7 @@ const NO_HELLO = {
   ttlMs: 0,
   open: [] as bigint[],
   application: "",
+  forwarded: undefined,
 };
 /** Frames take at most 1,000 operations. */
 const FRAME_OPERATIONS_MAX = 500;

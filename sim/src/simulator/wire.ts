@@ -234,4 +234,5 @@ const BLANK: Welcome = {
   expiredPartitions: [],
   durable: false,
   missed: [],
+  ledPartitions: [],
 };

@@ -99,6 +99,7 @@ export class Heart {
         open: [],
         client: "",
         application: "",
+        forwarded: undefined,
       };
       connection.send({ hello });
     } catch {

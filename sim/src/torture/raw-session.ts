@@ -253,6 +253,7 @@ const NO_HELLO = {
   open: [] as bigint[],
   client: "",
   application: "",
+  forwarded: undefined,
 };
 
 /** The code in an answer, wherever it stands. */

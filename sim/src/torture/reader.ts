@@ -27,6 +27,7 @@ export async function readWire(port: number, body: Body, clock: Clock): Promise<
       token: "",
       client: "torture",
       application: "",
+      forwarded: undefined,
       ...noSession,
     };
     connection.send({ hello, operations: [{ sequence: 1, keep: undefined, body }] });

@@ -339,6 +339,26 @@ export interface Hello {
   client: string;
   /** What kind of work it does, as it declares it, at most 64 bytes: joins forecasts of clients that have no history yet. */
   application: string;
+  /** Set by a node of the same cluster that speaks for a client of its own, instead of `token`. */
+  forwarded: Forwarded | undefined;
+}
+
+/** A node of the cluster says a Hello for a client that is connected to it. Nothing that comes behind it is forwarded again. */
+export interface Forwarded {
+  /** The node that forwards, and the one it means to speak to. */
+  node: string;
+  to: string;
+  /** 16 random bytes, used once. */
+  nonce: Buffer;
+  /** Wall clock of the forwarding node, in milliseconds. */
+  atMs: number;
+  /** HMAC-SHA-256 with the secret of the cluster: see docs/protocol.md. Empty when a client certificate says which node it is. */
+  proof: Buffer;
+  /** Whom the forwarding node authenticated, and where from. The receiver looks up the rights in its own table. */
+  principal: string;
+  remoteAddress: string;
+  /** The client has just resumed, and Hello.open is what it still asks about. Else nothing is forgotten. */
+  resumed: boolean;
 }
 
 export interface Welcome {
@@ -362,6 +382,8 @@ export interface Welcome {
   durable: boolean;
   /** Ended operations named in Hello.open: their outcome, as the notice that the client may have missed. */
   missed: Notice[];
+  /** Only to a node that forwards: the partitions that the answering node decides for, and of which it has told here. */
+  ledPartitions: number[];
 }
 
 export interface Limits {
@@ -1530,6 +1552,7 @@ function createBaseHello(): Hello {
     open: [],
     client: "",
     application: "",
+    forwarded: undefined,
   };
 }
 
@@ -1568,6 +1591,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.application !== "") {
       writer.uint32(74).string(message.application);
+    }
+    if (message.forwarded !== undefined) {
+      Forwarded.encode(message.forwarded, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1667,6 +1693,14 @@ export const Hello: MessageFns<Hello> = {
             message.application = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.forwarded = Forwarded.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1704,6 +1738,7 @@ export const Hello: MessageFns<Hello> = {
         : [],
       client: isSet(object.client) ? globalThis.String(object.client) : "",
       application: isSet(object.application) ? globalThis.String(object.application) : "",
+      forwarded: isSet(object.forwarded) ? Forwarded.fromJSON(object.forwarded) : undefined,
     };
   },
 
@@ -1736,6 +1771,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.application !== "") {
       obj.application = message.application;
     }
+    if (message.forwarded !== undefined) {
+      obj.forwarded = Forwarded.toJSON(message.forwarded);
+    }
     return obj;
   },
 
@@ -1753,6 +1791,210 @@ export const Hello: MessageFns<Hello> = {
     message.open = object.open?.map((e) => BigInt(e)) || [];
     message.client = object.client ?? "";
     message.application = object.application ?? "";
+    message.forwarded = (object.forwarded !== undefined && object.forwarded !== null)
+      ? Forwarded.fromPartial(object.forwarded)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseForwarded(): Forwarded {
+  return {
+    node: "",
+    to: "",
+    nonce: Buffer.alloc(0),
+    atMs: 0,
+    proof: Buffer.alloc(0),
+    principal: "",
+    remoteAddress: "",
+    resumed: false,
+  };
+}
+
+export const Forwarded: MessageFns<Forwarded> = {
+  encode(message: Forwarded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.to !== "") {
+      writer.uint32(18).string(message.to);
+    }
+    if (message.nonce.length !== 0) {
+      writer.uint32(26).bytes(message.nonce);
+    }
+    if (message.atMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.atMs)) !== BigInt(message.atMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.atMs) of type uint64 too large");
+      }
+      writer.uint32(32).uint64(BigInt(message.atMs));
+    }
+    if (message.proof.length !== 0) {
+      writer.uint32(42).bytes(message.proof);
+    }
+    if (message.principal !== "") {
+      writer.uint32(50).string(message.principal);
+    }
+    if (message.remoteAddress !== "") {
+      writer.uint32(58).string(message.remoteAddress);
+    }
+    if (message.resumed !== false) {
+      writer.uint32(64).bool(message.resumed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Forwarded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForwarded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nonce = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.proof = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.principal = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.remoteAddress = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.resumed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Forwarded {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      to: isSet(object.to) ? globalThis.String(object.to) : "",
+      nonce: isSet(object.nonce) ? Buffer.from(bytesFromBase64(object.nonce)) : Buffer.alloc(0),
+      atMs: isSet(object.atMs)
+        ? globalThis.Number(object.atMs)
+        : isSet(object.at_ms)
+        ? globalThis.Number(object.at_ms)
+        : 0,
+      proof: isSet(object.proof) ? Buffer.from(bytesFromBase64(object.proof)) : Buffer.alloc(0),
+      principal: isSet(object.principal) ? globalThis.String(object.principal) : "",
+      remoteAddress: isSet(object.remoteAddress)
+        ? globalThis.String(object.remoteAddress)
+        : isSet(object.remote_address)
+        ? globalThis.String(object.remote_address)
+        : "",
+      resumed: isSet(object.resumed) ? globalThis.Boolean(object.resumed) : false,
+    };
+  },
+
+  toJSON(message: Forwarded): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.to !== "") {
+      obj.to = message.to;
+    }
+    if (message.nonce.length !== 0) {
+      obj.nonce = base64FromBytes(message.nonce);
+    }
+    if (message.atMs !== 0) {
+      obj.atMs = globalThis.Number(message.atMs);
+    }
+    if (message.proof.length !== 0) {
+      obj.proof = base64FromBytes(message.proof);
+    }
+    if (message.principal !== "") {
+      obj.principal = message.principal;
+    }
+    if (message.remoteAddress !== "") {
+      obj.remoteAddress = message.remoteAddress;
+    }
+    if (message.resumed !== false) {
+      obj.resumed = message.resumed;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Forwarded>): Forwarded {
+    return Forwarded.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Forwarded>): Forwarded {
+    const message = createBaseForwarded();
+    message.node = object.node ?? "";
+    message.to = object.to ?? "";
+    message.nonce = object.nonce ?? Buffer.alloc(0);
+    message.atMs = object.atMs ?? 0;
+    message.proof = object.proof ?? Buffer.alloc(0);
+    message.principal = object.principal ?? "";
+    message.remoteAddress = object.remoteAddress ?? "";
+    message.resumed = object.resumed ?? false;
     return message;
   },
 };
@@ -1772,6 +2014,7 @@ function createBaseWelcome(): Welcome {
     expiredPartitions: [],
     durable: false,
     missed: [],
+    ledPartitions: [],
   };
 }
 
@@ -1819,6 +2062,13 @@ export const Welcome: MessageFns<Welcome> = {
     }
     for (const v of message.missed) {
       Notice.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.ledPartitions.length !== 0) {
+      writer.uint32(114).fork();
+      for (const v of message.ledPartitions) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -1950,6 +2200,24 @@ export const Welcome: MessageFns<Welcome> = {
             message.missed.push(Notice.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag === 112) {
+              message.ledPartitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 114) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.ledPartitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2007,6 +2275,11 @@ export const Welcome: MessageFns<Welcome> = {
       missed: globalThis.Array.isArray(object?.missed)
         ? object.missed.map((e: any) => Notice.fromJSON(e))
         : [],
+      ledPartitions: globalThis.Array.isArray(object?.ledPartitions)
+        ? object.ledPartitions.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.led_partitions)
+        ? object.led_partitions.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -2051,6 +2324,9 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.missed?.length) {
       obj.missed = message.missed.map((e) => Notice.toJSON(e));
     }
+    if (message.ledPartitions?.length) {
+      obj.ledPartitions = message.ledPartitions.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -2074,6 +2350,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.expiredPartitions = object.expiredPartitions?.map((e) => e) || [];
     message.durable = object.durable ?? false;
     message.missed = object.missed?.map((e) => Notice.fromPartial(e)) || [];
+    message.ledPartitions = object.ledPartitions?.map((e) => e) || [];
     return message;
   },
 };

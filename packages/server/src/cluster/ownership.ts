@@ -14,7 +14,7 @@ import type { Membership } from "./membership.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
 import { type MapRecord, nodeOfOwner } from "./records.ts";
 import { Replica } from "./replica.ts";
-import type { EpochRecord, SharedLog } from "./shared-log.ts";
+import type { EpochRecord, FollowSink, SharedLog } from "./shared-log.ts";
 import { Timeline } from "./timeline.ts";
 import { SILENCE_MS, Window } from "./window.ts";
 
@@ -71,7 +71,7 @@ export class Ownership implements NodeOwnership, Owners {
     this.timeline = new Timeline(options.clock, TIMELINE_MAX);
     this.#window = new Window({
       clock: options.clock,
-      read: () => options.log.epochs(),
+      read: () => options.log.ownEpochs(),
       saw: (epochs) => {
         for (const [partition, record] of epochs) this.#sawEpoch(partition, record);
       },
@@ -249,8 +249,10 @@ export class Ownership implements NodeOwnership, Owners {
 
   #follow(partition: number, replica: Replica): void {
     const { log } = this.#options;
-    if (partition === 0) this.#node?.foresight.policies.follow(replica.state);
-    const end = log.follow(partition, replica.sequence, {
+    const policies = partition === 0 ? this.#node?.foresight.policies : undefined;
+    policies?.follow(replica.state);
+    const ending = new AbortController();
+    const sink: FollowSink = {
       record: (record) => {
         if (this.#replicaOf(partition) !== replica) return; // It has been taken over with, or dropped.
         try {
@@ -259,20 +261,23 @@ export class Ownership implements NodeOwnership, Owners {
           this.#broke(partition, error);
           return;
         }
-        if (partition === 0) this.#node?.foresight.policies.changed();
+        policies?.changed();
       },
       epoch: (record) => {
         if (this.#replicaOf(partition) === replica) this.#complete.set(partition, record.epoch);
         this.#sawEpoch(partition, record);
         this.#reconcile(partition);
       },
-      lost: () => {
-        if (this.#replicaOf(partition) !== replica) return;
-        this.#slots[partition] = { kind: "away" };
-        this.#reconcile(partition);
+    };
+    this.#slots[partition] = { kind: "following", replica, end: () => ending.abort() };
+    log.follow(partition, replica.position, sink, ending.signal).then(
+      (how) => {
+        if (how === "behind" && this.#replicaOf(partition) === replica) this.#slots[partition] = { kind: "away" };
       },
-    });
-    this.#slots[partition] = { kind: "following", replica, end };
+      (error: unknown) => {
+        if (this.#replicaOf(partition) === replica) this.#broke(partition, error);
+      },
+    );
   }
 
   /** What the log has cannot follow what this node has: it stands by no more with that, and begins anew from the log. */
@@ -325,14 +330,13 @@ export class Ownership implements NodeOwnership, Owners {
     const isGiven = seen?.owner === self;
     if (!isGiven && seen !== undefined && !(await members().confirmSilent(seen.owner))) return; // L2 of membership.ts
     if (this.#replicaOf(partition) !== replica) return;
-    end();
     this.#slots[partition] = { kind: "taking", replica };
     const beganMs = clock.monotonicMs();
     try {
-      const epoch =
-        isGiven && seen !== undefined
-          ? this.#adopt(partition, seen, replica)
-          : await this.#raise(partition, replica, seen);
+      // The log needs no look of its own while the partition is followed.
+      if (isGiven && seen !== undefined) await this.#options.log.adopt(seen, replica.position);
+      end();
+      const epoch = isGiven && seen !== undefined ? seen.epoch : await this.#raise(partition, replica, seen);
       await this.#lead(partition, replica, epoch);
       const from = seen === undefined || isGiven ? "" : nodeOfOwner(seen.owner);
       this.timeline.add({
@@ -343,27 +347,28 @@ export class Ownership implements NodeOwnership, Owners {
         ms: clock.monotonicMs() - beganMs,
       });
     } catch (error) {
+      end();
       // What the replica has is from the log; whether it is all of it, the next look tells.
       if (this.#slots[partition]?.kind === "taking") this.#slots[partition] = { kind: "away" };
-      if (error instanceof ForelockError && error.code === "not_owner") return; // Another node was first.
+      if (isFenced(error)) return; // Another node was first.
       throw error;
     }
-  }
-
-  /** O3, at the successor: every record of the epochs before was told before the epoch was. */
-  #adopt(partition: number, { epoch }: EpochRecord, replica: Replica): number {
-    this.#options.log.adopt(partition, { epoch, sequence: replica.sequence });
-    return epoch;
   }
 
   /** O2 */
   async #raise(partition: number, replica: Replica, seen: EpochRecord | undefined): Promise<number> {
     const { log, self } = this.#options;
-    const { epoch, records } = await log.takeOver(partition, { owner: self, after: replica.sequence, seen });
-    this.#sawEpoch(partition, { epoch, owner: self });
+    const expected = seen ?? { partition, epoch: 0, owner: "", modRevision: 0 };
+    const { claim, records, isBehind } = await log.takeOver(partition, {
+      owner: self,
+      after: replica.position,
+      expected,
+    });
+    this.#sawEpoch(partition, claim);
+    if (isBehind) throw new ForelockError("unavailable", `Partition ${partition} was truncated past this replica.`);
     for (const record of records) replica.apply(record);
-    if (seen !== undefined && seen.owner !== self) await this.#pause(SILENCE_MS);
-    return epoch;
+    if (expected.owner !== "" && expected.owner !== self) await this.#pause(SILENCE_MS);
+    return claim.epoch;
   }
 
   async #lead(partition: number, replica: Replica, epoch: number): Promise<void> {
@@ -372,7 +377,7 @@ export class Ownership implements NodeOwnership, Owners {
     await node.lead(replica.state, epoch); // O1
     if (this.#epochs.get(partition)?.owner !== this.#options.self) {
       node.resign(partition); // Another owner came in the meantime.
-      throw new ForelockError("not_owner", `Partition ${partition} has another owner.`);
+      throw new ForelockError("fenced", `Partition ${partition} has another owner.`);
     }
     this.#slots[partition] = { kind: "leading" };
     this.#tell();
@@ -413,51 +418,43 @@ export class Ownership implements NodeOwnership, Owners {
     this.#slots[partition] = { kind: "giving", to: successor };
     const beganMs = clock.monotonicMs();
     const shard = node.shardAt(partition);
-    const late = clock.after(leaseMs, () => shard.thaw());
+    const late = new AbortController();
+    const timer = clock.after(leaseMs, () => late.abort());
     try {
       await shard.freeze();
-      if (shard.stopped !== undefined) return this.#fell(partition, "fenced");
-      const record = await log.giveTo(partition, successor);
-      this.#sawEpoch(partition, record);
+      if (shard.stopped !== undefined) return; // Fenced meanwhile, and told so.
+      const record = await log.giveTo(partition, successor, undefined, { signal: late.signal });
       this.#given(partition, record, clock.monotonicMs() - beganMs);
     } catch (error) {
-      await this.#afterFailedGift(partition, error);
-    } finally {
-      late.dispose();
-    }
-  }
-
-  #given(partition: number, { epoch, owner }: EpochRecord, ms: number): void {
-    const node = this.#node;
-    if (node === undefined) return;
-    const sequence = node.shardAt(partition).sequence;
-    const state = node.resign(partition);
-    this.#follow(partition, new Replica(state, sequence, this.#options.bulk));
-    this.timeline.add({ partition, kind: "gave", node: nodeOfOwner(owner), epoch, ms });
-    this.#tell();
-  }
-
-  async #afterFailedGift(partition: number, error: unknown): Promise<void> {
-    const node = this.#node;
-    if (node === undefined || this.#slots[partition]?.kind !== "giving") return;
-    const code = error instanceof ForelockError ? error.code : "internal";
-    const mine =
-      code === "unavailable" ? this.#epochs.get(partition) : (await this.#options.log.epochs()).get(partition);
-    if (mine?.owner !== this.#options.self) {
+      if (!isFenced(error)) {
+        this.#slots[partition] = { kind: "leading" };
+        shard.thaw();
+        throw error;
+      }
       node.resign(partition);
       this.#fell(partition, "lost");
-      return;
+    } finally {
+      timer.dispose();
     }
-    this.#slots[partition] = { kind: "leading" };
-    node.shardAt(partition).thaw();
-    throw error;
+  }
+
+  #given(partition: number, record: EpochRecord, ms: number): void {
+    const node = this.#node;
+    if (node === undefined) return;
+    const { epoch, owner } = record;
+    const { sequence, state } = node.shardAt(partition);
+    const position = { epoch: state.epoch, sequence };
+    this.#slots[partition] = { kind: "away" }; // For those who hear of the new epoch now.
+    this.#sawEpoch(partition, record);
+    this.#follow(partition, new Replica(node.resign(partition), position, this.#options.bulk));
+    this.timeline.add({ partition, kind: "gave", node: nodeOfOwner(owner), epoch, ms });
+    this.#tell();
   }
 
   // -------------------------------------------------------------------------------------------------------------- truth
 
   #sawEpoch(partition: number, record: EpochRecord): void {
-    const known = this.#epochs.get(partition);
-    if (known !== undefined && known.epoch >= record.epoch) return;
+    if (record.epoch <= (this.#epochs.get(partition)?.epoch ?? 0)) return;
     this.#epochs.set(partition, record);
     const slot = this.#slots[partition];
     if (slot?.kind === "leading" && record.owner !== this.#options.self) {
@@ -507,3 +504,5 @@ export class Ownership implements NodeOwnership, Owners {
     });
   }
 }
+
+const isFenced = (error: unknown): boolean => error instanceof ForelockError && error.code === "fenced";

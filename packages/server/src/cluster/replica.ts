@@ -1,5 +1,5 @@
 // replica.ts: one partition's state as this node follows it: what a standby has ready when it takes over.
-//   C1. The state is what the log has up to `sequence`, and nothing else.
+//   C1. The state is what the log has up to `position`, and nothing else.
 import { assert } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { LogRecord, Snapshot } from "../log/event-log.ts";
@@ -7,35 +7,42 @@ import type { Observer } from "../partition/observer.ts";
 import { decodeSnapshot } from "../partition/snapshot.ts";
 import { createState, type PartitionState } from "../partition/state.ts";
 import { bulkObserver, replay } from "../shard/recovery.ts";
+import type { Position } from "./shared-log.ts";
 
 export class Replica {
   readonly state: PartitionState;
   readonly #observer: Observer;
-  #sequence: number;
+  #position: Position;
   /** Bytes of events applied since the snapshot that it began with, or that it was told of. */
   bytesSinceSnapshot = 0;
 
-  constructor(state: PartitionState, sequence: number, bulk: BulkStore) {
+  constructor(state: PartitionState, position: Position, bulk: BulkStore) {
     this.state = state;
-    this.#sequence = sequence;
+    this.#position = position;
     this.#observer = bulkObserver(bulk, state.partition);
   }
 
   /** From the newest snapshot, or from nothing. */
   static from(partition: number, snapshot: Snapshot | undefined, bulk: BulkStore): Replica {
-    if (snapshot === undefined) return new Replica(createState(partition), 0, bulk);
-    return new Replica(decodeSnapshot(partition, snapshot.state), snapshot.sequence, bulk);
+    if (snapshot === undefined) return new Replica(createState(partition), { epoch: 0, sequence: 0 }, bulk);
+    return new Replica(decodeSnapshot(partition, snapshot.state), snapshot, bulk);
   }
 
   get sequence(): number {
-    return this.#sequence;
+    return this.#position.sequence;
+  }
+
+  /** Of the last record applied. */
+  get position(): Position {
+    const { epoch, sequence } = this.#position;
+    return { epoch, sequence };
   }
 
   apply(record: LogRecord): void {
     assert(record.partition === this.state.partition, "a replica follows one partition");
-    assert(record.sequence === this.#sequence + 1, `record ${record.sequence} follows ${this.#sequence}`);
+    assert(record.sequence === this.sequence + 1, `record ${record.sequence} follows ${this.sequence}`);
     replay(this.state, record, this.#observer);
-    this.#sequence = record.sequence;
+    this.#position = { epoch: record.epoch, sequence: record.sequence };
     this.bytesSinceSnapshot += record.events.byteLength;
   }
 }

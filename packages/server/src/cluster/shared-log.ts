@@ -1,56 +1,74 @@
 // shared-log.ts: a log that several nodes write, each to the partitions it owns, as ownership needs it. Implementation: log/etcd/.
-//   S1. The epoch record is the truth about who owns a partition. An append of any other epoch is refused `not_owner`, for that
+//   S1. The epoch record is the truth about who owns a partition. An append of any other epoch is refused `fenced`, for that
 //       partition alone.
 import type { EventLog, LogRecord, Snapshot } from "../log/event-log.ts";
 
 /** Who owns a partition. Epochs of a partition only rise. */
 export interface EpochRecord {
+  readonly partition: number;
+  /** 0 before the first owner. */
   readonly epoch: number;
-  /** One process of one node (records.ts). */
+  /** One process of one node (records.ts); empty before the first owner. */
   readonly owner: string;
+  /** Tells two records apart. */
+  readonly modRevision: number;
 }
 
-export interface TakenOver {
+/** The last record that someone has; both 0 before the first. */
+export interface Position {
   readonly epoch: number;
-  /** Every record after the one that the caller had. */
-  readonly records: readonly LogRecord[];
+  readonly sequence: number;
 }
 
-export interface Follower {
+export interface TakeOver {
+  readonly owner: string;
+  readonly after: Position;
+  /** The record on which it was decided; a newer one refuses. */
+  readonly expected: EpochRecord;
+}
+
+export interface Taken {
+  readonly claim: EpochRecord;
+  /** Every record behind `after`, unless `isBehind`. */
+  readonly records: readonly LogRecord[];
+  /** Some of them are only in the newest snapshot any more. */
+  readonly isBehind: boolean;
+}
+
+export interface FollowSink {
   /** The next record, each once and in order. */
   record(record: LogRecord): void;
-  /** The epoch changed. Every record of the epochs before it was told. */
+  /** The epoch record, at the start and after each change, behind every record of the epochs before. */
   epoch(record: EpochRecord): void;
-  /** The log no longer has what comes next: the follower has to begin again from a snapshot. Nothing more is told. */
-  lost(): void;
 }
 
 export interface SharedLog extends EventLog {
   /** Of all partitions that ever had an owner; linearizable. */
-  epochs(): Promise<ReadonlyMap<number, EpochRecord>>;
+  ownEpochs(): Promise<ReadonlyMap<number, EpochRecord>>;
 
   /**
    * Raises the epoch first, then reads what was appended before. From then on appends of that epoch are taken from this log.
-   * @param seen the record that the caller knows, compared; undefined when there was none
-   * @throws ForelockError `not_owner` when the record is another one by now, `unavailable`, `outcome_unknown`
+   * @throws ForelockError `fenced` when the record is another one by now; anything else when nothing was done
    */
-  takeOver(
-    partition: number,
-    request: { readonly owner: string; readonly after: number; readonly seen: EpochRecord | undefined },
-  ): Promise<TakenOver>;
+  takeOver(partition: number, wish: TakeOver): Promise<Taken>;
 
-  /** Takes appends of an epoch that another owner gave to this node, after `sequence`. */
-  adopt(partition: number, at: { readonly epoch: number; readonly sequence: number }): void;
+  /** Takes appends of an epoch that another owner gave to this node, behind `at`. */
+  adopt(claim: EpochRecord, at: Position): Promise<void>;
 
   /**
    * Names the successor in one transaction that only the present owner can make; nothing may be in flight for the partition.
-   * @throws ForelockError `not_owner`; `unavailable` when nothing changed; `outcome_unknown` when it may have
+   * @throws ForelockError `fenced` when this node is not the owner; anything else when it is so still
    */
-  giveTo(partition: number, successor: string): Promise<EpochRecord>;
+  giveTo(
+    partition: number,
+    successor: string,
+    lastRecord: undefined,
+    options: { readonly signal: AbortSignal },
+  ): Promise<EpochRecord>;
 
   /** The newest; undefined when there is none. */
   loadSnapshot(partition: number): Promise<Snapshot | undefined>;
 
-  /** Tells of every record after `after`, until the returned function is called. Resumes by itself over lost connections. */
-  follow(partition: number, after: number, follower: Follower): () => void;
+  /** `behind`: the next record is only in the newest snapshot any more. Resumes by itself over lost connections. */
+  follow(partition: number, after: Position, sink: FollowSink, signal: AbortSignal): Promise<"aborted" | "behind">;
 }

@@ -66,7 +66,19 @@ export class Authenticator {
     if (this.#principals.length === 0) return caller("local", ALL_RIGHTS, peer);
     const principal = token === "" ? this.#bySan(peer.san) : this.#byToken(token);
     if (principal !== undefined) return caller(principal.name, principal.rights, peer);
-    throw this.#failed(peer.address, token);
+    throw this.failed(peer.address, token === "" ? "No token came." : "The token is not known.");
+  }
+
+  /**
+   * For a principal that the node `forwardedBy` of the cluster has authenticated: with the rights that this node gives it.
+   * @throws ForelockError `permission_denied` when it is not known here
+   */
+  forwarded(name: string, remoteAddress: string, forwardedBy: string): EdgeCaller {
+    const peer = { address: remoteAddress };
+    if (this.#principals.length === 0) return { ...caller("local", ALL_RIGHTS, peer), forwardedBy };
+    const principal = this.#principals.find((each) => each.name === name);
+    if (principal !== undefined) return { ...caller(name, principal.rights, peer), forwardedBy };
+    throw new ForelockError("permission_denied", "The principal is not known to every node: their settings differ.");
   }
 
   #byToken(token: string): Principal | undefined {
@@ -82,12 +94,13 @@ export class Authenticator {
     return this.#principals.find((principal) => principal.san.some((name) => san.includes(name))); // I2
   }
 
-  #failed(address: string, token: string): ForelockError {
+  /** Counts a failure of `address`. @returns what it is told: `why`, or `rate_limited` past a burst (I3) */
+  failed(address: string, why: string): ForelockError {
     this.#counters.authentications_failed_total++;
     const failures = this.#failures(address);
     if (failures.tokens >= 1) {
       failures.tokens--;
-      return new ForelockError("unauthenticated", token === "" ? "No token came." : "The token is not known.");
+      return new ForelockError("unauthenticated", why);
     }
     if (!failures.isLogged) this.#log.warn({ remoteAddress: address }, "too many failed authentications");
     failures.isLogged = true; // I3
@@ -130,6 +143,6 @@ function prepare({ name, token, tokenSha256, san, rights }: PrincipalOptions): P
   };
 }
 
-function caller(principal: string, rights: Rights, peer: Peer): EdgeCaller {
+function caller(principal: string, rights: Rights, peer: Pick<Peer, "address">): EdgeCaller {
   return { principal, may: rights.may, mayAnywhere: rights.mayAnywhere, remoteAddress: peer.address };
 }

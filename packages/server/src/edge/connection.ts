@@ -62,6 +62,7 @@ export class Connection implements Connected {
   #phase: Phase = "new";
   #caller: EdgeCaller | undefined;
   #session: NodeSession | undefined;
+  #claimed: string | undefined;
   #requests: Requests | undefined;
   #watches: Watches | undefined;
   #endListening: (() => void) | undefined;
@@ -167,6 +168,10 @@ export class Connection implements Connected {
     if (!this.#isFlushQueued) this.#flushLater();
   }
 
+  interrupt(): void {
+    this.fail(wireError({ code: "unavailable", message: "A part of the cluster changed; resume the session." }));
+  }
+
   notify(notice: Notice): void {
     if (this.#phase === "ended") return;
     this.#outbox.notices.push(notice);
@@ -195,7 +200,8 @@ export class Connection implements Connected {
   }
 
   #enter(caller: EdgeCaller): void {
-    if (!this.#parts.switchboard.enter(caller.principal)) {
+    // Nodes count theirs themselves (cluster/links.ts), and must not take a principal's connections from it.
+    if (caller.forwardedBy === undefined && !this.#parts.switchboard.enter(caller.principal)) {
       this.#parts.switchboard.counters.connections_refused_total++;
       const { connectionsPerPrincipalMax: most } = this.#parts.limits;
       throw new ForelockError(
@@ -210,14 +216,17 @@ export class Connection implements Connected {
     const { service, switchboard } = this.#parts;
     const { caller } = greeting;
     if (greeting.kind !== "sessionless") this.#session = greeting.opened.session;
-    if (greeting.kind === "heartbeat") {
+    const isForwarded = caller.forwardedBy !== undefined;
+    if (greeting.kind === "heartbeat" || (greeting.kind === "operations" && isForwarded)) {
       const { session } = greeting.opened;
       const reply = (answered: HeartbeatReply) => this.#answerHeartbeat(answered);
       this.#heartbeats = new Heartbeats({ service, session, counters: switchboard.counters, reply });
-      return;
     }
+    if (greeting.kind === "heartbeat") return;
     if (greeting.kind === "operations") {
-      switchboard.claim(greeting.opened.session.id, this);
+      // A node that forwards takes nothing over from the client, which may be connected to both.
+      this.#claimed = isForwarded ? `${caller.forwardedBy} ${greeting.opened.session.id}` : greeting.opened.session.id;
+      switchboard.claim(this.#claimed, this);
       this.#endListening = service.listen(greeting.opened.session, this);
     }
     this.#watches = new Watches(service, caller, switchboard, this);
@@ -346,8 +355,8 @@ export class Connection implements Connected {
     drainDeadlines.stop(this);
     this.#endListening?.();
     this.#requests?.end();
-    if (this.#session !== undefined) switchboard.release(this.#session.id, this);
-    if (this.#caller !== undefined) switchboard.leave(this.#caller.principal);
+    if (this.#claimed !== undefined) switchboard.release(this.#claimed, this);
+    if (this.#caller !== undefined && this.#caller.forwardedBy === undefined) switchboard.leave(this.#caller.principal);
     switchboard.remove(this);
   }
 }

@@ -10,6 +10,7 @@ import { Calls } from "./calls.ts";
 import type { Connection } from "./connection.ts";
 import { createCounters, type EdgeCounters } from "./counters.ts";
 import { Deadlines } from "./deadlines.ts";
+import { Forwarding } from "./forwarding.ts";
 import { FrameWriter } from "./frame/write.ts";
 import { GrpcCarrier } from "./grpc/server.ts";
 import { HttpCarrier } from "./http/server.ts";
@@ -46,7 +47,9 @@ export async function startEdge(
   const counters = createCounters();
   const switchboard = new Switchboard(limits, counters);
   const authenticator = new Authenticator({ principals: options.principals, clock, log, counters });
+  const { cluster } = options;
   const parts: TcpParts = {
+    ...(cluster === undefined ? {} : { forwarding: new Forwarding(cluster, authenticator, clock) }),
     service,
     authenticator,
     limits,

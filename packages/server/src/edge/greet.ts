@@ -5,6 +5,7 @@ import { ForelockError, type Hello, Purpose, type Welcome } from "@forelock/prot
 import type { OpenedSession, Service } from "../shard/service.ts";
 import type { Authenticator, Peer } from "./authenticate.ts";
 import type { EdgeCaller } from "./authorize.ts";
+import type { Forwarding } from "./forwarding.ts";
 import { NAME_BYTES_MAX } from "./names.ts";
 import type { EdgeLimits } from "./options.ts";
 import { range, text } from "./validate.ts";
@@ -30,15 +31,23 @@ export interface Greeter {
   readonly authenticator: Authenticator;
   readonly limits: EdgeLimits;
   readonly version: string;
+  /** Absent outside a cluster: then nobody speaks for others. */
+  readonly forwarding?: Forwarding;
 }
 
 /** Checks the Hello and says who calls. @throws ForelockError */
-export function authenticateHello({ authenticator, limits }: Greeter, peer: Peer, hello: Hello): EdgeCaller {
+export function authenticateHello(greeter: Greeter, peer: Peer, hello: Hello): EdgeCaller {
+  const { authenticator, forwarding, limits } = greeter;
   if (hello.version !== PROTOCOL_VERSION) {
     throw new ForelockError("not_supported", `hello.version: ${hello.version}; this node speaks ${PROTOCOL_VERSION}.`);
   }
   const refusal = checkHello(hello, limits);
   if (refusal !== undefined) throw new ForelockError(refusal.code, refusal.message);
+  if (hello.forwarded !== undefined) {
+    if (forwarding === undefined)
+      throw authenticator.failed(peer.address, "hello.forwarded: this node is in no cluster.");
+    return forwarding.authenticate(peer, hello, hello.forwarded);
+  }
   return authenticator.authenticate(peer, hello.token === "" ? peer.bearer : hello.token);
 }
 
@@ -58,7 +67,8 @@ export function openFor({ service }: Greeter, caller: EdgeCaller, hello: Hello):
     default: {
       if (sessionId.length === 0)
         return { kind: "operations", caller, opened: service.openSession(caller, { ttlMs, client, application }) };
-      const open = hello.open.map(Number); // Checked to be safe.
+      const isKnown = hello.forwarded === undefined || hello.forwarded.resumed; // Else a node does not know what is open.
+      const open = isKnown ? hello.open.map(Number) : undefined; // Checked to be safe.
       return {
         kind: "operations",
         caller,
@@ -145,5 +155,6 @@ function blank(): Welcome {
     expiredPartitions: [],
     durable: false,
     missed: [],
+    ledPartitions: [],
   };
 }

@@ -23,6 +23,17 @@ export interface EdgeOptions {
   /** Path to static page, `/` and `/assets/...`. */
   readonly pages: ReadonlyMap<string, Page>;
   readonly version: string;
+  /** Whose nodes may speak for clients of theirs. Undefined: nobody may. */
+  readonly cluster?: ClusterOptions;
+}
+
+export interface ClusterOptions {
+  /** Of this node. */
+  readonly nodeId: string;
+  /** Known to all nodes, at least 16 characters. Empty: only certificates count. */
+  readonly secret: string;
+  /** Subject alternative names of the nodes' certificates, as `DNS:node-1`. */
+  readonly san: readonly string[];
 }
 
 /** PEM texts. */
@@ -87,6 +98,9 @@ export interface Page {
   readonly body: string | Uint8Array;
 }
 
+/** Of `cluster.secret`, in characters: fewer can be guessed. */
+export const SECRET_LENGTH_MIN = 16;
+
 /** Whether only this machine can reach `host`. */
 export function isLoopback(host: string): boolean {
   if (host === "localhost" || host === "::1" || host === "[::1]") return true;
@@ -102,6 +116,9 @@ export function checkOptions(options: EdgeOptions): void {
   }
   // Above 16 MiB the first byte of a frame is not 0 any more, and the carriers of one port could not be told apart.
   if (limits.frameBytesMax > 0xff_ffff) throw bad(`frame.bytesMax: ${limits.frameBytesMax}; allowed up to 16,777,215.`);
+  const secretLength = options.cluster?.secret.length ?? 0;
+  if (secretLength > 0 && secretLength < SECRET_LENGTH_MIN)
+    throw bad(`cluster.secret: ${secretLength} characters; allowed ${SECRET_LENGTH_MIN} or more, or none.`);
   const names = new Set<string>();
   for (const principal of options.principals) {
     if (names.has(principal.name)) throw bad(`auth.principals: "${principal.name}" is there twice.`);

@@ -110,6 +110,7 @@ export class Requests {
     const counters = this.#switchboard.counters;
     counters.operations_total++;
     if (sequence === 0 || sequence > SEQUENCE_MAX) {
+      if (sequence > SEQUENCE_MAX && this.#caller.forwardedBy !== undefined) return this.#operateUnnumbered(operation);
       this.#refuse(sequence, range("sequence", sequence, 1, SEQUENCE_MAX));
       return;
     }
@@ -211,6 +212,18 @@ export class Requests {
     this.#freeing++;
     counters.requests_in_flight++;
     return true;
+  }
+
+  /** Of a unary call, which has no number of its own: another node gave it one above all others, to tell the replies apart. */
+  #operateUnnumbered(operation: Operation): void {
+    const { sequence, body } = operation;
+    const refusal = validate(operation, this.#switchboard.limits) ?? this.#denied(body!); // As in `operate`.
+    if (refusal !== undefined) return this.#refuse(sequence, refusal);
+    const isFreeing = ROOMS[body!.$case] === "freeing";
+    if (!(isFreeing ? this.#admitFreeing(sequence) : this.#admitPlain(sequence))) return;
+    const answer = isFreeing ? this.#answerFreeing : this.#answerPlain;
+    const unnumbered = { ...operation, sequence: 0 };
+    this.#service.submit(this.#caller, this.#session, unnumbered, (reply) => answer({ ...reply, sequence }));
   }
 
   #queueBulky(operation: Operation, body: OperationBody): void {

@@ -1,6 +1,6 @@
 import { request } from "node:https";
 import { type ConnectionOptions, connect } from "node:tls";
-import { OpenSessionReply } from "@forelock/protocol";
+import { Forwarded, OpenSessionReply, Purpose } from "@forelock/protocol";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { makeCertificates } from "./testing/certificates.ts";
@@ -138,4 +138,19 @@ test.skipIf(server === undefined)("certificates are renewed without a restart", 
   const client = await native(scene.edge.port, { ca: renewed!.ca });
   expect((await client.hello({ token: "token-of-root-0123456789" })).welcome?.principal).toBe("root");
   client.socket.destroy();
+});
+
+test.skipIf(server === undefined)("a certificate that the settings name as a node's stands for the proof", async () => {
+  const cluster = { nodeId: "b", secret: "", san: ["DNS:worker-1"] };
+  await using scene = await edgeScene({ tls: tls(false), principals: PRINCIPALS, cluster });
+  const claims = { node: "a", to: "b", principal: "worker", remoteAddress: "10.0.0.7" };
+  const forwarded = Forwarded.fromPartial(claims);
+  const answer = async (options: ConnectionOptions): Promise<string | undefined> => {
+    const client = await native(scene.edge.port, options);
+    const { welcome, closing } = await client.hello({ purpose: Purpose.SESSIONLESS, forwarded });
+    return welcome?.principal ?? closing?.code;
+  };
+  expect(await answer({ key: worker!.key, cert: worker!.cert })).toBe("worker");
+  expect(await answer({ key: stranger!.key, cert: stranger!.cert })).toBe("unauthenticated");
+  expect(await answer({})).toBe("unauthenticated");
 });

@@ -124,6 +124,17 @@ test("every complaint is told, not the first only", () => {
     expect(message).toContain(part);
 });
 
+test("the secret of a cluster comes from the file or the environment, is long enough, and is never shown", () => {
+  const secret = "one that nobody guesses";
+  expect(read({ fileText: `[cluster]\nsecret = "${secret}"` }).values["cluster.secret"]).toBe(secret);
+  expect(read({ env: { FORELOCK_CLUSTER_SECRET: secret } }).values["cluster.secret"]).toBe(secret);
+  const flagged = refusal({ flags: { clusterSecret: secret } });
+  expect(flagged).toContain("not taken from a flag");
+  const short = refusal({ env: { FORELOCK_CLUSTER_SECRET: "too short" } });
+  expect(short).toContain("has 9 characters");
+  expect(flagged + short).not.toMatch(/nobody|too short/);
+});
+
 test("a file that is not TOML is refused with the place", () => {
   expect(refusal({ fileText: "port = = 3" })).toMatch(/^file: is not TOML/);
 });

@@ -4,7 +4,7 @@
 import { ForelockError } from "@forelock/protocol";
 import { parse as parseToml } from "smol-toml";
 import { allowProblem } from "../compensate/allow.ts";
-import { isLoopback } from "../edge/options.ts";
+import { isLoopback, SECRET_LENGTH_MIN } from "../edge/options.ts";
 import { expandFileNames } from "./file-names.ts";
 import { type Complaint, type PrincipalSettings, parsePrincipals } from "./principals.ts";
 import { defaultOf, environmentName, flagName, parse, type Setting } from "./setting.ts";
@@ -78,6 +78,11 @@ export function readSettings(sources: SettingSources): Settings {
   }
   const typed = values as unknown as SettingValues; // Each value has just been parsed by its own row of the table.
   complaints.push(...crossComplaints(typed, file.principals));
+  if (typed["cluster.secret"] !== "" && sourceByKey.get("cluster.secret") === "flag")
+    complaints.push({
+      key: "cluster.secret",
+      problem: "is not taken from a flag, which others on the machine can see.",
+    });
   const fileNames = namesOf(typed, complaints);
   if (complaints.length > 0) throw badSettings(complaints);
   return { values: typed, principals: file.principals, fileNames, sourceByKey };
@@ -140,9 +145,16 @@ function crossComplaints(values: SettingValues, principals: readonly PrincipalSe
     ...ordered("edge.requestsPerConnectionMax", "edge.requestsMax"),
     ...ordered("log.segmentBytes", "log.snapshotBytes"),
     ...allowComplaints(values),
+    ...secretComplaints(values),
     ...tlsComplaints(values),
     ...exposureComplaints(values, principals),
   ];
+}
+
+/** Never shows the secret. */
+function secretComplaints({ "cluster.secret": { length } }: SettingValues): readonly Complaint[] {
+  if (length === 0 || length >= SECRET_LENGTH_MIN) return [];
+  return [{ key: "cluster.secret", problem: `has ${length} characters; allowed ${SECRET_LENGTH_MIN} or more.` }];
 }
 
 function allowComplaints(values: SettingValues): readonly Complaint[] {

@@ -384,6 +384,25 @@ export const SETTINGS = {
     help: "Watches and awaits on one connection.",
     atLimit: "`watchers_full`",
   },
+  // Between the nodes of a cluster.
+  "cluster.nodeId": {
+    kind: "text",
+    default: "",
+    placeholder: "name",
+    help: "The name of this node, unique in its cluster. Without it nothing is taken from other nodes.",
+  },
+  "cluster.secret": {
+    kind: "text",
+    default: "",
+    placeholder: "text",
+    help: "By it the nodes of a cluster know one another: the same, of 16 characters or more, at each. Only from the settings file or the environment.",
+  },
+  "cluster.san": {
+    kind: "list",
+    default: [],
+    placeholder: "names",
+    help: "Subject alternative names of the nodes' certificates, as DNS:node-1. Such a certificate does instead of cluster.secret.",
+  },
   // Transport security. Principals stand in the file, as [[principals]].
   "tls.cert": {
     kind: "text",

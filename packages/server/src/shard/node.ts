@@ -40,7 +40,7 @@ import { parseReference, referenceOf } from "./reference.ts";
 import { refuseReused } from "./request-ids.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
 import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service, Vitals } from "./service.ts";
-import { isOfSession, SessionRequest } from "./session-request.ts";
+import { isOfSession, SessionRequest, type TurnedAway } from "./session-request.ts";
 import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
 import { type Defer, Shard, type ShardObserver } from "./shard.ts";
 import { happeningsOf, Watches } from "./watches.ts";
@@ -147,6 +147,8 @@ export class Node implements Service {
   #isBulkStopNoted = false;
   #operations = 0;
   refusals = 0;
+  /** In a cluster: told of operations of sessions that failed for a reason that another node may not have. True: it answers. */
+  turnedAway: ((asked: TurnedAway, partition: number, error: ForelockError) => boolean) | undefined;
   #lost = 0;
 
   constructor(options: NodeOptions) {
@@ -399,13 +401,13 @@ export class Node implements Service {
   }
 
   /** Submits a session's command and answers with its operation. */
-  carryOut(shard: Shard, command: SessionCommand, sequence: number, caller: Caller, respond: Respond): void {
+  carryOut(shard: Shard, command: SessionCommand, operation: OperationMessage, caller: Caller, respond: Respond): void {
     const known = this.directory.get(command.session.id);
     if (known !== undefined) {
       refuseReused(this.shards, shard, known, command.request);
       this.#forgetting.answered(shard, known);
     }
-    shard.enter(new SessionRequest(this, shard, command, sequence, caller, respond));
+    shard.enter(new SessionRequest(this, shard, command, operation, caller, respond));
   }
 
   #route(caller: Caller, session: KnownSession | undefined, operation: OperationMessage, respond: Respond): void {
@@ -420,7 +422,7 @@ export class Node implements Service {
         const isSpecial = isNever || compensation !== undefined;
         const refusal = isSpecial ? this.insight.refuseTerms(name, isNever, compensation?.url) : undefined;
         const command = acquireCommand(operation, body.value, asker, refusal);
-        return this.carryOut(this.shardOf(name), command, sequence, caller, respond);
+        return this.carryOut(this.shardOf(name), command, operation, caller, respond);
       }
       case "release":
       case "upgrade":
@@ -429,7 +431,7 @@ export class Node implements Service {
         return this.carryOut(
           shard,
           otherCommand(operation, this.#asker(session), undefined),
-          sequence,
+          operation,
           caller,
           respond,
         );
@@ -449,13 +451,13 @@ export class Node implements Service {
           );
         }
         const command = otherCommand(operation, this.#asker(session), undefined);
-        return this.carryOut(this.shardAt(partition), command, sequence, caller, respond);
+        return this.carryOut(this.shardAt(partition), command, operation, caller, respond);
       }
       case "acquireAll": {
         const partitions = new Set(body.value.elements.map((element) => this.partitionOf(element.name)));
         const command = acquireAllCommand(operation, body.value, this.#asker(session), partitions.size === 1);
         const home = command.kind === "acquire" || command.kind === "open_batch" ? command.parts[0]?.name : undefined;
-        return this.carryOut(this.shardOf(home ?? ""), command, sequence, caller, respond);
+        return this.carryOut(this.shardOf(home ?? ""), command, operation, caller, respond);
       }
       case "cancel": {
         const asker = this.#asker(session);
@@ -465,7 +467,7 @@ export class Node implements Service {
         if (parsed === undefined)
           throw new ForelockError("operation_unknown", `reference = ${reference} names no operation.`);
         const command = otherCommand(operation, asker, parsed.target);
-        return this.carryOut(this.shardAt(parsed.partition), command, sequence, caller, respond);
+        return this.carryOut(this.shardAt(parsed.partition), command, operation, caller, respond);
       }
       case "getOperation":
         return this.#operationReads.get(caller, body.value, sequence, respond);
@@ -491,7 +493,7 @@ export class Node implements Service {
       case "acknowledge": {
         const command = otherCommand(operation, this.#asker(session), undefined);
         const judged = this.insight.acknowledgement(command, body.value);
-        return this.carryOut(this.shardOf(body.value.name), judged, sequence, caller, respond);
+        return this.carryOut(this.shardOf(body.value.name), judged, operation, caller, respond);
       }
       case "warn":
       case "setPolicy":
@@ -606,7 +608,7 @@ export class Node implements Service {
 
   #stopped(shard: Shard, cause: Error): void {
     const { ownership } = this.options;
-    if (ownership === undefined || !(cause instanceof ForelockError) || cause.code !== "not_owner")
+    if (ownership === undefined || !(cause instanceof ForelockError) || cause.code !== "fenced")
       return this.#stopAll(cause);
     if (this.shards[shard.partition] !== shard) return;
     this.resign(shard.partition);

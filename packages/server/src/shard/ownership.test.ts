@@ -168,7 +168,7 @@ function fenceInsteadOfStop(shared: Shared): void {
   const append = log.append.bind(log);
   log.append = (record) =>
     append(record).catch((error: ForelockError) => {
-      throw Object.assign(error, { code: "not_owner" });
+      throw Object.assign(error, { code: "fenced" });
     });
 }
 

@@ -12,6 +12,8 @@ export interface Caller {
   may(right: Right, name: string): boolean;
   /** For the audit line of operator commands. */
   readonly remoteAddress: string;
+  /** The node of the cluster that forwards what it asks. Nothing of it is forwarded again. */
+  readonly forwardedBy?: string;
 }
 
 /** One session as this node knows it, whatever its connections. Made by `openSession` and `resumeSession` only. */
@@ -33,7 +35,7 @@ export interface OpenSession {
 export interface ResumeSession {
   readonly sessionId: Uint8Array;
   readonly secret: Uint8Array;
-  /** Sequences still open at the client; undefined: forget nothing (unary calls and heartbeat connections). */
+  /** Sequences still open at the client; undefined: forget nothing (unary calls, heartbeat connections, other nodes). */
   readonly open: readonly number[] | undefined;
   readonly client: string;
   /** Absent: as it was declared before. */
@@ -51,6 +53,8 @@ export interface Vitals {
 /** Where a session's notices go: its newest operations connection. */
 export interface NoticeSink {
   notify(notice: Notice): void;
+  /** Notices may have been lost on their way: has the client resume its session, which tells it everything. */
+  interrupt?(): void;
 }
 
 export interface OpenedSession {

@@ -9,6 +9,14 @@ import type { Node } from "./node.ts";
 import type { Caller } from "./service.ts";
 import type { Entry, Shard } from "./shard.ts";
 
+/** An operation of a session that a partition of this node did not take, or whose outcome went with it. */
+export interface TurnedAway {
+  readonly caller: Caller;
+  readonly sessionId: string;
+  readonly operation: OperationMessage;
+  readonly respond: (reply: Reply) => void;
+}
+
 /** Whether it becomes a SessionRequest: answered whether anybody still listens or not. */
 export function isOfSession({ body }: OperationMessage): boolean {
   switch (body?.$case) {
@@ -30,7 +38,7 @@ export class SessionRequest implements Entry {
   readonly command: SessionCommand;
   readonly #node: Node;
   readonly #shard: Shard;
-  readonly #sequence: number;
+  readonly #operation: OperationMessage;
   readonly #caller: Caller;
   readonly #respond: (reply: Reply) => void;
   #reply: Reply | undefined;
@@ -39,14 +47,14 @@ export class SessionRequest implements Entry {
     node: Node,
     shard: Shard,
     command: SessionCommand,
-    sequence: number,
+    operation: OperationMessage,
     caller: Caller,
     respond: (reply: Reply) => void,
   ) {
     this.#node = node;
     this.#shard = shard;
     this.command = command;
-    this.#sequence = sequence;
+    this.#operation = operation;
     this.#caller = caller;
     this.#respond = respond;
   }
@@ -61,13 +69,16 @@ export class SessionRequest implements Entry {
   }
 
   failed(error: ForelockError): void {
+    const { session } = this.command;
+    const asked = { caller: this.#caller, sessionId: session.id, operation: this.#operation, respond: this.#respond };
+    if (this.#node.turnedAway?.(asked, this.#shard.partition, error) === true) return;
     this.#node.refusals += 1;
-    this.#respond(errorReply(this.#sequence, errorMessage(error)));
+    this.#respond(errorReply(this.#operation.sequence, errorMessage(error)));
   }
 
   #replyTo(state: PartitionState, refusal: Refusal | undefined): Reply {
     const { command } = this;
-    const sequence = this.#sequence;
+    const { sequence } = this.#operation;
     if (refusal !== undefined) {
       this.#node.refusals += 1;
       return errorReply(sequence, refusalMessage(refusal));

@@ -443,9 +443,11 @@ export class Shard {
   #failed(cause: unknown): void {
     const error =
       cause instanceof ForelockError ? cause : new ForelockError("log_stopped", "An append failed.", { cause });
-    // Another owner has the partition: it knows what became of every request that is asked again under its own id.
-    if (error.code === "not_owner") this.stop(error, error);
-    else this.stop(error);
+    if (error.code === "fenced") {
+      // Another owner has the partition: it knows what became of every request that is asked again under its own id.
+      const moved = new ForelockError("not_owner", `Partition ${this.partition} has another owner.`, { cause });
+      this.stop(moved, moved);
+    } else this.stop(error);
     this.#options.observer.stopped(this, error);
   }
 }

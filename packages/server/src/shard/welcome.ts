@@ -59,6 +59,7 @@ export async function welcomeOf(
     expiredPartitions: [...session.expired],
     durable: options.isDurable,
     missed,
+    ledPartitions: [],
   };
 }
 

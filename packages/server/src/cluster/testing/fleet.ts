@@ -1,13 +1,20 @@
 // fleet.ts: several nodes of one cluster in one process, on an etcd and a shared log in memory and a clock that tests move.
 import { MemoryBulkStore } from "../../bulk/memory.ts";
+import type { RequestFault, RequestKind } from "../../etcd/faults.ts";
 import { MemoryEtcd, MemoryEtcdStore } from "../../etcd/memory.ts";
+import { type EtcdEventLog, openEtcdEventLog } from "../../log/etcd/etcd-event-log.ts";
+import type { LogRecord } from "../../log/event-log.ts";
 import { createState } from "../../partition/state.ts";
 import { Node } from "../../shard/node.ts";
 import { CALLER, Client, ManualClock, NODE_LIMITS, type World } from "../../shard/testing/world.ts";
 import { Cluster } from "../cluster.ts";
-import { MemorySharedLog, SharedDisk } from "./memory-shared-log.ts";
+import { ownerName } from "../records.ts";
+import type { EpochRecord } from "../shared-log.ts";
 
 export const LEASE_MS = 2_000;
+const CLUSTER = "test";
+const HOP_MS = 2;
+const SLOW = { kind: "slow", delayMs: HOP_MS } as const;
 const STEPS_MAX = 10_000;
 
 export interface FleetNode {
@@ -15,15 +22,16 @@ export interface FleetNode {
   readonly node: Node;
   readonly cluster: Cluster;
   readonly etcd: MemoryEtcd;
-  readonly log: MemorySharedLog;
+  readonly log: EtcdEventLog;
 }
 
 export class Fleet {
   readonly clock = new ManualClock();
   readonly store = new MemoryEtcdStore({ clock: this.clock });
-  readonly disk = new SharedDisk();
   readonly notes: string[] = [];
   readonly nodes = new Map<string, FleetNode>();
+  /** What becomes of a request of a node; undefined: it takes a little. */
+  fault: ((id: string, kind: RequestKind) => RequestFault | undefined) | undefined;
   readonly #partitions: number;
   #boots = 0;
   #drawn = 0;
@@ -42,14 +50,24 @@ export class Fleet {
   /** A new process under this id. */
   async join(id: string): Promise<FleetNode> {
     this.#boots += 1;
-    const etcd = new MemoryEtcd({ store: this.store });
-    const log = new MemorySharedLog(this.disk, this.clock);
+    const self = { id, boot: String(this.#boots), host: "127.0.0.1", port: 7420, version: "test" };
+    // Each request takes a little, as over a network: what may happen in between does.
+    const etcd = new MemoryEtcd({ store: this.store, faults: { request: (kind) => this.fault?.(id, kind) ?? SLOW } });
+    const log = await this.passing(
+      openEtcdEventLog({
+        etcd,
+        clock: this.clock,
+        cluster: CLUSTER,
+        owner: ownerName(self),
+        partitions: this.#partitions,
+      }),
+    );
     const bulk = new MemoryBulkStore();
     const note = (line: string, fields: Readonly<Record<string, unknown>>): void => {
       this.notes.push(`${id}: ${line} ${JSON.stringify(fields)}`);
     };
     const cluster = new Cluster({
-      cluster: "test",
+      cluster: CLUSTER,
       etcd,
       log,
       bulk,
@@ -57,7 +75,7 @@ export class Fleet {
       partitions: this.#partitions,
       replicas: 2,
       leaseMs: LEASE_MS,
-      self: { id, boot: String(this.#boots), host: "127.0.0.1", port: 7420, version: "test" },
+      self,
       note,
     });
     const node = new Node({
@@ -103,6 +121,23 @@ export class Fleet {
     return found;
   }
 
+  /** What etcd has, read by nobody of the cluster. */
+  async records(): Promise<readonly LogRecord[]> {
+    const log = await this.#reader();
+    const records: LogRecord[] = [];
+    for await (const batch of log.read(() => 0)) records.push(...batch);
+    return records;
+  }
+
+  async epochs(): Promise<ReadonlyMap<number, EpochRecord>> {
+    return (await this.#reader()).ownEpochs();
+  }
+
+  #reader(): Promise<EtcdEventLog> {
+    const etcd = new MemoryEtcd({ store: this.store });
+    return openEtcdEventLog({ etcd, clock: this.clock, cluster: CLUSTER, owner: "", partitions: this.#partitions });
+  }
+
   /** Long enough for a plan and what follows from it. */
   async settle(): Promise<void> {
     await this.clock.advance(LEASE_MS * 2);
@@ -110,15 +145,11 @@ export class Fleet {
 
   /** Nothing of the node reaches etcd any more, as if it were dead or cut off; it goes on by itself. */
   cut(id: string): void {
-    const { etcd, log } = this.get(id);
-    etcd.cut();
-    log.cut();
+    this.get(id).etcd.cut();
   }
 
   mend(id: string): void {
-    const { etcd, log } = this.get(id);
-    etcd.mend();
-    log.mend();
+    this.get(id).etcd.mend();
   }
 
   /** Who leads a partition: exactly one node, by id; undefined when none does. */

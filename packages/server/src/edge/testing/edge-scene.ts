@@ -133,6 +133,7 @@ const HELLO: Hello = {
   open: [],
   client: "test",
   application: "",
+  forwarded: undefined,
 };
 
 export function clientFrame(parts: Partial<Omit<ClientFrame, "hello">> & { readonly hello?: Partial<Hello> }): Buffer {

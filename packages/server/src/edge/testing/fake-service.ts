@@ -305,6 +305,7 @@ export function createFakeService(random: RandomBytes): FakeService {
         expiredPartitions: [],
         durable: true,
         missed: [],
+        ledPartitions: [],
       };
     },
     listen(session: NodeSession, sink: NoticeSink): () => void {

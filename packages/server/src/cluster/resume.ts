@@ -1,0 +1,69 @@
+// resume.ts: what a client is told when it resumes its session at this node: what it holds and waits for at all of them.
+//   R1. The Welcome speaks for every partition, or there is none: a client gives up what is missing in it.
+import { ForelockError, type Welcome } from "@forelock/protocol";
+import type { Clock, Timer } from "../clock.ts";
+import type { Node } from "../shard/node.ts";
+import type { Caller, OpenedSession } from "../shard/service.ts";
+import type { Owners } from "./owners.ts";
+import type { RoutedSession } from "./routed-session.ts";
+import type { SessionLinks } from "./session-links.ts";
+
+export interface ResumeParts {
+  readonly node: Node;
+  readonly owners: Owners;
+  readonly sessions: SessionLinks;
+  readonly clock: Clock;
+  /** How long a client that resumes may wait for all nodes. */
+  readonly resumeMs: number;
+}
+
+export class Resume {
+  readonly #parts: ResumeParts;
+
+  constructor(parts: ResumeParts) {
+    this.#parts = parts;
+  }
+
+  /** To another node: of this one alone, and for which partitions it speaks. */
+  async own(caller: Caller, opened: OpenedSession): Promise<Welcome> {
+    // Led before and after: what was told in between is of these.
+    const before = new Set(this.#led());
+    const welcome = await this.#parts.node.welcome(caller, opened);
+    return { ...welcome, ledPartitions: this.#led().filter((partition) => before.has(partition)) };
+  }
+
+  /** @throws ForelockError `unavailable` when a node does not answer in time; what a node refuses the session with */
+  async everywhere(caller: Caller, opened: OpenedSession, session: RoutedSession): Promise<Welcome> {
+    const { owners, sessions, clock, resumeMs } = this.#parts;
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = clock.after(resumeMs, () => reject(incomplete("a node did not answer in time")));
+    });
+    const asked = owners.peers().map((peer) => sessions.resumeAt(session, peer));
+    for (const each of asked) each.catch(() => {}); // The first of them is told; the others must not go unheard.
+    session.open = undefined;
+    const answered = Promise.all([this.own(caller, opened), ...asked]);
+    const [own, ...others] = await Promise.race([answered, late]).finally(() => timer?.dispose());
+    const spoken = new Set([own, ...others].flatMap((welcome) => welcome.ledPartitions));
+    if (spoken.size < this.#parts.node.shards.length) throw incomplete("partitions are changing their owner"); // R1
+    const all = [own, ...others];
+    return {
+      ...own,
+      grants: all.flatMap(({ grants }) => grants),
+      waits: all.flatMap(({ waits }) => waits),
+      missed: all.flatMap(({ missed }) => missed),
+      expiredPartitions: [...new Set(all.flatMap(({ expiredPartitions }) => expiredPartitions))],
+      durable: all.every(({ durable }) => durable),
+      ledPartitions: [],
+    };
+  }
+
+  #led(): readonly number[] {
+    const { owners, node } = this.#parts;
+    return node.shards.map(({ partition }) => partition).filter((partition) => owners.of(partition).kind === "here");
+  }
+}
+
+function incomplete(why: string): ForelockError {
+  return new ForelockError("unavailable", `What the session holds cannot be told: ${why}.`, { retryAfterMs: 100 });
+}

@@ -1,0 +1,497 @@
+// router.ts: the service of a node in a cluster: takes any request, and sees that the owner of its partition carries it out. Stands before
+// the local Node, which knows nothing of others. Not here: who owns what (owners.ts), how requests travel (session-routes.ts, asks.ts).
+//   Y1. What this node decides goes to it at the cost of one look at a table.
+//   Y2. What another node has forwarded is carried out here or answered `not_owner`: it is never forwarded again.
+import type { Socket } from "node:net";
+import {
+  ForelockError,
+  type GetOperationRequest,
+  type HeartbeatReply,
+  type Operation,
+  type Reply,
+  type Welcome,
+} from "@forelock/protocol";
+import type { Timer } from "../clock.ts";
+import { asForelockError, errorMessage, errorReply, respondWith } from "../shard/answers.ts";
+import type { Node } from "../shard/node.ts";
+import { parseReference } from "../shard/reference.ts";
+import type {
+  Caller,
+  NodeSession,
+  NoticeSink,
+  OpenedSession,
+  OpenSession,
+  ResumeSession,
+  Service,
+  Vitals,
+} from "../shard/service.ts";
+import { Asks } from "./asks.ts";
+import { Beats } from "./beats.ts";
+import { closeEverywhere } from "./close.ts";
+import { Gather } from "./gather.ts";
+import { Links } from "./links.ts";
+import type { Owner, Owners, PeerAddress } from "./owners.ts";
+import { Resume } from "./resume.ts";
+import { destinationOf } from "./route.ts";
+import { SessionLinks } from "./session-links.ts";
+import { SessionRoutes } from "./session-routes.ts";
+import { Sinks } from "./sinks.ts";
+import { ClusterWatches } from "./watches.ts";
+
+export interface RouterOptions {
+  readonly node: Node;
+  readonly owners: Owners;
+  /** Of the cluster; empty when the certificate that `dial` shows must do. */
+  readonly secret: string;
+  /** Opens a connection to a peer's port. */
+  readonly dial: (peer: PeerAddress) => Socket;
+  /** Connections to peers at once. */
+  readonly linksMax: number;
+  /** How long a request may wait for an owner: a few leases of a node. */
+  readonly holdMs: number;
+}
+
+const TICK_MS = 20;
+const SWEEP_MS = 1_000;
+/** An await is asked for in such pieces: a peer cannot be told that nobody waits any more. */
+const AWAIT_MS = 10_000;
+
+const NOTHING_TO_WITHDRAW = (): void => {};
+
+/** A session as another node knows it, which is not connected to its client. */
+interface ForwardedSession extends NodeSession {
+  readonly forwardedBy: string;
+}
+
+export class Router implements Service {
+  readonly #node: Node;
+  readonly #owners: Owners;
+  readonly #links: Links;
+  readonly #sessions: SessionLinks;
+  readonly #routes: SessionRoutes;
+  readonly #straight: Uint8Array;
+  readonly #asks: Asks;
+  readonly #gather: Gather;
+  readonly #beats: Beats;
+  readonly #resume: Resume;
+  readonly #sinks: Sinks;
+  readonly #watches: ClusterWatches;
+  readonly #ownerIds: (string | undefined)[];
+  readonly #endChanges: () => void;
+  #timer: Timer | undefined;
+  #sweepAtMs = 0;
+
+  constructor({ node, owners, secret, dial, linksMax, holdMs }: RouterOptions) {
+    this.#node = node;
+    this.#owners = owners;
+    const { clock, random, note } = node.options;
+    const links = new Links({ nodeId: owners.nodeId, secret, linksMax, dial, clock, random, note });
+    const sessions = new SessionLinks({ node, owners, links, clock });
+    this.#links = links;
+    this.#sessions = sessions;
+    this.#routes = new SessionRoutes({ node, owners, sessions, clock, holdMs });
+    this.#straight = this.#routes.straight;
+    this.#asks = new Asks({ node, owners, links, clock, holdMs });
+    this.#gather = new Gather(this.#asks, owners, () => sessions.size);
+    this.#beats = new Beats({ node, owners, sessions, clock });
+    this.#resume = new Resume({ node, owners, sessions, clock, resumeMs: holdMs });
+    this.#sinks = new Sinks(node);
+    this.#watches = new ClusterWatches({ node, owners, asks: this.#asks, clock });
+    this.#ownerIds = node.shards.map(({ partition }) => idOf(owners.of(partition), owners.nodeId));
+    this.#endChanges = owners.onChange(() => this.#changed());
+    this.#again();
+  }
+
+  get unavailable(): string | undefined {
+    return this.#node.unavailable;
+  }
+
+  /** Nothing is forwarded any more. */
+  close(): void {
+    this.#endChanges();
+    this.#timer?.dispose();
+    this.#node.turnedAway = undefined;
+    this.#links.close();
+  }
+
+  /**
+   * Call before the node gives a partition up: sessions that are registered in it get their notices and heartbeats from its next owner,
+   * and afterwards the node does not know any more which they are.
+   */
+  leaving(partition: number): void {
+    this.#sessions.leaving(partition);
+  }
+
+  openSession(caller: Caller, open: OpenSession): OpenedSession {
+    const opened = this.#node.openSession(caller, open);
+    if (opened.secret !== undefined) this.#sessions.add(caller, opened.session, opened.secret, open);
+    return opened;
+  }
+
+  resumeSession(caller: Caller, resume: ResumeSession): OpenedSession {
+    const opened = this.#node.resumeSession(caller, resume);
+    const { forwardedBy } = caller;
+    if (forwardedBy === undefined) {
+      this.#sessions.add(caller, opened.session, resume.secret, resume);
+      return opened;
+    }
+    const { id, principal, ttlMs } = opened.session;
+    const session: ForwardedSession = { id, principal, ttlMs, forwardedBy };
+    return { session, secret: undefined };
+  }
+
+  welcome(caller: Caller, opened: OpenedSession): Promise<Welcome> {
+    if (caller.forwardedBy !== undefined) return this.#resume.own(caller, opened);
+    if (opened.secret !== undefined) return this.#node.welcome(caller, opened);
+    return this.#resume.everywhere(caller, opened, this.#sessions.known(opened.session));
+  }
+
+  listen(session: NodeSession, sink: NoticeSink): () => void {
+    const end = this.#sinks.listen(session, sink, isForwarded(session));
+    const routed = isForwarded(session) ? undefined : this.#sessions.get(session.id);
+    if (routed === undefined) return end;
+    routed.sink = sink;
+    return () => {
+      if (routed.sink === sink) routed.sink = undefined;
+      end();
+    };
+  }
+
+  heartbeat(session: NodeSession, number: number, vitals: Vitals, respond: (reply: HeartbeatReply) => void): void {
+    if (isForwarded(session)) this.#node.heartbeat(session, number, vitals, respond);
+    else this.#beats.beat(session, number, vitals, respond);
+  }
+
+  acknowledge(session: NodeSession, lowestUnanswered: number, settled: readonly number[]): void {
+    this.#node.acknowledge(session, lowestUnanswered, settled);
+    if (isForwarded(session)) return;
+    const routed = this.#sessions.get(session.id);
+    if (routed === undefined) return;
+    if (lowestUnanswered > routed.lowest) routed.lowest = lowestUnanswered;
+    for (const link of routed.links.values()) link.acknowledge(lowestUnanswered, settled);
+  }
+
+  submit(
+    caller: Caller,
+    session: NodeSession | undefined,
+    operation: Operation,
+    respond: (reply: Reply) => void,
+  ): () => void {
+    const destination = destinationOf(operation, this.#node.partitionOf);
+    if (destination >= 0 && this.#straight[destination] === 1)
+      return this.#node.submit(caller, session, operation, respond); // Y1
+    try {
+      return this.#submit(caller, session, operation, respond, destination);
+    } catch (cause) {
+      const reply = errorReply(operation.sequence, errorMessage(asForelockError(cause)));
+      this.#node.options.defer(() => respond(reply));
+      return NOTHING_TO_WITHDRAW;
+    }
+  }
+
+  watch(caller: Caller, pattern: string, watch: number, sink: NoticeSink): () => void {
+    if (caller.forwardedBy !== undefined) return this.#node.watch(caller, pattern, watch, sink);
+    return this.#watches.add(caller, pattern, watch, sink);
+  }
+
+  state(caller: Caller, limit: number): Promise<Readonly<Record<string, unknown>>> {
+    return this.#gather.state(caller, limit);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return {
+      ...this.#node.counters(),
+      links: this.#links.size,
+      links_total: this.#links.opened,
+      requests_forwarded_total: this.#routes.forwarded,
+      requests_sent_again_total: this.#routes.again,
+      requests_held: this.#routes.held,
+    };
+  }
+
+  /** @param destination a partition of which this node does not decide, or whatever else `destinationOf` says */
+  #submit(
+    caller: Caller,
+    session: NodeSession | undefined,
+    operation: Operation,
+    respond: (reply: Reply) => void,
+    destination: number,
+  ): () => void {
+    if (caller.forwardedBy !== undefined)
+      return this.#carryOutForwarded(caller, session, operation, respond, destination);
+    if (destination >= 0) {
+      if (session === undefined) throw new ForelockError("session_unknown", "The operation needs a session.");
+      this.#routes.route(caller, session, operation, respond, destination);
+      return NOTHING_TO_WITHDRAW;
+    }
+    const { body } = operation;
+    switch (body?.$case) {
+      case "acquireAll":
+      case "cancel":
+      case "closeSession":
+        return this.#submitOfSession(caller, session, operation, respond);
+      case "getOperation":
+        return this.#await(caller, body.value, operation.sequence, respond);
+      case "listLocks":
+      case "listFiles":
+      case "listSessions":
+      case "getStatus":
+      case "getPrediction":
+      case "endSession":
+        return withdrawable(this.#gather.ask(caller, body), operation.sequence, respond);
+      case "getHistory":
+        if (body.value.name === "") return withdrawable(this.#gather.ask(caller, body), operation.sequence, respond);
+        return this.#askOwner(caller, operation, body.value.name, true, respond);
+      case "listPolicies":
+        return this.#ask(caller, operation, POLICIES_PARTITION, true, respond);
+      case "setPolicy":
+        return this.#ask(caller, operation, POLICIES_PARTITION, false, respond);
+      case "readFile":
+      case "readRecords":
+        return this.#askOwner(caller, operation, body.value.file, true, respond);
+      case "why":
+      case "getProfile":
+        return this.#askOwner(caller, operation, body.value.name, true, respond);
+      case "forceRelease":
+      case "warn":
+        return this.#askOwner(caller, operation, body.value.name, false, respond);
+      default:
+        return this.#node.submit(caller, session, operation, respond); // Refused there.
+    }
+  }
+
+  /** Y2 */
+  #carryOutForwarded(
+    caller: Caller,
+    session: NodeSession | undefined,
+    operation: Operation,
+    respond: (reply: Reply) => void,
+    destination: number,
+  ): () => void {
+    const { body } = operation;
+    const partition = destination >= 0 ? destination : this.#partitionOf(caller, operation);
+    const isSpread = body?.$case === "acquireAll" && !body.value.elements.every(({ name }) => this.#isHere(name));
+    if (partition !== undefined && (isSpread || this.#owners.of(partition).kind !== "here"))
+      throw new ForelockError("not_owner", `Node ${this.#owners.nodeId} does not decide for partition ${partition}.`);
+    if (body?.$case !== "getStatus") return this.#node.submit(caller, session, operation, respond);
+    return withdrawable(this.#gather.own(caller, body), operation.sequence, respond);
+  }
+
+  #isHere(name: string): boolean {
+    return this.#owners.of(this.#node.partitionOf(name)).kind === "here";
+  }
+
+  #submitOfSession(
+    caller: Caller,
+    session: NodeSession | undefined,
+    operation: Operation,
+    respond: (reply: Reply) => void,
+  ): () => void {
+    const { body } = operation;
+    if (session === undefined) throw new ForelockError("session_unknown", "The operation needs a session.");
+    if (body?.$case === "closeSession") {
+      const routed = this.#sessions.known(session);
+      const parts = { node: this.#node, owners: this.#owners, sessions: this.#sessions };
+      return withdrawable(closeEverywhere(parts, routed, session, operation), operation.sequence, respond);
+    }
+    if (body?.$case === "cancel" && body.value.reference === "")
+      return this.#cancelBySequence(caller, session, operation, respond);
+    if (body?.$case === "acquireAll") this.#refuseSpread(body.value.elements.map(({ name }) => name));
+    const partition = this.#partitionOf(caller, operation);
+    if (partition === undefined) return this.#node.submit(caller, session, operation, respond); // Refused there.
+    if (this.#straight[partition] === 1) return this.#node.submit(caller, session, operation, respond);
+    this.#routes.route(caller, session, operation, respond, partition);
+    return NOTHING_TO_WITHDRAW;
+  }
+
+  /** Of what has one owner that is not found by one name of an element. */
+  #partitionOf({ principal }: Caller, { body }: Operation): number | undefined {
+    switch (body?.$case) {
+      case "acquireAll": {
+        const [first] = body.value.elements;
+        return first === undefined ? undefined : this.#node.partitionOf(first.name);
+      }
+      case "cancel":
+        return this.#partitionOfReference(body.value.reference, principal);
+      case "getOperation": {
+        const { reference, name } = body.value;
+        return reference === "" ? this.#node.partitionOf(name) : this.#partitionOfReference(reference, principal);
+      }
+      case "listPolicies":
+      case "setPolicy":
+        return POLICIES_PARTITION;
+      case "readFile":
+      case "readRecords":
+        return this.#node.partitionOf(body.value.file);
+      case "getHistory":
+        return body.value.name === "" ? undefined : this.#node.partitionOf(body.value.name);
+      case "why":
+      case "getProfile":
+      case "forceRelease":
+      case "warn":
+        return this.#node.partitionOf(body.value.name);
+      default:
+        return undefined;
+    }
+  }
+
+  #partitionOfReference(reference: string, principal: string): number | undefined {
+    const partition = parseReference(reference, principal)?.partition;
+    return partition === undefined || partition >= this.#node.shards.length ? undefined : partition;
+  }
+
+  /** A batch whose partitions have several owners has nobody to drive it. */
+  #refuseSpread(names: readonly string[]): void {
+    const owners = new Map<string, string[]>();
+    for (const name of names) {
+      const id = idOf(this.#owners.of(this.#node.partitionOf(name)), this.#owners.nodeId) ?? "";
+      const of = owners.get(id);
+      if (of === undefined) owners.set(id, [name]);
+      else of.push(name);
+    }
+    if (owners.size <= 1) return;
+    const spread = [...owners].map(([id, of]) => `${of.join(", ")} at ${id === "" ? "no node" : `node ${id}`}`);
+    throw new ForelockError(
+      "not_supported",
+      `elements: their partitions have several owners: ${spread.join("; ")}. Give them one tag, as in {orders}/1.`,
+    );
+  }
+
+  /** The node that knows the operation is found by asking each that the session lives at. */
+  #cancelBySequence(
+    caller: Caller,
+    session: NodeSession,
+    operation: Operation,
+    respond: (reply: Reply) => void,
+  ): () => void {
+    const routed = this.#sessions.known(session);
+    const isUnknown = ({ body }: Reply): boolean =>
+      body?.$case === "error" && (body.value.code === "operation_unknown" || body.value.code === "session_expired");
+    const peers = [...routed.links.values()];
+    const next = (reply: Reply): void => {
+      const link = isUnknown(reply) ? peers.shift() : undefined;
+      if (link === undefined) return respond(reply);
+      if (link.isEnded) return next(reply);
+      const failed = (error: ForelockError): void => respond(errorReply(operation.sequence, errorMessage(error)));
+      link.ask(operation, { isPatient: false, next: undefined, reply: next, failed });
+    };
+    return this.#node.submit(caller, session, operation, next);
+  }
+
+  #askOwner(
+    caller: Caller,
+    operation: Operation,
+    name: string,
+    again: boolean,
+    respond: (reply: Reply) => void,
+  ): () => void {
+    return this.#ask(caller, operation, this.#node.partitionOf(name), again, respond);
+  }
+
+  #ask(
+    caller: Caller,
+    { body, sequence }: Operation,
+    partition: number,
+    again: boolean,
+    respond: (reply: Reply) => void,
+  ): () => void {
+    if (body === undefined) return NOTHING_TO_WITHDRAW;
+    const asked = this.#asks.owner(caller, body, partition, again);
+    return withdrawable(
+      asked.then((reply) => reply.body),
+      sequence,
+      respond,
+    );
+  }
+
+  /** In pieces, each of which finds the owner of its time. */
+  #await(caller: Caller, wanted: GetOperationRequest, sequence: number, respond: (reply: Reply) => void): () => void {
+    const partition = this.#partitionOf(caller, {
+      sequence,
+      keep: undefined,
+      body: { $case: "getOperation", value: wanted },
+    });
+    if (partition === undefined)
+      throw new ForelockError("operation_unknown", `reference = ${wanted.reference} names no operation.`);
+    let isWithdrawn = false;
+    const { clock } = this.#node.options;
+    const untilMs = clock.monotonicMs() + wanted.waitMs;
+    const ask = async (): Promise<Reply["body"]> => {
+      for (;;) {
+        const leftMs = Math.max(0, untilMs - clock.monotonicMs());
+        const value = { ...wanted, waitMs: Math.min(AWAIT_MS, Math.ceil(leftMs)) };
+        const { body } = await this.#asks.owner(caller, { $case: "getOperation", value }, partition, true);
+        const isQueued = body?.$case === "acquire" && body.value.state === 0;
+        if (isWithdrawn || !isQueued || clock.monotonicMs() >= untilMs) return body;
+      }
+    };
+    const withdraw = withdrawable(ask(), sequence, respond);
+    return () => {
+      isWithdrawn = true;
+      withdraw();
+    };
+  }
+
+  #changed(): void {
+    const moved = new Set<number>();
+    for (let partition = 0; partition < this.#ownerIds.length; partition += 1) {
+      const id = idOf(this.#owners.of(partition), this.#owners.nodeId);
+      const before = this.#ownerIds[partition];
+      if (id === before) continue;
+      moved.add(partition);
+      this.#ownerIds[partition] = id;
+      if (before === this.#owners.nodeId) this.#sessions.leaving(partition);
+    }
+    this.#beats.changed();
+    this.#links.sweep(this.#owners.peers());
+    this.#sessions.follow(moved);
+    this.#routes.changed();
+    this.#asks.changed();
+    this.#watches.changed();
+    this.#sessions.interrupt();
+  }
+
+  #again(): void {
+    const { clock } = this.#node.options;
+    this.#timer = clock.after(TICK_MS, () => {
+      this.#again();
+      this.#routes.tick();
+      this.#sessions.interrupt();
+      const nowMs = clock.monotonicMs();
+      if (nowMs < this.#sweepAtMs) return;
+      this.#sweepAtMs = nowMs + SWEEP_MS;
+      this.#links.sweep(this.#owners.peers());
+      this.#asks.sweep();
+      this.#sessions.sweep();
+    });
+  }
+}
+
+/** Where policies are kept. */
+const POLICIES_PARTITION = 0;
+
+function isForwarded(session: NodeSession): session is ForwardedSession {
+  return "forwardedBy" in session;
+}
+
+/** Undefined: nobody. */
+function idOf(owner: Owner, nodeId: string): string | undefined {
+  switch (owner.kind) {
+    case "here":
+      return nodeId;
+    case "peer":
+      return owner.peer.id;
+    case "nobody":
+      return undefined;
+  }
+}
+
+function withdrawable(body: Promise<Reply["body"]>, sequence: number, respond: (reply: Reply) => void): () => void {
+  let isWithdrawn = false;
+  respondWith(body, sequence, (reply) => {
+    if (!isWithdrawn) respond(reply);
+  });
+  return () => {
+    isWithdrawn = true;
+  };
+}

@@ -1,0 +1,248 @@
+// cluster-world.ts: several nodes in one process behind real ports on loopback, who owns which partition as tests say, and clients that
+// speak the native protocol. Time stands still until told; sockets take the time that they take.
+import { connect, type Socket } from "node:net";
+import { ForelockError, type Hello } from "@forelock/protocol";
+import { MemoryBulkStore } from "../../bulk/memory.ts";
+import type { Clock } from "../../clock.ts";
+import { type Edge, startEdge } from "../../edge/edge.ts";
+import type { EdgeOptions } from "../../edge/options.ts";
+import { NativeClient, realClock, TEST_OPTIONS } from "../../edge/testing/edge-scene.ts";
+import { MemoryEventLog, MemoryLogDisk } from "../../log/memory.ts";
+import { decodeSnapshot, encodeSnapshot } from "../../partition/snapshot.ts";
+import { createState } from "../../partition/state.ts";
+import { Node } from "../../shard/node.ts";
+import { ManualClock, NODE_LIMITS, settle } from "../../shard/testing/world.ts";
+import type { Owner, Owners, PeerAddress } from "../owners.ts";
+import { Router } from "../router.ts";
+
+export const PARTITIONS = 12;
+export const HOLD_MS = 6_000;
+export const SECRET = "the secret of this test's cluster";
+
+/** Who owns what, the same to all nodes. */
+class Table {
+  readonly addresses = new Map<string, PeerAddress>();
+  readonly dead = new Set<string>();
+  readonly ownerIds: (string | undefined)[];
+  readonly #runs = new Set<() => void>();
+
+  constructor(ids: readonly string[]) {
+    this.ownerIds = Array.from({ length: PARTITIONS }, (_, partition) => ids[partition % ids.length]);
+  }
+
+  ownersFor(nodeId: string): Owners {
+    return {
+      nodeId,
+      of: (partition): Owner => {
+        const id = this.ownerIds[partition];
+        if (id === nodeId) return { kind: "here" };
+        const peer = id === undefined ? undefined : this.addresses.get(id);
+        return peer === undefined ? { kind: "nobody" } : { kind: "peer", peer };
+      },
+      peers: () => [...this.addresses.values()].filter(({ id }) => id !== nodeId && !this.dead.has(id)),
+      onChange: (run) => {
+        this.#runs.add(run);
+        return () => this.#runs.delete(run);
+      },
+    };
+  }
+
+  changed(): void {
+    for (const run of [...this.#runs]) run();
+  }
+}
+
+interface Member {
+  readonly id: string;
+  readonly node: Node;
+  readonly router: Router;
+  readonly edge: Edge;
+  readonly notes: string[];
+}
+
+export interface ClusterOptions {
+  readonly ids?: readonly string[];
+  readonly principals?: EdgeOptions["principals"];
+  /** By node; the common one where there is none. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly linksMax?: number;
+}
+
+export class ClusterWorld implements AsyncDisposable {
+  readonly clock = new ManualClock();
+  readonly table: Table;
+  readonly #members = new Map<string, Member>();
+  readonly #dialled: { readonly to: string; readonly socket: Socket }[] = [];
+  readonly #cut = new Set<string>();
+  readonly #clients: NativeClient[] = [];
+  #epoch = 1;
+  #drawn = 0;
+
+  private constructor(ids: readonly string[]) {
+    this.table = new Table(ids);
+  }
+
+  static async open(options: ClusterOptions = {}): Promise<ClusterWorld> {
+    const ids = options.ids ?? ["a", "b", "c"];
+    const world = new ClusterWorld(ids);
+    for (const id of ids) world.table.addresses.set(id, { id, host: "127.0.0.1", port: 0 });
+    for (const id of ids) await world.#start(id, options);
+    world.table.changed();
+    return world;
+  }
+
+  member(id: string): Member {
+    const member = this.#members.get(id);
+    if (member === undefined) throw new Error(`there is no node ${id}`);
+    return member;
+  }
+
+  /** The n-th name whose partition `id` owns. */
+  nameAt(id: string, index = 0, prefix = "n"): string {
+    const { partitionOf } = this.member(id).node;
+    let found = -1;
+    for (let number = 0; ; number += 1) {
+      const name = `${prefix}${number}`;
+      if (this.table.ownerIds[partitionOf(name)] === id && ++found === index) return name;
+    }
+  }
+
+  partitionOf(name: string): number {
+    return this.member("a").node.partitionOf(name);
+  }
+
+  async client(id: string, hello: Partial<Hello> = {}): Promise<NativeClient> {
+    const client = await NativeClient.connect(this.member(id).edge.port);
+    this.#clients.push(client);
+    client.socket.setNoDelay(true);
+    await this.until(client.hello(hello));
+    return client;
+  }
+
+  /** Waits for what sockets bring, while time goes on a little. */
+  async until<Value>(wanted: Promise<Value> | (() => boolean)): Promise<Value | undefined> {
+    let value: Value | undefined;
+    let isDone = false;
+    let failure: unknown;
+    if (typeof wanted !== "function")
+      wanted.then(
+        (got) => {
+          value = got;
+          isDone = true;
+        },
+        (cause: unknown) => {
+          failure = cause;
+          isDone = true;
+        },
+      );
+    for (let turn = 0; turn < 3_000; turn += 1) {
+      if (typeof wanted === "function" ? wanted() : isDone) break;
+      await this.clock.advance(1);
+    }
+    if (failure !== undefined) throw failure;
+    if (typeof wanted === "function" ? !wanted() : !isDone) throw new Error("it did not come");
+    return value;
+  }
+
+  /** The partition has no owner from now on; its state is kept for the next. */
+  release(partition: number): string {
+    const from = this.table.ownerIds[partition] ?? "";
+    const { node, router } = this.member(from);
+    router.leaving(partition);
+    node.shardAt(partition).stop(new ForelockError("not_owner", `Node ${from} gives partition ${partition} up.`));
+    for (const known of node.directory) known.partitions.delete(partition);
+    this.table.ownerIds[partition] = undefined;
+    this.table.changed();
+    return from;
+  }
+
+  /** A node takes over what `from` had decided. */
+  take(partition: number, from: string, to: string): void {
+    const { node } = this.member(to);
+    const shard = node.shardAt(partition);
+    // As a standby that has followed the log to its end.
+    const state = decodeSnapshot(partition, encodeSnapshot(this.member(from).node.shardAt(partition).state));
+    Object.assign(shard.state, state);
+    node.directory.restore(shard.state, this.clock.monotonicMs());
+    for (const { id } of state.sessions.values()) {
+      const known = node.directory.get(id);
+      if (known !== undefined) known.isSilent = true; // The log has not heard of it since the take-over.
+    }
+    this.#epoch += 1;
+    shard.submit(
+      { kind: "start", epoch: this.#epoch },
+      () => undefined,
+      () => {},
+    );
+    this.table.ownerIds[partition] = to;
+    this.table.changed();
+  }
+
+  move(partition: number, to: string): void {
+    this.take(partition, this.release(partition), to);
+  }
+
+  /** Nobody reaches the node any more. Others notice by their sockets. */
+  cut(id: string): void {
+    this.#cut.add(id);
+    for (const { to, socket } of this.#dialled) if (to === id) socket.destroy();
+  }
+
+  /** As `cut`, and the cluster knows. */
+  die(id: string): void {
+    this.cut(id);
+    this.table.dead.add(id);
+    for (const [partition, owner] of this.table.ownerIds.entries())
+      if (owner === id) this.table.ownerIds[partition] = undefined;
+    this.table.changed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { socket } of this.#clients) socket.destroy();
+    for (const { router } of this.#members.values()) router.close();
+    await Promise.all([...this.#members.values()].map(({ edge }) => edge.close()));
+    for (const { socket } of this.#dialled) socket.destroy();
+  }
+
+  async #start(id: string, { principals = [], secrets = {}, linksMax = 100 }: ClusterOptions): Promise<void> {
+    const notes: string[] = [];
+    const node = new Node({
+      states: Array.from({ length: PARTITIONS }, (_, partition) => createState(partition)),
+      log: new MemoryEventLog({ disk: new MemoryLogDisk() }),
+      bulk: new MemoryBulkStore(),
+      clock: this.clock,
+      random: (bytes) => {
+        this.#drawn += 1;
+        const drawn = Buffer.alloc(bytes, this.#drawn);
+        drawn.writeUInt32BE(this.#drawn);
+        return drawn;
+      },
+      defer: (run) => setImmediate(run),
+      limits: { ...NODE_LIMITS, awaitsMax: 100 },
+      placementKey: new Uint8Array(16),
+      isDurable: true,
+      version: "test",
+      isPredicting: false,
+      note: (line, fields) => notes.push(`${line} ${JSON.stringify(fields)}`),
+    });
+    await node.start(this.#epoch, []);
+    const secret = secrets[id] ?? SECRET;
+    const router = new Router({
+      ...{ node, secret, linksMax, holdMs: HOLD_MS, owners: this.table.ownersFor(id) },
+      dial: (peer) => this.#dial(peer),
+    });
+    const edgeClock: Clock = { ...realClock, wallMs: () => this.clock.wallMs() };
+    const options = { ...TEST_OPTIONS, principals, cluster: { nodeId: id, secret, san: [] } };
+    const quiet = { info: () => {}, warn: () => {}, error: (fields: unknown) => notes.push(`edge ${String(fields)}`) };
+    const edge = await startEdge(options, router, edgeClock, node.options.random, quiet);
+    this.table.addresses.set(id, { id, host: "127.0.0.1", port: edge.port });
+    this.#members.set(id, { id, node, router, edge, notes });
+    await settle();
+  }
+
+  #dial(peer: PeerAddress): Socket {
+    const socket = connect(this.#cut.has(peer.id) ? 1 : peer.port, peer.host);
+    this.#dialled.push({ to: peer.id, socket });
+    return socket;
+  }
+}
