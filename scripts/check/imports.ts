@@ -25,6 +25,7 @@ const BELOW_CLI = [
   "etcd",
   "log",
   "bulk",
+  "cluster",
   "compensate",
   "forecast-worker",
   "settings",
@@ -72,7 +73,13 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   "real-time.ts": { parts: ["clock.ts"], packages: TECHNOLOGY },
   // For the simulator only; nothing else may import it.
   "internal.ts": { parts: BELOW_CLI, packages: ANY },
-  "serve.ts": { parts: [...BELOW_CLI, "real-time.ts"], packages: ANY },
+  "storage.ts": { parts: BELOW_CLI, packages: ANY },
+  "storage-embedded.ts": { parts: [...BELOW_CLI, "storage.ts", "real-time.ts"], packages: ANY },
+  "storage-shared.ts": { parts: [...BELOW_CLI, "storage.ts", "real-time.ts"], packages: ANY },
+  "serve.ts": {
+    parts: [...BELOW_CLI, "storage.ts", "storage-embedded.ts", "storage-shared.ts", "real-time.ts"],
+    packages: ANY,
+  },
   "main.ts": { parts: [...BELOW_CLI, "cli", "real-time.ts", "serve.ts"], packages: ANY },
 };
 

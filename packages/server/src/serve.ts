@@ -1,28 +1,22 @@
-// serve.ts: one server from its settings: folder, log, bulk store, recovery, node, snapshots, port; and the way back down.
+// serve.ts: one server from its settings: storage (storage.ts), node, port; and the way back down.
 // The wiring of every part; none of their work.
-//   W1. The port opens only when every partition has taken over durably.
+//   W1. Alone, the port opens only when every partition has taken over durably. In a cluster it opens first: who asks is forwarded.
 //   W2. On the way down: no new work, what was taken in is durable and answered, then files are closed.
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Logger, pino } from "pino";
-import { DiskBulkStore } from "./bulk/disk.ts";
-import { nodeFiles as bulkFiles } from "./bulk/files.ts";
 import { Poster } from "./compensate/poster.ts";
 import { type Edge, startEdge } from "./edge/edge.ts";
 import type { EdgeOptions, TlsOptions } from "./edge/options.ts";
 import { PAGE } from "./edge/page/page.ts";
 import { ForecastWorker } from "./forecast-worker/forecast-worker.ts";
-import { folderIdentity, openDataFolder } from "./log/segment/data-folder.ts";
 import { isNotFound, nodeFiles, readWhole, replaceWhole } from "./log/segment/files.ts";
-import { lockFolder } from "./log/segment/folder-lock.ts";
-import { openSegmentEventLog } from "./log/segment/segment-event-log.ts";
 import { realClock, realDefer, realRandom } from "./real-time.ts";
 import type { Settings } from "./settings/read.ts";
-import { historyInWorker } from "./shard/history.ts";
 import { Node, type NodeLimits } from "./shard/node.ts";
 import { ProfileKeeper, type ProfileStore } from "./shard/profile-keeper.ts";
-import { recover } from "./shard/recovery.ts";
-import { Snapshots } from "./shard/snapshots.ts";
+import { openEmbedded } from "./storage-embedded.ts";
+import { openShared } from "./storage-shared.ts";
 import { VERSION } from "./version.ts";
 
 export interface ServeIo {
@@ -39,7 +33,6 @@ export interface Served {
   readonly closed: Promise<void>;
 }
 
-const OPEN_FILES_MAX = 64;
 const EFFECTS_MAX = 10_000;
 const DUE_MAX = 1_000;
 const PROFILES_FILE = "profiles.bin";
@@ -52,41 +45,12 @@ const FITTED_KEYS_MAX = 64;
 export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
   const { values } = settings;
   const logger = pino({ level: values["log.level"], base: null }, { write: (line: string) => io.log(line.trimEnd()) });
-  const folder = await openDataFolder({
-    folder: resolve(values.data),
-    files: nodeFiles,
-    partitions: values.partitions,
-    wallMs: realClock.wallMs(),
-    randomBytes: realRandom,
-    identity: folderIdentity,
-    lock: lockFolder,
-    isRestored: false,
-  });
-  const closers: (() => Promise<void>)[] = [() => folder.close()];
+  const storage = await (values["cluster.etcd"].length > 0 ? openShared : openEmbedded)(settings, logger);
+  const closers: (() => Promise<void>)[] = [() => storage.close()];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
-    const log = await openSegmentEventLog({
-      folder: folder.logFolder,
-      files: nodeFiles,
-      segmentBytes: values["log.segmentBytes"],
-      notice: (notice) => logger.warn({ kind: notice.kind, cause: String(notice.cause ?? "") }, notice.message),
-    });
-    closers.push(() => log.close());
-    const bulk = await DiskBulkStore.open({
-      folder: `${resolve(values.data)}/bulk`,
-      files: bulkFiles,
-      openFilesMax: OPEN_FILES_MAX,
-    });
-    closers.push(() => bulk.close());
-    const beganMs = realClock.monotonicMs();
-    let snapshotMs = 0;
-    const { states, events, records } = await recover(log, values.partitions, bulk, () => {
-      snapshotMs = realClock.monotonicMs() - beganMs;
-    });
-    const ms = realClock.monotonicMs() - beganMs;
-    logger.info({ events, records, ms: Math.round(ms), snapshotMs: Math.round(snapshotMs) }, "replayed");
     const poster = new Poster({
       allow: values["compensation.allow"],
       attemptsMax: values["compensation.attemptsMax"],
@@ -97,6 +61,7 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
     });
     const models = values.prediction === "on" ? startModels(logger) : undefined;
     if (models !== undefined) closers.push(() => models.close());
+    const { log, bulk, states, placementKey, ownership, readHistory, begin } = storage;
     const node = new Node({
       states,
       log,
@@ -105,10 +70,11 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       random: realRandom,
       defer: realDefer,
       limits: nodeLimits(settings),
-      placementKey: Buffer.from(folder.format.hashKey, "hex"),
+      placementKey,
+      ...(ownership === undefined ? {} : { ownership }),
+      ...(readHistory === undefined ? {} : { readHistory }),
       isDurable: values.durability === "durable",
       version: VERSION,
-      readHistory: historyInWorker(folder.logFolder, realClock),
       isCompensationAllowed: poster.allows,
       callOut: poster,
       isPredicting: values.prediction === "on",
@@ -127,19 +93,11 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       });
       closers.push(() => keeper.close());
     }
-    await node.start(Math.max(folder.epochFloor, log.lastEpoch() + 1), settings.fileNames); // W1
-    const snapshots = new Snapshots({
-      log,
-      bulk,
-      clock: realClock,
-      logFolder: folder.logFolder,
-      partitions: values.partitions,
-      snapshotBytes: values["log.snapshotBytes"],
-      note: (line, fields) => logger.info(fields, line),
-    });
-    closers.push(() => snapshots.close());
-    const edge = await startEdge(await edgeOptions(settings), node, realClock, realRandom, logger);
+    if (begin.when === "before_port") await begin.run(node); // W1
+    const edge = await startEdge(await edgeOptions(settings), storage.service(node), realClock, realRandom, logger);
     closers.push(() => edge.close());
+    closers.push(() => storage.leave()); // First of all: while others take over, this node still answers and forwards.
+    if (begin.when === "after_port") await begin.run(node, edge);
     logger.info(
       { host: edge.host, port: edge.port, data: resolve(values.data), durability: values.durability },
       "listening",

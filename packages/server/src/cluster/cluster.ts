@@ -3,7 +3,7 @@ import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock } from "../clock.ts";
 import type { Etcd } from "../etcd/etcd.ts";
 import type { Node } from "../shard/node.ts";
-import { Membership } from "./membership.ts";
+import { type Address, Membership } from "./membership.ts";
 import { Ownership } from "./ownership.ts";
 import { Planner } from "./planner.ts";
 import { ClusterKeys, type NodeRecord, ownerName } from "./records.ts";
@@ -20,8 +20,10 @@ export interface ClusterOptions {
   /** Copies of each partition in all. */
   readonly replicas: number;
   readonly leaseMs: number;
-  /** Where other nodes and clients reach this one. */
-  readonly self: Pick<NodeRecord, "id" | "boot" | "host" | "port" | "version">;
+  readonly self: Pick<NodeRecord, "id" | "boot" | "version">;
+  readonly growthRefused: () => string | undefined;
+  /** Files to create where they are missing. */
+  readonly files: readonly string[];
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -32,11 +34,14 @@ export class Cluster {
   readonly members: Membership;
   readonly planner: Planner;
   readonly #note: ClusterOptions["note"];
+  readonly #files: readonly string[];
+  #node: Node | undefined;
 
   constructor(options: ClusterOptions) {
     const { etcd, log, bulk, clock, partitions, replicas, leaseMs, self, note } = options;
     const keys = new ClusterKeys(options.cluster);
     this.#note = note;
+    this.#files = options.files;
     this.ownership = new Ownership({
       log,
       bulk,
@@ -46,6 +51,8 @@ export class Cluster {
       self: ownerName(self),
       leaseMs,
       members: () => this.members,
+      growthRefused: options.growthRefused,
+      led: (partition) => this.#createFiles(partition),
       note,
     });
     this.members = new Membership({
@@ -74,8 +81,9 @@ export class Cluster {
   }
 
   /** Resolves when this node is a member and knows who owns what; it takes its part from then on. */
-  async start(node: Node): Promise<void> {
-    await this.members.start();
+  async start(node: Node, address: Address): Promise<void> {
+    this.#node = node;
+    await this.members.start(address);
     await this.ownership.start(node);
     await this.planner.start();
     node.open();
@@ -89,6 +97,14 @@ export class Cluster {
     await this.ownership.close(LEAVE_MS);
     await this.planner.close();
     await this.members.close();
+  }
+
+  #createFiles(partition: number): void {
+    const node = this.#node;
+    for (const name of this.#files) {
+      if (node?.partitionOf(name) !== partition) continue;
+      node.createFile(name).catch((error: unknown) => this.#note("file not created", { name, error: String(error) }));
+    }
   }
 
   #changed(): void {

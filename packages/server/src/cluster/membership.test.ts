@@ -19,7 +19,7 @@ class Nodes {
       etcd,
       keys: KEYS,
       clock: this.clock,
-      self: { id, boot, host: "127.0.0.1", port: 7420, version: "test" },
+      self: { id, boot, version: "test" },
       leaseMs: LEASE_MS,
       positions: () => [1, 2],
       changed: () => {
@@ -27,7 +27,7 @@ class Nodes {
       },
       note: (line) => this.notes.push(line),
     });
-    await members.start();
+    await members.start({ host: "127.0.0.1", port: 7420 });
     await settle();
     return { members, etcd, changes: () => changes };
   }

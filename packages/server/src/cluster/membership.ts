@@ -12,13 +12,16 @@ export interface MembershipOptions {
   readonly etcd: Etcd;
   readonly keys: ClusterKeys;
   readonly clock: Clock;
-  readonly self: Pick<NodeRecord, "id" | "boot" | "host" | "port" | "version">;
+  readonly self: Pick<NodeRecord, "id" | "boot" | "version">;
   readonly leaseMs: number;
   readonly positions: () => readonly number[];
   /** A node came, went, was rewritten under another boot, or fell silent. */
   readonly changed: () => void;
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
 }
+
+/** Where other nodes and clients reach this one. */
+export type Address = Pick<NodeRecord, "host" | "port">;
 
 interface Seen {
   record: NodeRecord;
@@ -38,6 +41,7 @@ export class Membership {
   readonly #mirror: Mirror;
   readonly #seen = new Map<string, Seen>();
   #lease: LeaseId = NO_LEASE;
+  #address: Address = { host: "", port: 0 };
   #beat = 0;
   #isLeaving = false;
   #timer: Timer | undefined;
@@ -64,8 +68,9 @@ export class Membership {
     });
   }
 
-  /** Resolves when this node is entered and the others are known. */
-  async start(): Promise<void> {
+  /** Resolves when this node is entered under the address and the others are known. */
+  async start(address: Address): Promise<void> {
+    this.#address = address;
     await this.#write();
     await this.#mirror.start();
     this.#arm();
@@ -185,7 +190,13 @@ export class Membership {
       this.#lease = (await etcd.leaseGrant({ ttlSeconds }, { deadlineMs })).id;
     }
     this.#beat += 1;
-    const value = encodeRecord({ ...self, isLeaving: this.#isLeaving, beat: this.#beat, positions: positions() });
+    const value = encodeRecord({
+      ...self,
+      ...this.#address,
+      isLeaving: this.#isLeaving,
+      beat: this.#beat,
+      positions: positions(),
+    });
     const put = { kind: "put", key: keys.node(self.id), value, lease: this.#lease } as const;
     const { succeeded } = await etcd.txn({ compare: [], success: [put] }, { deadlineMs });
     assert(succeeded, "a transaction without compares succeeds");

@@ -9,7 +9,8 @@
 import { ForelockError } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
-import type { Node, Ownership as NodeOwnership } from "../shard/node.ts";
+import type { Node } from "../shard/node.ts";
+import type { Ownership as NodeOwnership } from "../shard/ownership.ts";
 import type { Membership } from "./membership.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
 import { type MapRecord, nodeOfOwner } from "./records.ts";
@@ -37,6 +38,9 @@ export interface OwnershipOptions {
   readonly self: string;
   readonly leaseMs: number;
   readonly members: () => Membership;
+  readonly growthRefused: () => string | undefined;
+  /** This node has begun to lead the partition. */
+  readonly led: (partition: number) => void;
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -128,6 +132,10 @@ export class Ownership implements NodeOwnership, Owners {
   onChange(run: () => void): () => void {
     this.#listeners.add(run);
     return () => this.#listeners.delete(run);
+  }
+
+  growthRefused(): string | undefined {
+    return this.#options.growthRefused();
   }
 
   mayAnswer(): boolean {
@@ -380,6 +388,7 @@ export class Ownership implements NodeOwnership, Owners {
       throw new ForelockError("fenced", `Partition ${partition} has another owner.`);
     }
     this.#slots[partition] = { kind: "leading" };
+    this.#options.led(partition);
     this.#tell();
   }
 

@@ -93,19 +93,16 @@ interface StandbyInput {
 function planStandbys({ live, able, owners, now, copies }: StandbyInput): readonly Assignment[] {
   const isLive = new Set(live);
   const counts = new Map(able.map((id) => [id, 0]));
-  const most = Math.ceil((owners.length * Math.min(copies, Math.max(0, able.length - 1))) / Math.max(1, able.length));
   const standbys: string[][] = owners.map(() => []);
-  const add = (partition: number, id: string, limit: number): void => {
+  const add = (partition: number, id: string): void => {
     const chosen = standbys[partition] ?? [];
-    if (chosen.length >= copies || chosen.includes(id) || id === owners[partition]) return;
-    const count = counts.get(id);
-    if (count === undefined || count >= limit) return;
+    if (chosen.length >= copies || chosen.includes(id) || id === owners[partition] || !counts.has(id)) return;
     raise(counts, id);
     chosen.push(id);
   };
   for (const [partition, { owner, standbys: before }] of now.entries()) {
-    for (const id of before) if (isLive.has(id)) add(partition, id, most);
-    if (owner !== undefined && isLive.has(owner)) add(partition, owner, most); // It has everything.
+    for (const id of before) if (isLive.has(id)) add(partition, id);
+    if (owner !== undefined && isLive.has(owner)) add(partition, owner); // It has everything.
   }
   for (const [partition, owner] of owners.entries()) {
     // Of those with as few, who stands by least for this owner: the partitions of a dead owner are then shared by all others.
@@ -113,9 +110,32 @@ function planStandbys({ live, able, owners, now, copies }: StandbyInput): readon
       owners.filter((other, index) => other === owner && standbys[index]?.includes(id)).length;
     const ranked = able.map((id) => ({ id, count: counts.get(id) ?? 0, pairs: pairs(id) }));
     ranked.sort((a, b) => a.count - b.count || a.pairs - b.pairs || (a.id < b.id ? -1 : 1));
-    for (const { id } of ranked) add(partition, id, Number.POSITIVE_INFINITY);
+    for (const { id } of ranked) add(partition, id);
   }
+  spread(standbys, owners, counts);
   return owners.map((owner, partition) => ({ owner, standbys: standbys[partition] ?? [] }));
+}
+
+/** Who stands by most gives to who stands by least, while that makes them more even. */
+function spread(
+  standbys: readonly string[][],
+  owners: readonly (string | undefined)[],
+  counts: Map<string, number>,
+): void {
+  for (;;) {
+    const byCount = [...counts].sort(([a, x], [b, y]) => x - y || (a < b ? -1 : 1));
+    const [least, fewest] = byCount[0] ?? ["", 0];
+    const [most, highest] = byCount.at(-1) ?? ["", 0];
+    if (highest - fewest < 2) return;
+    const partition = standbys.findIndex(
+      (chosen, index) => chosen.includes(most) && !chosen.includes(least) && owners[index] !== least,
+    );
+    const chosen = standbys[partition];
+    if (chosen === undefined) return;
+    chosen[chosen.indexOf(most)] = least;
+    counts.set(most, highest - 1);
+    counts.set(least, fewest + 1);
+  }
 }
 
 function raise(counts: Map<string, number>, id: string): void {

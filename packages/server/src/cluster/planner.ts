@@ -74,6 +74,11 @@ export class Planner {
     return entry === undefined ? undefined : parseMap(entry.value);
   }
 
+  /** Whether this node is the one that plans. */
+  get isPlanning(): boolean {
+    return this.#live()[0]?.record.id === this.#options.nodeId;
+  }
+
   isDraining(id: string): boolean {
     return this.#wishes.entries.has(this.#options.keys.drain(id));
   }
@@ -122,11 +127,9 @@ export class Planner {
   }
 
   async #plan(): Promise<void> {
-    const { etcd, keys, nodeId, partitions, replicas, members } = this.#options;
-    const live = members()
-      .all()
-      .filter(({ isLive }) => isLive);
-    if (live[0]?.record.id !== nodeId) return;
+    const { etcd, keys, partitions, replicas } = this.#options;
+    if (!this.isPlanning) return;
+    const live = this.#live();
     const map = this.map;
     const nodes = live.map(({ record: { id, isLeaving } }) => ({ id, isDraining: isLeaving || this.isDraining(id) }));
     const now = Array.from({ length: partitions }, (_, partition) => this.#now(partition, map));
@@ -141,6 +144,13 @@ export class Planner {
       compare: [{ key: keys.map, target: "mod", is: "equal", to }],
       success: [{ kind: "put", key: keys.map, value: encodeRecord(wish) }],
     });
+  }
+
+  #live(): ReturnType<Membership["all"]> {
+    return this.#options
+      .members()
+      .all()
+      .filter(({ isLive }) => isLive);
   }
 
   /** Who owns it in truth, and who stands by as wished. */

@@ -98,6 +98,8 @@ export class Router implements Service {
     this.#sinks = new Sinks(node);
     this.#watches = new ClusterWatches({ node, owners, asks: this.#asks, clock });
     this.#ownerIds = node.shards.map(({ partition }) => idOf(owners.of(partition), owners.nodeId));
+    // Sessions that are registered in it get their notices and heartbeats from its next owner.
+    node.leaving = (partition) => sessions.leaving(partition);
     this.#endChanges = owners.onChange(() => this.#changed());
     this.#again();
   }
@@ -111,15 +113,8 @@ export class Router implements Service {
     this.#endChanges();
     this.#timer?.dispose();
     this.#node.turnedAway = undefined;
+    this.#node.leaving = undefined;
     this.#links.close();
-  }
-
-  /**
-   * Call before the node gives a partition up: sessions that are registered in it get their notices and heartbeats from its next owner,
-   * and afterwards the node does not know any more which they are.
-   */
-  leaving(partition: number): void {
-    this.#sessions.leaving(partition);
   }
 
   openSession(caller: Caller, open: OpenSession): OpenedSession {

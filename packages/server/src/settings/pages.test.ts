@@ -26,10 +26,15 @@ test("the example of the settings page is accepted", () => {
 });
 
 test("every setting is read where the server is wired", () => {
-  const wiring = readFileSync(new URL("../serve.ts", import.meta.url), "utf8");
+  const wiring = ["serve.ts", "storage-embedded.ts", "storage-shared.ts"]
+    .map((file) => readFileSync(new URL(`../${file}`, import.meta.url), "utf8"))
+    .join("");
   for (const key of Object.keys(SETTINGS)) {
-    const reads = key === "files" ? ".fileNames" : key.includes(".") ? `values["${key}"]` : `values.${key}`;
-    expect(wiring.includes(reads), `${key} does nothing: read it in serve.ts, or take it out of the table.`).toBe(true);
+    const reads = key === "files" ? "fileNames" : key.includes(".") ? `values["${key}"]` : `values.${key}`;
+    expect(
+      wiring.includes(reads),
+      `${key} does nothing: read it in serve.ts or its storage, or take it out of the table.`,
+    ).toBe(true);
   }
 });
 

@@ -146,6 +146,7 @@ function crossComplaints(values: SettingValues, principals: readonly PrincipalSe
     ...ordered("log.segmentBytes", "log.snapshotBytes"),
     ...allowComplaints(values),
     ...secretComplaints(values),
+    ...clusterComplaints(values),
     ...tlsComplaints(values),
     ...exposureComplaints(values, principals),
   ];
@@ -155,6 +156,39 @@ function crossComplaints(values: SettingValues, principals: readonly PrincipalSe
 function secretComplaints({ "cluster.secret": { length } }: SettingValues): readonly Complaint[] {
   if (length === 0 || length >= SECRET_LENGTH_MIN) return [];
   return [{ key: "cluster.secret", problem: `has ${length} characters; allowed ${SECRET_LENGTH_MIN} or more.` }];
+}
+
+const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const ADDRESS = /^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):\d{1,5}$/;
+
+function clusterComplaints(values: SettingValues): readonly Complaint[] {
+  const complaints: Complaint[] = [];
+  const id = values["cluster.nodeId"];
+  const isShared = values["cluster.etcd"].length > 0;
+  if (id !== "" && !NODE_ID.test(id))
+    complaints.push({
+      key: "cluster.nodeId",
+      problem: `is "${id}"; allowed are 1 to 64 letters, digits, ".", "_" and "-".`,
+    });
+  if (!NODE_ID.test(values["cluster.name"]))
+    complaints.push({ key: "cluster.name", problem: `is "${values["cluster.name"]}"; allowed as for cluster.nodeId.` });
+  for (const key of ["cluster.address"] as const)
+    if (values[key] !== "" && !ADDRESS.test(values[key]))
+      complaints.push({ key, problem: `is "${values[key]}"; expected host:port.` });
+  if ((values["cluster.etcdCert"] === "") !== (values["cluster.etcdKey"] === ""))
+    complaints.push({ key: "cluster.etcdCert", problem: "and cluster.etcdKey go together." });
+  if (values["cluster.etcdCert"] !== "" && values["cluster.etcdCa"] === "")
+    complaints.push({ key: "cluster.etcdCert", problem: "needs cluster.etcdCa." });
+  if (!isShared) return complaints;
+  if (id === "") complaints.push({ key: "cluster.nodeId", problem: "is empty; a node on etcd has a name of its own." });
+  if (values["cluster.secret"] === "" && values["cluster.san"].length === 0)
+    complaints.push({
+      key: "cluster.secret",
+      problem: "is empty; nodes on etcd know one another by it, or by cluster.san.",
+    });
+  if (values.durability !== "durable")
+    complaints.push({ key: "durability", problem: "is relaxed; on etcd only durable is possible." });
+  return complaints;
 }
 
 function allowComplaints(values: SettingValues): readonly Complaint[] {

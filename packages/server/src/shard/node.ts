@@ -34,15 +34,16 @@ import type { ModelWorker } from "./models.ts";
 import { OperationReads } from "./operation-reads.ts";
 import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
+import type { Ownership } from "./ownership.ts";
 import { createPlacement, type Placement } from "./placement.ts";
 import { clientOf } from "./profiles.ts";
 import { parseReference, referenceOf } from "./reference.ts";
 import { refuseReused } from "./request-ids.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
 import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service, Vitals } from "./service.ts";
-import { isOfSession, SessionRequest, type TurnedAway } from "./session-request.ts";
+import { isGrowth, isOfSession, SessionRequest, type TurnedAway } from "./session-request.ts";
 import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
-import { type Defer, Shard, type ShardObserver } from "./shard.ts";
+import { type Defer, notOwner, Shard, type ShardObserver } from "./shard.ts";
 import { happeningsOf, Watches } from "./watches.ts";
 import { welcomeOf } from "./welcome.ts";
 
@@ -57,14 +58,6 @@ export interface NodeLimits extends PartitionLimits {
   readonly frameBytesMax: number;
   readonly frameOperationsMax: number;
   readonly requestsInFlightMax: number;
-}
-
-/** Of a node that shares its partitions with others. */
-export interface Ownership {
-  /** Whether this node is known to be the owner of what it leads, at this moment. */
-  mayAnswer(): boolean;
-  /** Another owner took the partition: the log refused a record. It is no longer led here. */
-  fenced(partition: number): void;
 }
 
 export interface NodeOptions {
@@ -109,9 +102,6 @@ const OWED_CHECK_MS = 100;
 
 type Respond = (reply: Reply) => void;
 
-const notOwner = (partition: number): ForelockError =>
-  new ForelockError("not_owner", `Partition ${partition} is not led by this node.`);
-
 const NOTHING_TO_WITHDRAW = (): void => {};
 
 const NOTHING_TO_SEND = (): undefined => undefined;
@@ -149,6 +139,8 @@ export class Node implements Service {
   refusals = 0;
   /** In a cluster: told of operations of sessions that failed for a reason that another node may not have. True: it answers. */
   turnedAway: ((asked: TurnedAway, partition: number, error: ForelockError) => boolean) | undefined;
+  /** In a cluster: told before a partition is given up, while it is still known which sessions are registered there. */
+  leaving: ((partition: number) => void) | undefined;
   #lost = 0;
 
   constructor(options: NodeOptions) {
@@ -243,6 +235,7 @@ export class Node implements Service {
 
   /** Leads the partition no more; what waits in it is told `not_owner`. @returns the state, which is durable when it was frozen */
   resign(partition: number): PartitionState {
+    this.leaving?.(partition);
     const shard = this.shardAt(partition);
     this.#led.delete(partition);
     for (const known of this.directory) known.partitions.delete(partition);
@@ -414,6 +407,7 @@ export class Node implements Service {
     const { body, sequence } = operation;
     if (body === undefined)
       throw new ForelockError("bad_argument", "body is missing: an operation names what it does.");
+    if (isGrowth(body.$case)) this.#refuseGrowth();
     switch (body.$case) {
       case "acquire": {
         const asker = this.#asker(session);
@@ -689,6 +683,12 @@ export class Node implements Service {
     };
     again();
     this.#timers.push(timer);
+  }
+
+  #refuseGrowth(): void {
+    const why = this.options.ownership?.growthRefused();
+    if (why !== undefined)
+      throw new ForelockError("overloaded", `The log's store is nearly full: ${why}.`, { retryAfterMs: 1_000 });
   }
 
   #refuseWhenUnavailable(): void {

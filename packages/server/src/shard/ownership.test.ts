@@ -16,13 +16,18 @@ class Shared {
   readonly disk = new MemoryLogDisk();
   readonly fenced: number[] = [];
   mayAnswer = true;
+  full: string | undefined;
   readonly node: Node;
 
   constructor(options: Pick<MemoryLogOptions, "fault" | "pause"> = {}) {
     let drawn = 0;
     this.node = new Node({
       states: Array.from({ length: PARTITIONS }, (_, partition) => createState(partition)),
-      ownership: { mayAnswer: () => this.mayAnswer, fenced: (partition) => this.fenced.push(partition) },
+      ownership: {
+        mayAnswer: () => this.mayAnswer,
+        growthRefused: () => this.full,
+        fenced: (partition) => this.fenced.push(partition),
+      },
       log: new MemoryEventLog({ disk: this.disk, ...options }),
       bulk: new MemoryBulkStore(),
       clock: this.clock,
@@ -82,6 +87,21 @@ test("what is asked of a frozen partition waits: a thaw answers it, a resignatio
   const second = ana.acquire(`${name}`, { waitMs: 0 });
   shared.node.resign(0);
   expect(describe(await second)).toBe("error not_owner");
+});
+
+test("where the log has no room, what grows is refused with its reason, and releases are served", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  const name = shared.nameIn(0);
+  const token = await ana.token(ana.acquire(name));
+  shared.full = "80 % of etcd's quota are in use";
+  const { body } = await ana.acquire(name, { waitMs: 0 });
+  expect(body?.$case === "error" && [body.value.code, body.value.message]).toEqual([
+    "overloaded",
+    expect.stringContaining("80 % of etcd's quota"),
+  ]);
+  expect(describe(await ana.release(name, token))).toBe("release");
 });
 
 test("a freeze resolves only when everything decided is durable", async () => {

@@ -17,6 +17,11 @@ export interface TurnedAway {
   readonly respond: (reply: Reply) => void;
 }
 
+/** What is refused first where the log has no room: all else is served, above all what gives room back. */
+export function isGrowth(what: NonNullable<OperationMessage["body"]>["$case"]): boolean {
+  return what === "acquire" || what === "acquireAll" || what === "append" || what === "upgrade";
+}
+
 /** Whether it becomes a SessionRequest: answered whether anybody still listens or not. */
 export function isOfSession({ body }: OperationMessage): boolean {
   switch (body?.$case) {

@@ -445,7 +445,7 @@ export class Shard {
       cause instanceof ForelockError ? cause : new ForelockError("log_stopped", "An append failed.", { cause });
     if (error.code === "fenced") {
       // Another owner has the partition: it knows what became of every request that is asked again under its own id.
-      const moved = new ForelockError("not_owner", `Partition ${this.partition} has another owner.`, { cause });
+      const moved = notOwner(this.partition, cause);
       this.stop(moved, moved);
     } else this.stop(error);
     this.#options.observer.stopped(this, error);
@@ -454,3 +454,8 @@ export class Shard {
 
 /** At least one record in this time while anything is timed, so that a crash costs the partition clock no more. */
 const CLOCK_RECORD_MS = 1_000;
+
+/** What is told of a partition that another node leads. */
+export function notOwner(partition: number, cause?: unknown): ForelockError {
+  return new ForelockError("not_owner", `Partition ${partition} is not led by this node.`, { cause });
+}

@@ -147,8 +147,8 @@ export class ClusterWorld implements AsyncDisposable {
   /** The partition has no owner from now on; its state is kept for the next. */
   release(partition: number): string {
     const from = this.table.ownerIds[partition] ?? "";
-    const { node, router } = this.member(from);
-    router.leaving(partition);
+    const { node } = this.member(from);
+    node.leaving?.(partition);
     node.shardAt(partition).stop(new ForelockError("not_owner", `Node ${from} gives partition ${partition} up.`));
     for (const known of node.directory) known.partitions.delete(partition);
     this.table.ownerIds[partition] = undefined;

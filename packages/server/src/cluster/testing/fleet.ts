@@ -50,7 +50,7 @@ export class Fleet {
   /** A new process under this id. */
   async join(id: string): Promise<FleetNode> {
     this.#boots += 1;
-    const self = { id, boot: String(this.#boots), host: "127.0.0.1", port: 7420, version: "test" };
+    const self = { id, boot: String(this.#boots), version: "test" };
     // Each request takes a little, as over a network: what may happen in between does.
     const etcd = new MemoryEtcd({ store: this.store, faults: { request: (kind) => this.fault?.(id, kind) ?? SLOW } });
     const log = await this.passing(
@@ -76,6 +76,8 @@ export class Fleet {
       replicas: 2,
       leaseMs: LEASE_MS,
       self,
+      growthRefused: () => undefined,
+      files: [],
       note,
     });
     const node = new Node({
@@ -100,7 +102,7 @@ export class Fleet {
     });
     const joined = { id, node, cluster, etcd, log };
     this.nodes.set(id, joined);
-    await this.passing(cluster.start(node));
+    await this.passing(cluster.start(node, { host: "127.0.0.1", port: 7420 }));
     return joined;
   }
 

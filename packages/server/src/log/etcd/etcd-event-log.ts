@@ -92,9 +92,12 @@ export class EtcdEventLog implements EventLog {
 
   /** Of the partitions that this node owns. */
   get bytesSinceSnapshot(): number {
-    return this.#owned().reduce((sum, { bytesTotal, pointer }) => {
-      return sum + Math.max(0, bytesTotal - (pointer.generations[0]?.bytesTotal ?? 0));
-    }, 0);
+    return this.#owned().reduce((sum, { partition }) => sum + this.bytesSinceSnapshotOf(partition), 0);
+  }
+
+  bytesSinceSnapshotOf(partition: number): number {
+    const { bytesTotal, pointer } = this.#of(partition);
+    return Math.max(0, bytesTotal - (pointer.generations[0]?.bytesTotal ?? 0));
   }
 
   async append(record: LogRecord): Promise<void> {

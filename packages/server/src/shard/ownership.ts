@@ -1,0 +1,11 @@
+// ownership.ts: what a node needs to know of who owns what it leads, where it shares its partitions with others. cluster/ownership.ts tells.
+
+/** Of a node that shares its partitions with others. */
+export interface Ownership {
+  /** Whether this node is known to be the owner of what it leads, at this moment. */
+  mayAnswer(): boolean;
+  /** Why nothing that makes the log's store larger for good is taken now; undefined while it is. */
+  growthRefused(): string | undefined;
+  /** Another owner took the partition: the log refused a record. It is no longer led here. */
+  fenced(partition: number): void;
+}

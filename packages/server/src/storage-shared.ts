@@ -1,0 +1,166 @@
+// storage-shared.ts: partitions in etcd, shared with other nodes: the log, this node's part in the cluster, and the way to the others.
+import { readFile } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { resolve } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { ForelockError } from "@forelock/protocol";
+import type { Logger } from "pino";
+import { DiskBulkStore } from "./bulk/disk.ts";
+import { nodeFiles as bulkFiles } from "./bulk/files.ts";
+import { Cluster } from "./cluster/cluster.ts";
+import type { PeerAddress } from "./cluster/owners.ts";
+import { ownerName } from "./cluster/records.ts";
+import { Router } from "./cluster/router.ts";
+import { Upkeep } from "./cluster/upkeep.ts";
+import type { EtcdTls } from "./etcd/endpoint.ts";
+import type { Etcd } from "./etcd/etcd.ts";
+import { GrpcEtcd } from "./etcd/grpc.ts";
+import { AdmissionControl } from "./log/etcd/admission.ts";
+import { openEtcdEventLog } from "./log/etcd/etcd-event-log.ts";
+import { openFormat } from "./log/etcd/format.ts";
+import { ClusterKeys } from "./log/etcd/keys.ts";
+import { checkVersion } from "./log/etcd/version.ts";
+import { nodeFiles } from "./log/segment/files.ts";
+import { lockFolder } from "./log/segment/folder-lock.ts";
+import { createState } from "./partition/state.ts";
+import { realClock, realRandom } from "./real-time.ts";
+import type { Settings } from "./settings/read.ts";
+import { OPEN_FILES_MAX, type Storage } from "./storage.ts";
+import { VERSION } from "./version.ts";
+
+const BOOT_BYTES = 6;
+const LINKS_MAX = 10_000;
+/** How long a request waits for an owner, in leases: the old one must be missed, and the new one take over. */
+const HOLD_LEASES = 4;
+
+type Values = Settings["values"];
+
+/** @throws ForelockError `data_in_use`, `bad_setting`, `not_supported`, `log_damaged`, `unavailable` when etcd does not answer */
+export async function openShared({ values, fileNames }: Settings, logger: Logger): Promise<Storage> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  const note = (line: string, fields: Readonly<Record<string, unknown>>): void => logger.warn(fields, line);
+  try {
+    const folder = resolve(values.data);
+    await nodeFiles.makeFolder(folder);
+    const lock = await lockFolder(folder, realRandom);
+    closers.push(() => lock.release());
+    const etcd = new GrpcEtcd({ endpoints: values["cluster.etcd"], clock: realClock, ...(await tlsOf(values)) });
+    closers.push(() => etcd.close());
+    await checkMembers(etcd, logger);
+    const keys = new ClusterKeys(values["cluster.name"]);
+    const { partitions } = values;
+    const format = await openFormat({ etcd, keys, partitions, wallMs: realClock.wallMs(), randomBytes: realRandom });
+    const boot = Buffer.from(realRandom(BOOT_BYTES)).toString("hex");
+    const self = { id: values["cluster.nodeId"], boot, version: VERSION };
+    const log = await openEtcdEventLog({
+      etcd,
+      clock: realClock,
+      cluster: values["cluster.name"],
+      owner: ownerName(self),
+      partitions,
+    });
+    closers.push(() => log.close());
+    const bulk = await DiskBulkStore.open({ folder: `${folder}/bulk`, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
+    closers.push(() => bulk.close());
+    const leaseMs = values["node.leaseMs"];
+    const admission = new AdmissionControl({ etcd, quotaBytes: values["cluster.etcdQuotaBytes"] });
+    const cluster = new Cluster({
+      growthRefused: () => admission.state.why,
+      cluster: values["cluster.name"],
+      etcd,
+      log,
+      bulk,
+      clock: realClock,
+      partitions,
+      replicas: values["cluster.replicas"],
+      leaseMs,
+      self,
+      files: fileNames,
+      note,
+    });
+    const dial = await dialOf(values);
+    let router: Router | undefined;
+    let upkeep: Upkeep | undefined;
+    return {
+      log,
+      bulk,
+      states: Array.from({ length: partitions }, (_, partition) => createState(partition)),
+      placementKey: Buffer.from(format.hashKey, "hex"),
+      ownership: cluster.ownership,
+      service: (node) => {
+        router = new Router({
+          node,
+          owners: cluster.ownership,
+          secret: values["cluster.secret"],
+          dial,
+          linksMax: LINKS_MAX,
+          holdMs: leaseMs * HOLD_LEASES,
+        });
+        return router;
+      },
+      begin: {
+        when: "after_port",
+        run: async (node, address) => {
+          await cluster.start(node, advertised(values, address));
+          upkeep = new Upkeep({
+            log,
+            bulk,
+            admission,
+            clock: realClock,
+            led: () => node.led,
+            snapshotBytes: values["cluster.snapshotBytes"] / partitions,
+            isCompacting: () => cluster.planner.isPlanning,
+            note,
+          });
+        },
+      },
+      leave: async () => {
+        await upkeep?.close();
+        await cluster.close();
+        router?.close();
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Which etcd this is. Members that do not answer now are looked at by nobody: the others decide. */
+async function checkMembers(etcd: Etcd, logger: Logger): Promise<void> {
+  for (const { endpoint, version } of await etcd.status()) {
+    const { refused, warned } = checkVersion(version);
+    if (refused !== undefined) throw new ForelockError("not_supported", `${endpoint}: ${refused}.`);
+    if (warned !== undefined) logger.warn({ endpoint }, warned);
+  }
+}
+
+async function tlsOf(values: Values): Promise<{ readonly tls?: EtcdTls }> {
+  if (values["cluster.etcdCa"] === "") return {};
+  const ca = await readFile(values["cluster.etcdCa"]);
+  if (values["cluster.etcdCert"] === "") return { tls: { ca } };
+  const [chain, key] = await Promise.all([readFile(values["cluster.etcdCert"]), readFile(values["cluster.etcdKey"])]);
+  return { tls: { ca, certificate: { chain, key } } };
+}
+
+/** How other nodes are reached: as clients reach them, with this node's own certificate where they ask for one. */
+async function dialOf(values: Values): Promise<(peer: PeerAddress) => Socket> {
+  if (values["tls.cert"] === "") return ({ host, port }) => connect({ host, port, noDelay: true });
+  const [cert, key] = await Promise.all([readFile(values["tls.cert"]), readFile(values["tls.key"])]);
+  const ca = values["tls.ca"] === "" ? undefined : await readFile(values["tls.ca"]);
+  const shown = { cert, key, ...(ca === undefined ? {} : { ca }) };
+  return ({ host, port }) => connectTls({ host, port, ...shown });
+}
+
+function advertised(values: Values, listening: PeerAddressOnly): PeerAddressOnly {
+  const text = values["cluster.address"];
+  if (text === "") return listening;
+  const at = text.lastIndexOf(":");
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(text.slice(at + 1)) };
+}
+
+type PeerAddressOnly = Pick<PeerAddress, "host" | "port">;
