@@ -30,7 +30,7 @@ export interface EtcdEventLogOptions {
   readonly owner: string;
   /** How many the cluster has. */
   readonly partitions: number;
-  /** Transactions under way at once. Default: 4. */
+  /** Transactions under way at once. Default: 2. */
   readonly txnsMax?: number;
   /** How long a watch may stand still while the store moves on. Default: 2,000. */
   readonly stallMs?: number;
@@ -38,7 +38,8 @@ export interface EtcdEventLogOptions {
   readonly floor?: (partition: number) => number;
 }
 
-const TXNS_MAX = 4;
+/** More would make them smaller, and it is their size that sets the throughput. */
+const TXNS_MAX = 2;
 const STALL_MS = 2_000;
 
 /** @throws ForelockError `log_damaged`, `not_supported`, `bad_setting`; EtcdError when etcd does not answer */
