@@ -275,8 +275,9 @@ export class EtcdEventLog implements EventLog {
     return this.#partitions.filter(({ claim }) => claim.owner === "" || claim.owner === this.#options.owner);
   }
 
-  #stored({ bytesTotal }: PartitionLog, record: LogRecord): StoredRecord {
-    return { ...record, bytesTotal: bytesTotal + RECORD_HEADER_BYTES + record.events.byteLength };
+  #stored(after: PartitionLog, { partition, epoch, sequence, elapsedMs, events }: LogRecord): StoredRecord {
+    const bytesTotal = after.bytesTotal + RECORD_HEADER_BYTES + events.byteLength;
+    return { partition, epoch, sequence, elapsedMs, events, bytesTotal };
   }
 
   #assertNext({ partition, isBusy, sequence, epoch, claim }: PartitionLog, record: LogRecord): void {
