@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
-import { checkVersion } from "./version.ts";
+import { MemoryEtcd, MemoryEtcdStore } from "../../etcd/memory.ts";
+import { ManualClock } from "../../shard/testing/world.ts";
+import { codeOf } from "../contract.ts";
+import { checkMembers, checkVersion } from "./version.ts";
 
 test.each([
   ["3.5.0", "refused"],
@@ -23,4 +26,12 @@ test.each([
 
 test("a verdict names its source", () => {
   expect(checkVersion("3.5.1").refused).toContain("https://github.com/etcd-io/etcd/issues/13766");
+});
+
+test("members are looked at: an unsafe one is refused, an old one warned of once", async () => {
+  const members = (version: string) =>
+    new MemoryEtcd({ store: new MemoryEtcdStore({ clock: new ManualClock(), version }) });
+  expect(await codeOf(checkMembers(members("3.5.1")))).toBe("not_supported");
+  expect(await checkMembers(members("3.4.23"))).toEqual([expect.stringContaining("3.4 is old")]);
+  expect(await checkMembers(members("3.5.21"))).toEqual([]);
 });
