@@ -121,7 +121,7 @@ function optionsFor(tls: EtcdTls | undefined): ClientOptions {
   return {
     "grpc.keepalive_time_ms": PING_MS,
     "grpc.keepalive_timeout_ms": PING_ANSWER_MS,
-    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.keepalive_permit_without_calls": 0, // Members refuse pings of a connection without a call.
     "grpc.initial_reconnect_backoff_ms": RECONNECT_MS,
     "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,

@@ -91,21 +91,22 @@ function keyValueFromWire(entry: wire.KeyValue): KeyValue {
   };
 }
 
+/** Written out, one literal a kind: a transaction of appends has a hundred of these. */
 function compareToWire(compare: Compare): wire.Compare {
   const result = RESULT_BY_RELATION[compare.is];
-  const common = { result, key: bytesOf(compare.key) };
+  const key = bytesOf(compare.key);
   const { VERSION, CREATE, MOD, VALUE, LEASE } = wire.Compare_CompareTarget;
   switch (compare.target) {
     case "version":
-      return { ...common, target: VERSION, targetUnion: { $case: "version", value: BigInt(compare.to) } };
+      return { result, key, target: VERSION, targetUnion: { $case: "version", value: BigInt(compare.to) } };
     case "create":
-      return { ...common, target: CREATE, targetUnion: { $case: "createRevision", value: BigInt(compare.to) } };
+      return { result, key, target: CREATE, targetUnion: { $case: "createRevision", value: BigInt(compare.to) } };
     case "mod":
-      return { ...common, target: MOD, targetUnion: { $case: "modRevision", value: BigInt(compare.to) } };
+      return { result, key, target: MOD, targetUnion: { $case: "modRevision", value: BigInt(compare.to) } };
     case "lease":
-      return { ...common, target: LEASE, targetUnion: { $case: "lease", value: compare.to } };
+      return { result, key, target: LEASE, targetUnion: { $case: "lease", value: compare.to } };
     case "value":
-      return { ...common, target: VALUE, targetUnion: { $case: "value", value: asBuffer(compare.to) } };
+      return { result, key, target: VALUE, targetUnion: { $case: "value", value: asBuffer(compare.to) } };
   }
 }
 

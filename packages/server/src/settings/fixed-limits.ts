@@ -49,4 +49,16 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   { what: "Live screens of the dashboard", limit: "64", atLimit: "`watchers_full`" },
   { what: "Rows of a live screen", limit: "1 to 500", atLimit: "`bad_argument`; more are found by prefix." },
   { what: "Looks that a live screen may be behind", limit: "15, a second each", atLimit: "Its stream is cut." },
+  {
+    what: "One transaction of appends at etcd",
+    limit: "128 operations and 1,507,328 bytes: 42 partitions",
+    atLimit: "The others go with the next.",
+  },
+  {
+    what: "Requests to etcd under way",
+    limit: "64, and 4,096 that wait",
+    atLimit: "`unavailable` inside; appends wait.",
+  },
+  { what: "Epochs of a partition", limit: "8,388,607", atLimit: "`not_supported`" },
+  { what: "One chunk of a snapshot in etcd", limit: "524,288 bytes", atLimit: "The rest goes to the next." },
 ];

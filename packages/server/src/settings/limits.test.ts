@@ -72,6 +72,10 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Live screens of the dashboard": ["edge/http/live.test.ts", "live screens are capped, and given back"],
   "Rows of a live screen": ["edge/http/live.test.ts", "is refused before the stream begins"],
   "Looks that a live screen may be behind": ["edge/http/live.test.ts", "a reader that does not keep up is cut"],
+  "One transaction of appends at etcd": ["log/etcd/append.test.ts", "a transaction holds at most what etcd takes"],
+  "Requests to etcd under way": ["etcd/failover.test.ts", "requests past the limits wait their turn"],
+  "Epochs of a partition": ["log/etcd/ownership.test.ts", "the last epoch that a token can hold"],
+  "One chunk of a snapshot in etcd": ["log/etcd/snapshot.test.ts", "a large state is kept in chunks"],
 };
 
 const textOf = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), "utf8");

@@ -5,12 +5,15 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realClock } from "../../real-time.ts";
+import type { EtcdTls } from "../endpoint.ts";
 import { GrpcEtcd } from "../grpc.ts";
 
 export interface MembersOptions {
   readonly members: number;
   /** More of etcd's flags. */
   readonly flags?: readonly string[];
+  /** How a client reaches them, where they speak TLS. */
+  readonly tls?: EtcdTls;
 }
 
 export interface Member {
@@ -32,7 +35,7 @@ export function etcdVersion(): string | undefined {
   return version;
 }
 
-export async function startMembers({ members: count, flags = [] }: MembersOptions): Promise<Members> {
+export async function startMembers({ members: count, flags = [], tls }: MembersOptions): Promise<Members> {
   const folder = mkdtempSync(join(tmpdir(), "forelock-etcd-"));
   const ports = await freePorts(count * 2);
   const at = (index: number): string => `http://127.0.0.1:${ports[index]}`;
@@ -40,7 +43,8 @@ export async function startMembers({ members: count, flags = [] }: MembersOption
   const cluster = names.map((name, index) => `${name}=${at(count + index)}`).join(",");
   const members = names.map((name, index): Member => {
     const own = ["--name", name, "--data-dir", join(folder, name), "--initial-cluster", cluster];
-    const client = ["--listen-client-urls", at(index), "--advertise-client-urls", at(index)];
+    const url = tls === undefined ? at(index) : at(index).replace("http:", "https:");
+    const client = ["--listen-client-urls", url, "--advertise-client-urls", url];
     const peer = ["--listen-peer-urls", at(count + index), "--initial-advertise-peer-urls", at(count + index)];
     const child = spawn("etcd", [...own, ...client, ...peer, "--log-level", "error", ...flags], { stdio: "ignore" });
     return { endpoint: `127.0.0.1:${ports[index]}`, process: child };
@@ -51,7 +55,7 @@ export async function startMembers({ members: count, flags = [] }: MembersOption
   };
   const endpoints = members.map(({ endpoint }) => endpoint);
   try {
-    await answering(endpoints);
+    await answering(endpoints, tls);
   } catch (error) {
     await dispose();
     throw error;
@@ -60,9 +64,10 @@ export async function startMembers({ members: count, flags = [] }: MembersOption
 }
 
 /** Until every member answers, with a leader. */
-async function answering(endpoints: readonly string[]): Promise<void> {
+async function answering(endpoints: readonly string[], tls: EtcdTls | undefined): Promise<void> {
   for (const endpoint of endpoints) {
-    const etcd = new GrpcEtcd({ endpoints: [endpoint], clock: realClock, deadlineMs: 30_000 });
+    const options = { endpoints: [endpoint], clock: realClock, deadlineMs: 30_000 };
+    const etcd = new GrpcEtcd(tls === undefined ? options : { ...options, tls });
     await etcd.range({ key: "/", countOnly: true }).finally(() => etcd.close());
   }
 }

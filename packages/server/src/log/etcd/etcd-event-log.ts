@@ -30,7 +30,7 @@ export interface EtcdEventLogOptions {
   readonly owner: string;
   /** How many the cluster has. */
   readonly partitions: number;
-  /** Transactions under way at once. Default: 4. */
+  /** Transactions under way at once. Default: 2. */
   readonly txnsMax?: number;
   /** How long a watch may stand still while the store moves on. Default: 2,000. */
   readonly stallMs?: number;
@@ -38,7 +38,8 @@ export interface EtcdEventLogOptions {
   readonly floor?: (partition: number) => number;
 }
 
-const TXNS_MAX = 4;
+/** More would make them smaller, and it is their size that sets the throughput. */
+const TXNS_MAX = 2;
 const STALL_MS = 2_000;
 
 /** @throws ForelockError `log_damaged`, `not_supported`, `bad_setting`; EtcdError when etcd does not answer */
@@ -277,8 +278,9 @@ export class EtcdEventLog implements EventLog {
     return this.#partitions.filter(({ claim }) => claim.owner === "" || claim.owner === this.#options.owner);
   }
 
-  #stored({ bytesTotal }: PartitionLog, record: LogRecord): StoredRecord {
-    return { ...record, bytesTotal: bytesTotal + RECORD_HEADER_BYTES + record.events.byteLength };
+  #stored(after: PartitionLog, { partition, epoch, sequence, elapsedMs, events }: LogRecord): StoredRecord {
+    const bytesTotal = after.bytesTotal + RECORD_HEADER_BYTES + events.byteLength;
+    return { partition, epoch, sequence, elapsedMs, events, bytesTotal };
   }
 
   #assertNext({ partition, isBusy, sequence, epoch, claim }: PartitionLog, record: LogRecord): void {

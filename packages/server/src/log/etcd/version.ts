@@ -1,4 +1,6 @@
 // version.ts: which versions of etcd may hold the log. Rows with their sources; the first that fits holds.
+import { ForelockError } from "@forelock/protocol";
+import type { Etcd } from "../../etcd/etcd.ts";
 
 export interface VersionVerdict {
   /** Why the service must not run on it. */
@@ -52,6 +54,17 @@ const ROWS: readonly VersionRow[] = [
 ];
 
 const OLDEST = [3, 4] as const;
+
+/**
+ * @returns what an operator should be warned of, one line each
+ * @throws ForelockError `not_supported` when a member that answers runs an unsafe version; EtcdError when none answers
+ */
+export async function checkMembers(etcd: Pick<Etcd, "status">): Promise<readonly string[]> {
+  const verdicts = (await etcd.status()).map(({ version }) => checkVersion(version));
+  const refused = verdicts.find((verdict) => verdict.refused !== undefined)?.refused;
+  if (refused !== undefined) throw new ForelockError("not_supported", `A member must be updated first. ${refused}.`);
+  return [...new Set(verdicts.flatMap(({ warned }) => warned ?? []))];
+}
 
 export function checkVersion(version: string): VersionVerdict {
   const found = /^(\d+)\.(\d+)\.(\d+)(-.+)?$/.exec(version);

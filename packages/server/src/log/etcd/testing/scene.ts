@@ -19,6 +19,17 @@ export class FaultyEtcd extends MemoryEtcd {
   readonly late: (() => Promise<unknown>)[] = [];
   readonly requests: TxnRequest[] = [];
   ranges = 0;
+  /** Of the network, as soon as a test sets it. */
+  network: EtcdFaults = {};
+
+  constructor(store: MemoryEtcdStore, faults: EtcdFaults) {
+    const network = (): EtcdFaults => this.network;
+    super({
+      store,
+      faults: { request: (kind) => network().request?.(kind), watch: () => network().watch?.() },
+    });
+    this.network = faults;
+  }
 
   override async txn(request: TxnRequest, options?: CallOptions): Promise<TxnAnswer> {
     this.requests.push(request);
@@ -59,7 +70,7 @@ export class Scene {
 
   async node(owner: string, options: Partial<EtcdEventLogOptions> & { faults?: EtcdFaults } = {}): Promise<Node> {
     const { faults = {}, ...rest } = options;
-    const etcd = new FaultyEtcd({ store: this.store, faults });
+    const etcd = new FaultyEtcd(this.store, faults);
     const log = await openEtcdEventLog({ etcd, clock: this.clock, cluster: CLUSTER, owner, partitions: 8, ...rest });
     return { etcd, log };
   }
