@@ -22,7 +22,7 @@ export interface AsksParts {
 type Body = NonNullable<Operation["body"]>;
 
 /** Asks that wait for an owner. */
-export const WAITING_MAX = 1_000;
+export const READS_WAITING_MAX = 1_000;
 const RETRY_MS = 50;
 const IDLE_MS = 60_000;
 
@@ -63,7 +63,7 @@ export class Asks {
       const isAsked = owner.kind !== "nobody";
       const reply = isAsked ? await this.#at(owner, caller, body) : undefined;
       if (reply !== undefined && !isToRepeat(reply, again)) return reply;
-      if (clock.monotonicMs() >= untilMs || this.#waiting.size >= WAITING_MAX) return none(partition);
+      if (clock.monotonicMs() >= untilMs || this.#waiting.size >= READS_WAITING_MAX) return none(partition);
       await this.#pause();
     }
   }

@@ -1,6 +1,8 @@
+import type { Reply } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import type { OperationBody } from "../edge/authorize.ts";
 import { acquireBody, type NativeClient } from "../edge/testing/edge-scene.ts";
+import { READS_WAITING_MAX } from "./asks.ts";
 import { ClusterWorld } from "./testing/cluster-world.ts";
 import { acquire, ask, told } from "./testing/conversation.ts";
 
@@ -187,4 +189,21 @@ test("single calls over HTTP go to the owner too, with a session that any node t
   expect(await post("c", "close-session", {}, session)).toEqual({});
   const bo = await world.client("a");
   for (const name of names) await acquire(world, bo, name, 0);
+});
+
+test("no more reads wait for an owner than may", async () => {
+  await using world = await ClusterWorld.open();
+  const name = world.nameAt("b");
+  world.release(world.partitionOf(name));
+  const { router } = world.member("a");
+  const caller = { principal: "local", may: () => true, remoteAddress: "test" };
+  const replies: string[] = [];
+  for (let sequence = 1; sequence <= READS_WAITING_MAX + 1; sequence += 1) {
+    const why: OperationBody = { $case: "why", value: { name } };
+    const answer = ({ sequence: asked, body }: Reply): unknown => replies.push(`${asked} ${told(body)}`);
+    router.submit(caller, undefined, { sequence, keep: undefined, body: why }, answer);
+  }
+  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(replies).toEqual([`${READS_WAITING_MAX + 1} error unavailable`]);
 });

@@ -49,4 +49,25 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   { what: "Live screens of the dashboard", limit: "64", atLimit: "`watchers_full`" },
   { what: "Rows of a live screen", limit: "1 to 500", atLimit: "`bad_argument`; more are found by prefix." },
   { what: "Looks that a live screen may be behind", limit: "15, a second each", atLimit: "Its stream is cut." },
+  {
+    what: "Requests that wait for an owner of their partition",
+    limit: "10,000, with 64 MiB of appends",
+    atLimit: "`unavailable`, as after the time that they may wait.",
+  },
+  { what: "Reads that wait for an owner of their partition", limit: "1,000", atLimit: "`unavailable`" },
+  {
+    what: "Bytes that wait for another node on one connection",
+    limit: "16,777,216",
+    atLimit: "`overloaded`",
+  },
+  {
+    what: "Age of a proof between nodes, and how far their clocks may differ",
+    limit: "60,000 ms",
+    atLimit: "`unauthenticated`",
+  },
+  {
+    what: "Forwarded connections that a node takes within two minutes",
+    limit: "200,000",
+    atLimit: "`rate_limited`",
+  },
 ];

@@ -72,6 +72,14 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Live screens of the dashboard": ["edge/http/live.test.ts", "live screens are capped, and given back"],
   "Rows of a live screen": ["edge/http/live.test.ts", "is refused before the stream begins"],
   "Looks that a live screen may be behind": ["edge/http/live.test.ts", "a reader that does not keep up is cut"],
+  "Requests that wait for an owner of their partition": ["cluster/moves.test.ts", "no more requests wait for an owner"],
+  "Reads that wait for an owner of their partition": ["cluster/reads.test.ts", "no more reads wait for an owner"],
+  "Bytes that wait for another node on one connection": ["cluster/link.test.ts", "a peer that does not read"],
+  "Age of a proof between nodes, and how far their clocks may differ": ["edge/forwarding.test.ts", '"too old"'],
+  "Forwarded connections that a node takes within two minutes": [
+    "edge/forwarding.test.ts",
+    "no more forwarded connections are taken than can be remembered",
+  ],
 };
 
 const textOf = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
