@@ -31,7 +31,7 @@ export class Held {
     }
     const queue = this.#queues.get(request.partition);
     if (queue === undefined) this.#queues.set(request.partition, [request]);
-    else queue.push(request);
+    else insert(queue, request);
     this.#count(request, 1);
   }
 
@@ -71,6 +71,13 @@ export class Held {
     this.#size += sign;
     this.#bytes += sign * bytesOf(request);
   }
+}
+
+/** One that comes back is older than those that came meanwhile. */
+function insert(queue: RoutedRequest[], request: RoutedRequest): void {
+  let at = queue.length;
+  while (at > 0 && (queue[at - 1]?.order ?? 0) > request.order) at -= 1;
+  queue.splice(at, 0, request);
 }
 
 function bytesOf({ operation: { body } }: RoutedRequest): number {
