@@ -7,7 +7,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { asForelockError, errorMessage, errorReply } from "../shard/answers.ts";
 import type { Node } from "../shard/node.ts";
 import type { Caller } from "../shard/service.ts";
-import { errorOf, type Link, type Pending } from "./link.ts";
+import type { Link, Pending } from "./link.ts";
 import { isPassing, isPassingEnd, type Links } from "./links.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
 
@@ -125,7 +125,8 @@ export class Asks {
         node.submit(caller, undefined, { sequence: 1, keep: undefined, body }, resolve);
         return;
       }
-      const failed = (error: ForelockError): void => resolve(errorReply(1, errorMessage(lostAs(error, body))));
+      const failed = (error: ForelockError, isSent: boolean): void =>
+        resolve(errorReply(1, errorMessage(lostAs(error, isSent && isChange(body)))));
       try {
         const shared = this.#sharedFor(owner.peer, caller);
         shared.sequence += 1;
@@ -182,18 +183,22 @@ export interface SharedWatch {
   end(): void;
 }
 
+/** `not_owner` and `unavailable` say that nothing was done. */
 function isToRepeat({ body }: Reply, again: boolean): boolean {
   if (body?.$case !== "error") return false;
-  const { code } = errorOf(body.value);
-  return code === "not_owner" || (again && isPassing({ code }));
+  const { code } = body.value;
+  return code === "not_owner" || code === "unavailable" || (again && isPassing({ code }));
+}
+
+function isChange({ $case }: Body): boolean {
+  return $case === "forceRelease" || $case === "endSession" || $case === "warn" || $case === "setPolicy";
 }
 
 /** What the loss of the link means for who asked. */
-function lostAs(error: ForelockError, { $case }: Body): ForelockError {
+function lostAs(error: ForelockError, mayHaveHappened: boolean): ForelockError {
   if (!isPassingEnd(error)) return error;
-  const isRead = !($case === "forceRelease" || $case === "endSession" || $case === "warn" || $case === "setPolicy");
-  if (isRead) return new ForelockError("unavailable", error.plainMessage, { retryAfterMs: 500, cause: error });
-  return new ForelockError("outcome_unknown", error.plainMessage, { cause: error });
+  if (mayHaveHappened) return new ForelockError("outcome_unknown", error.plainMessage, { cause: error });
+  return new ForelockError("unavailable", error.plainMessage, { retryAfterMs: 500, cause: error });
 }
 
 function none(partition: number): Reply {

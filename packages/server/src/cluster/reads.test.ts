@@ -124,6 +124,19 @@ test("an operator's command is carried out by the owner, whose line says who ask
   expect(line).toContain('"principal":"local","from":"127.0.0.1"');
 });
 
+test("an operator's command that could not be sent is sent when the owner can be reached again, once", async () => {
+  await using world = await ClusterWorld.open();
+  const [ana, bo] = [await world.client("a"), await world.client("c")];
+  const name = world.nameAt("b");
+  const token = await acquire(world, ana, name);
+  world.cut("b");
+  const [sequence] = bo.send({ $case: "forceRelease", value: { name, token, reason: "stuck" } });
+  await world.clock.advance(300);
+  world.mend("b");
+  const [reply] = (await world.until(bo.replies([sequence ?? 0]))) ?? [];
+  expect(reply).toEqual({ $case: "forceRelease", value: { released: [token], undone: 0 } });
+});
+
 test("a session is ended at every node that knows it", async () => {
   await using world = await ClusterWorld.open();
   const [ana, bo] = [await world.client("a"), await world.client("c")];
