@@ -7,7 +7,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { asForelockError, errorMessage, errorReply } from "../shard/answers.ts";
 import type { Node } from "../shard/node.ts";
 import type { Caller } from "../shard/service.ts";
-import { errorOf, type Link, type Pending } from "./link.ts";
+import type { Link, Pending } from "./link.ts";
 import { isPassing, isPassingEnd, type Links } from "./links.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
 
@@ -22,7 +22,7 @@ export interface AsksParts {
 type Body = NonNullable<Operation["body"]>;
 
 /** Asks that wait for an owner. */
-export const WAITING_MAX = 1_000;
+export const READS_WAITING_MAX = 1_000;
 const RETRY_MS = 50;
 const IDLE_MS = 60_000;
 
@@ -63,7 +63,7 @@ export class Asks {
       const isAsked = owner.kind !== "nobody";
       const reply = isAsked ? await this.#at(owner, caller, body) : undefined;
       if (reply !== undefined && !isToRepeat(reply, again)) return reply;
-      if (clock.monotonicMs() >= untilMs || this.#waiting.size >= WAITING_MAX) return none(partition);
+      if (clock.monotonicMs() >= untilMs || this.#waiting.size >= READS_WAITING_MAX) return none(partition);
       await this.#pause();
     }
   }
@@ -125,7 +125,8 @@ export class Asks {
         node.submit(caller, undefined, { sequence: 1, keep: undefined, body }, resolve);
         return;
       }
-      const failed = (error: ForelockError): void => resolve(errorReply(1, errorMessage(lostAs(error, body))));
+      const failed = (error: ForelockError, isSent: boolean): void =>
+        resolve(errorReply(1, errorMessage(lostAs(error, isSent && isChange(body)))));
       try {
         const shared = this.#sharedFor(owner.peer, caller);
         shared.sequence += 1;
@@ -182,18 +183,22 @@ export interface SharedWatch {
   end(): void;
 }
 
+/** `not_owner` and `unavailable` say that nothing was done. */
 function isToRepeat({ body }: Reply, again: boolean): boolean {
   if (body?.$case !== "error") return false;
-  const { code } = errorOf(body.value);
-  return code === "not_owner" || (again && isPassing({ code }));
+  const { code } = body.value;
+  return code === "not_owner" || code === "unavailable" || (again && isPassing({ code }));
+}
+
+function isChange({ $case }: Body): boolean {
+  return $case === "forceRelease" || $case === "endSession" || $case === "warn" || $case === "setPolicy";
 }
 
 /** What the loss of the link means for who asked. */
-function lostAs(error: ForelockError, { $case }: Body): ForelockError {
+function lostAs(error: ForelockError, mayHaveHappened: boolean): ForelockError {
   if (!isPassingEnd(error)) return error;
-  const isRead = !($case === "forceRelease" || $case === "endSession" || $case === "warn" || $case === "setPolicy");
-  if (isRead) return new ForelockError("unavailable", error.plainMessage, { retryAfterMs: 500, cause: error });
-  return new ForelockError("outcome_unknown", error.plainMessage, { cause: error });
+  if (mayHaveHappened) return new ForelockError("outcome_unknown", error.plainMessage, { cause: error });
+  return new ForelockError("unavailable", error.plainMessage, { retryAfterMs: 500, cause: error });
 }
 
 function none(partition: number): Reply {

@@ -1,9 +1,9 @@
 // held.ts: requests that wait for an owner of their partition, in their order. Not here: where they are sent (session-routes.ts).
-//   H1. At most REQUESTS_MAX requests and BYTES_MAX bytes of appends wait at once.
+//   H1. At most HELD_REQUESTS_MAX requests and BYTES_MAX bytes of appends wait at once.
 import { ForelockError } from "@forelock/protocol";
 import type { RoutedRequest } from "./routed-request.ts";
 
-export const REQUESTS_MAX = 10_000;
+export const HELD_REQUESTS_MAX = 10_000;
 const BYTES_MAX = 64 * 1024 * 1024;
 
 export class Held {
@@ -25,13 +25,13 @@ export class Held {
 
   /** @throws ForelockError `unavailable` at the limit */
   add(request: RoutedRequest): void {
-    if (this.#size >= REQUESTS_MAX || this.#bytes + bytesOf(request) > BYTES_MAX) {
+    if (this.#size >= HELD_REQUESTS_MAX || this.#bytes + bytesOf(request) > BYTES_MAX) {
       const message = `${this.#size} requests with ${this.#bytes} bytes wait for owners of their partitions.`;
       throw new ForelockError("unavailable", message, { retryAfterMs: 500 }); // H1
     }
     const queue = this.#queues.get(request.partition);
     if (queue === undefined) this.#queues.set(request.partition, [request]);
-    else queue.push(request);
+    else insert(queue, request);
     this.#count(request, 1);
   }
 
@@ -71,6 +71,13 @@ export class Held {
     this.#size += sign;
     this.#bytes += sign * bytesOf(request);
   }
+}
+
+/** One that comes back is older than those that came meanwhile. */
+function insert(queue: RoutedRequest[], request: RoutedRequest): void {
+  let at = queue.length;
+  while (at > 0 && (queue[at - 1]?.order ?? 0) > request.order) at -= 1;
+  queue.splice(at, 0, request);
 }
 
 function bytesOf({ operation: { body } }: RoutedRequest): number {

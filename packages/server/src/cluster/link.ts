@@ -28,7 +28,7 @@ import type { PeerAddress } from "./owners.ts";
 /** Someone who waits for the reply to one operation. */
 export interface Pending {
   reply(reply: Reply): void;
-  /** The link ended first. @param isSent whether the peer may have carried it out */
+  /** The link ended first. @param isSent whether the peer may have carried it out: nothing is before its Welcome */
   failed(error: ForelockError, isSent: boolean): void;
   /** The answer may take long by nature. */
   readonly isPatient: boolean;
@@ -170,7 +170,8 @@ export class Link {
     this.#pendings.clear();
     this.#beats.clear(); // Unanswered, which is the safe side.
     for (const first of pendings) {
-      for (let each: Pending | undefined = first; each !== undefined; each = nextOf(each)) each.failed(error, true); // L1
+      for (let each: Pending | undefined = first; each !== undefined; each = nextOf(each))
+        each.failed(error, this.#isWelcome); // L1
     }
     this.#events.ended(error);
   }

@@ -18,6 +18,8 @@ export class RoutedRequest implements Pending {
   readonly partition: number;
   /** When it is given up, on the node's monotonic clock. */
   readonly untilMs: number;
+  /** Rises with arrival: requests of a partition are sent in this order, however often. */
+  readonly order: number;
   readonly isPatient = false;
   /** The node that it was sent to last. */
   askedAt = "";
@@ -26,7 +28,7 @@ export class RoutedRequest implements Pending {
 
   constructor(
     host: RequestHost,
-    asked: Pick<RoutedRequest, "caller" | "session" | "operation" | "respond" | "partition" | "untilMs">,
+    asked: Pick<RoutedRequest, "caller" | "session" | "operation" | "respond" | "partition" | "untilMs" | "order">,
   ) {
     this.#host = host;
     this.caller = asked.caller;
@@ -35,6 +37,7 @@ export class RoutedRequest implements Pending {
     this.respond = asked.respond;
     this.partition = asked.partition;
     this.untilMs = asked.untilMs;
+    this.order = asked.order;
   }
 
   reply(reply: Reply): void {

@@ -1,7 +1,7 @@
 import { AcquireAllRequest, GetOperationRequest } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import type { OperationBody } from "../edge/authorize.ts";
-import { acquireBody, releaseBody } from "../edge/testing/edge-scene.ts";
+import { acquireBody, clientFrame, releaseBody } from "../edge/testing/edge-scene.ts";
 import { type ClusterOptions, ClusterWorld, HOLD_MS } from "./testing/cluster-world.ts";
 import { acquire, ask, notices, told } from "./testing/conversation.ts";
 
@@ -166,4 +166,55 @@ test("what a node has forwarded is not forwarded again", async () => {
   expect(replies).toEqual(["error not_owner", "error not_owner"]);
   expect(router.counters()["links"]).toBe(0);
   await acquire(world, ana, name);
+});
+
+test("what the client says that it has the answer to is forgotten by the owner too", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const name = world.nameAt("b");
+  await acquire(world, ana, name);
+  const asked = { keep: undefined, body: acquireBody(name) };
+  ana.socket.write(clientFrame({ lowestUnanswered: 2, operations: [{ ...asked, sequence: 2 }] }));
+  await world.until(ana.replies([2]));
+  ana.socket.write(clientFrame({ operations: [{ ...asked, sequence: 1 }] }));
+  const isForgotten = (): boolean =>
+    ana.frames
+      .flatMap(({ replies }) => replies)
+      .some(({ body }) => body?.$case === "error" && body.value.code === "request_forgotten");
+  await world.until(isForgotten);
+});
+
+test("notices go to the client's own connection to the owner while there is one, and else through the node that forwards", async () => {
+  await using world = await ClusterWorld.open();
+  const [ana, bo] = [await world.client("b"), await world.client("c")];
+  const [first, second] = [world.nameAt("b", 0), world.nameAt("b", 1)];
+  const tokens = [await acquire(world, bo, first), await acquire(world, bo, second)];
+  for (const name of [first, second]) expect(told(await ask(world, ana, acquireBody(name)))).toBe("queued 1");
+  const { sessionId, sessionSecret } = ana.frames[0]?.welcome ?? {
+    sessionId: Buffer.alloc(0),
+    sessionSecret: Buffer.alloc(0),
+  };
+  const other = await world.client("a", { sessionId, sessionSecret, open: [1n, 2n] });
+  await ask(world, bo, releaseBody(first, tokens[0] ?? 0n));
+  await world.until(() => notices(ana).includes("1 granted 1"));
+  ana.socket.destroy();
+  await world.clock.advance(50);
+  await ask(world, bo, releaseBody(second, tokens[1] ?? 0n));
+  await world.until(() => notices(other).length > 0);
+  expect(notices(other)).toEqual(["2 granted 1"]);
+});
+
+test("who resumes a session with a guessed secret at a node that does not know it is refused, and bars nobody", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const name = world.nameAt("b");
+  const token = await acquire(world, ana, name);
+  const { sessionId, sessionSecret } = ana.frames[0]?.welcome ?? {
+    sessionId: Buffer.alloc(0),
+    sessionSecret: Buffer.alloc(0),
+  };
+  const thief = await world.client("c", { sessionId, sessionSecret: Buffer.alloc(32, 9) });
+  expect(thief.frames[0]?.closing?.code).toBe("session_unknown");
+  const again = await world.client("c", { sessionId, sessionSecret });
+  expect(again.frames[0]?.welcome?.grants.map((grant) => grant.token)).toEqual([token]);
 });

@@ -187,8 +187,8 @@ export class SessionLinks {
         for (const notice of notices) session.sink?.notify(notice);
       },
       ended: (error) => {
+        refused(error); // First: it is the reason, and what follows from it is not.
         this.#ended(session, link, error);
-        refused(error);
       },
     });
     if (session.lowest > 0) link.acknowledge(session.lowest, []);

@@ -30,14 +30,21 @@ export class SessionRoutes implements RequestHost {
   readonly straight: Uint8Array;
   readonly #parts: SessionRoutesParts;
   readonly #held = new Held();
-  /** What was handed to the local node after it had waited, until when: it may come back. */
-  readonly #untilMs = new WeakMap<Operation, number>();
+  /** Sent to peers and not answered, by partition, and to which node: another is asked only when it has answered all of them (T1). */
+  readonly #inFlight: Uint32Array;
+  readonly #askedAt: (string | undefined)[] = [];
+  /** What was handed to the local node after it had waited: it may come back. */
+  readonly #handed = new WeakMap<Operation, Pick<RoutedRequest, "untilMs" | "order">>();
+  #order = 0;
+  /** Of what the local node did not take: before all that came since. */
+  #orderBefore = -Number.MAX_SAFE_INTEGER;
   forwarded = 0;
   again = 0;
 
   constructor(parts: SessionRoutesParts) {
     this.#parts = parts;
     this.straight = new Uint8Array(parts.node.shards.length);
+    this.#inFlight = new Uint32Array(parts.node.shards.length);
     for (let partition = 0; partition < this.straight.length; partition += 1) this.#straighten(partition);
     parts.node.turnedAway = (asked, partition, error) => this.#turnedAway(asked, partition, error);
   }
@@ -55,9 +62,11 @@ export class SessionRoutes implements RequestHost {
     partition: number,
   ): void {
     const { clock, holdMs } = this.#parts;
-    const untilMs = this.#untilMs.get(operation) ?? clock.monotonicMs() + holdMs;
-    const request = new RoutedRequest(this, { caller, session, operation, respond, partition, untilMs });
-    if (this.#held.has(partition) || !this.#send(request)) this.#hold(request); // T1
+    const handed = this.#handed.get(operation);
+    const untilMs = handed?.untilMs ?? clock.monotonicMs() + holdMs;
+    const order = handed?.order ?? ++this.#order;
+    const request = new RoutedRequest(this, { caller, session, operation, respond, partition, untilMs, order });
+    if (this.#held.has(partition) || !this.#isFollowing(partition) || !this.#send(request)) this.#hold(request); // T1
   }
 
   /** Owners have changed: what waits may go. */
@@ -74,13 +83,17 @@ export class SessionRoutes implements RequestHost {
 
   replied(request: RoutedRequest, reply: Reply): void {
     const { body } = reply;
+    this.#inFlight[request.partition]! -= 1; // Of a partition that there is.
     if (body?.$case === "error" && isPassing(body.value)) this.#again(request, errorOf(body.value));
     else request.respond(reply);
+    this.#goOn(request.partition);
   }
 
   failed(request: RoutedRequest, error: ForelockError): void {
+    this.#inFlight[request.partition]! -= 1; // As above.
     if (isPassingEnd(error)) this.#again(request, error);
     else this.#refuse(request, error);
+    this.#goOn(request.partition);
   }
 
   /** A partition of this node did not take it, or stopped with its outcome. */
@@ -92,10 +105,12 @@ export class SessionRoutes implements RequestHost {
     if (error.code !== "not_owner" && !(error.code === "outcome_unknown" && isGivenUp)) return false;
     const session = sessions.get(sessionId);
     if (session === undefined) return false;
-    const untilMs = this.#untilMs.get(operation) ?? this.#parts.clock.monotonicMs() + this.#parts.holdMs;
+    const handed = this.#handed.get(operation);
+    const untilMs = handed?.untilMs ?? this.#parts.clock.monotonicMs() + this.#parts.holdMs;
+    const order = handed?.order ?? ++this.#orderBefore;
     const { id, ttlMs } = session;
     const of = { id, principal: session.caller.principal, ttlMs };
-    const request = new RoutedRequest(this, { caller, session: of, operation, respond, partition, untilMs });
+    const request = new RoutedRequest(this, { caller, session: of, operation, respond, partition, untilMs, order });
     request.askedAt = owners.nodeId;
     this.#again(request, error);
     return true;
@@ -110,7 +125,7 @@ export class SessionRoutes implements RequestHost {
       case "nobody":
         return false;
       case "here":
-        this.#untilMs.set(operation, request.untilMs);
+        this.#handed.set(operation, request);
         request.askedAt = owners.nodeId;
         node.submit(caller, session, operation, respond);
         return true;
@@ -119,6 +134,8 @@ export class SessionRoutes implements RequestHost {
           const routed = sessions.known(session);
           request.askedAt = owner.peer.id;
           sessions.linkTo(routed, owner.peer).ask(operation, request);
+          this.#inFlight[partition]! += 1; // Of a partition that there is.
+          this.#askedAt[partition] = owner.peer.id;
           routed.partitions.add(partition);
           this.forwarded += 1;
         } catch (cause) {
@@ -134,9 +151,9 @@ export class SessionRoutes implements RequestHost {
   #again(request: RoutedRequest, error: ForelockError): void {
     this.again += 1;
     if (request.untilMs > this.#parts.clock.monotonicMs()) {
-      // To another owner at once; to the same one after a pause.
-      const isElsewhere = this.#ownerOf(request.partition) !== request.askedAt && !this.#held.has(request.partition);
-      if (!isElsewhere || !this.#send(request)) this.#hold(request);
+      this.#hold(request);
+      // To another owner as soon as may be; to the same one after a pause.
+      if (this.#ownerOf(request.partition) !== request.askedAt) this.#drain(request.partition);
     } else if (error.code === "not_owner") this.#giveUp(request);
     else this.#refuse(request, error);
   }
@@ -157,13 +174,27 @@ export class SessionRoutes implements RequestHost {
     }
   }
 
+  /** Whether what is sent now comes behind what was sent before. */
+  #isFollowing(partition: number): boolean {
+    return this.#inFlight[partition] === 0 || this.#askedAt[partition] === this.#ownerOf(partition);
+  }
+
+  /** All that was on its way to an owner of before is back. */
+  #goOn(partition: number): void {
+    if (this.#inFlight[partition] !== 0 || this.#askedAt[partition] === this.#ownerOf(partition)) return;
+    if (this.#held.has(partition)) this.#drain(partition);
+    else this.#straighten(partition);
+  }
+
   #drain(partition: number): void {
+    if (this.#inFlight[partition] !== 0) return; // T1
     this.#held.drain(partition, (request) => this.#send(request));
     this.#straighten(partition);
   }
 
   #straighten(partition: number): void {
-    const isHere = this.#parts.owners.of(partition).kind === "here" && !this.#held.has(partition);
+    const isFree = this.#inFlight[partition] === 0 && !this.#held.has(partition);
+    const isHere = isFree && this.#parts.owners.of(partition).kind === "here";
     this.straight[partition] = isHere ? 1 : 0;
   }
 

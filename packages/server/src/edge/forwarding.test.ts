@@ -1,6 +1,9 @@
-import { Forwarded, type Hello, Purpose } from "@forelock/protocol";
+import { ForelockError, Forwarded, Hello, Purpose } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import { AGE_MS_MAX, proofOf } from "../cluster/proof.ts";
+import { Authenticator } from "./authenticate.ts";
+import { createCounters } from "./counters.ts";
+import { Forwarding } from "./forwarding.ts";
 import type { EdgeOptions } from "./options.ts";
 import { acquireBody, type EdgeScene, edgeScene, realClock } from "./testing/edge-scene.ts";
 
@@ -106,4 +109,25 @@ test("a forwarded connection takes nothing over from the client's own, and carri
   node.beat({ number: 7, lagMs: 0, health: 0 });
   expect((await node.until((frame) => frame.heartbeat !== undefined)).heartbeat?.number).toBe(7);
   expect((await own.ask(acquireBody("a"))).$case).toBe("acquire");
+});
+
+test("no more forwarded connections are taken than can be remembered, until the oldest is too old to be shown again", () => {
+  let nowMs = 0;
+  const clock = { ...realClock, monotonicMs: () => nowMs };
+  const counters = createCounters();
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const authenticator = new Authenticator({ principals: [], clock, log, counters });
+  const forwarding = new Forwarding(CLUSTER, authenticator, clock, 2);
+  const peer = { address: "10.0.0.1", san: [], bearer: "" };
+  const come = (): string => {
+    const hello = Hello.fromPartial(forwardedHello());
+    try {
+      return forwarding.authenticate(peer, hello, hello.forwarded ?? Forwarded.create()).principal;
+    } catch (error) {
+      return String(error instanceof ForelockError ? error.code : error);
+    }
+  };
+  expect([come(), come(), come()]).toEqual(["local", "local", "rate_limited"]);
+  nowMs += 2 * AGE_MS_MAX;
+  expect(come()).toBe("local");
 });

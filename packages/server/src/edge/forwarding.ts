@@ -14,13 +14,15 @@ const NONCES_MAX = 200_000;
 const TEXT_BYTES_MAX = 256;
 
 export class Forwarding {
+  readonly #noncesMax: number;
   readonly #options: ClusterOptions;
   readonly #authenticator: Authenticator;
   readonly #clock: Clock;
   /** By nonce, when it may be forgotten; in order of arrival. */
   readonly #seen = new Map<string, number>();
 
-  constructor(options: ClusterOptions, authenticator: Authenticator, clock: Clock) {
+  constructor(options: ClusterOptions, authenticator: Authenticator, clock: Clock, noncesMax = NONCES_MAX) {
+    this.#noncesMax = noncesMax;
     this.#options = options;
     this.#authenticator = authenticator;
     this.#clock = clock;
@@ -61,7 +63,7 @@ export class Forwarding {
     }
     const key = nonce.toString("base64url");
     if (this.#seen.has(key)) return "the proof was used before.";
-    if (this.#seen.size >= NONCES_MAX) {
+    if (this.#seen.size >= this.#noncesMax) {
       throw new ForelockError("rate_limited", `${this.#seen.size} forwarded connections came within two minutes.`, {
         retryAfterMs: 1_000,
       });

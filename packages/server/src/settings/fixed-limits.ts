@@ -61,4 +61,25 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   },
   { what: "Epochs of a partition", limit: "8,388,607", atLimit: "`not_supported`" },
   { what: "One chunk of a snapshot in etcd", limit: "524,288 bytes", atLimit: "The rest goes to the next." },
+  {
+    what: "Requests that wait for an owner of their partition",
+    limit: "10,000, with 64 MiB of appends",
+    atLimit: "`unavailable`, as after the time that they may wait.",
+  },
+  { what: "Reads that wait for an owner of their partition", limit: "1,000", atLimit: "`unavailable`" },
+  {
+    what: "Bytes that wait for another node on one connection",
+    limit: "16,777,216",
+    atLimit: "`overloaded`",
+  },
+  {
+    what: "Age of a proof between nodes, and how far their clocks may differ",
+    limit: "60,000 ms",
+    atLimit: "`unauthenticated`",
+  },
+  {
+    what: "Forwarded connections that a node takes within two minutes",
+    limit: "200,000",
+    atLimit: "`rate_limited`",
+  },
 ];

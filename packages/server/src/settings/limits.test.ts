@@ -76,6 +76,14 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Requests to etcd under way": ["etcd/failover.test.ts", "requests past the limits wait their turn"],
   "Epochs of a partition": ["log/etcd/ownership.test.ts", "the last epoch that a token can hold"],
   "One chunk of a snapshot in etcd": ["log/etcd/snapshot.test.ts", "a large state is kept in chunks"],
+  "Requests that wait for an owner of their partition": ["cluster/moves.test.ts", "no more requests wait for an owner"],
+  "Reads that wait for an owner of their partition": ["cluster/reads.test.ts", "no more reads wait for an owner"],
+  "Bytes that wait for another node on one connection": ["cluster/link.test.ts", "a peer that does not read"],
+  "Age of a proof between nodes, and how far their clocks may differ": ["edge/forwarding.test.ts", '"too old"'],
+  "Forwarded connections that a node takes within two minutes": [
+    "edge/forwarding.test.ts",
+    "no more forwarded connections are taken than can be remembered",
+  ],
 };
 
 const textOf = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), "utf8");

@@ -188,6 +188,11 @@ export class ClusterWorld implements AsyncDisposable {
     for (const { to, socket } of this.#dialled) if (to === id) socket.destroy();
   }
 
+  /** It can be reached again. */
+  mend(id: string): void {
+    this.#cut.delete(id);
+  }
+
   /** As `cut`, and the cluster knows. */
   die(id: string): void {
     this.cut(id);
