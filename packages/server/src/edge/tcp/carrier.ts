@@ -9,6 +9,7 @@ import type { Peer } from "../authenticate.ts";
 import { type Carrier, Connection, type ConnectionParts } from "../connection.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { wireError } from "../wire-error.ts";
+import { readDirectly } from "./direct.ts";
 import { type FrameProblem, FrameReader } from "./reader.ts";
 
 export interface TcpParts extends ConnectionParts {
@@ -37,13 +38,13 @@ export class TcpCarrier implements Carrier {
     this.#reader = new FrameReader(parts.limits.frameBytesMax, (frame) => this.#connection.take(frame));
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    socket.on("data", this.#read);
+    readDirectly(socket, this.#read);
     socket.on("drain", () => this.#connection.drained());
     socket.on("error", () => socket.destroy()); // Resets are the peer's way of leaving; `close` follows.
     socket.on("end", () => this.#connection.closed());
     socket.on("close", () => this.#gone());
     this.#read(first);
-    if (!socket.isPaused()) socket.resume();
+    if (!this.#reader.isHolding) socket.resume(); // It was paused until its carrier was known; a frame may come in pieces.
   }
 
   get unsentBytes(): number {
