@@ -10,7 +10,7 @@ import { type Carrier, Connection, type ConnectionParts } from "../connection.ts
 import type { Deadlines } from "../deadlines.ts";
 import { wireError } from "../wire-error.ts";
 import { readDirectly } from "./direct.ts";
-import { type FrameProblem, FrameReader } from "./reader.ts";
+import { type FrameProblem, FrameReader, HEADER_BYTES } from "./reader.ts";
 
 export interface TcpParts extends ConnectionParts {
   readonly frameDeadlines: Deadlines<TcpCarrier>;
@@ -89,7 +89,11 @@ export class TcpCarrier implements Carrier {
   }
 
   readonly #read = (chunk: Buffer): void => {
-    if (!this.#isFinished) this.#handled(this.#reader.push(chunk));
+    if (this.#isFinished) return;
+    if (this.#reader.isOneFrame(chunk)) {
+      this.#reader.took(this.#connection.take(chunk, HEADER_BYTES));
+      this.#handled(undefined);
+    } else this.#handled(this.#reader.push(chunk));
   };
 
   #handled(problem: FrameProblem | undefined): void {
