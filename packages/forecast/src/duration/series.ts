@@ -275,7 +275,10 @@ export class PairSeries {
   }
 
   #empty(identity: PairIdentity, length = this.#lengthMax): Series {
-    return { ...identity, ring: new Float64Array(length), challengers: [], end: 0, credit: 1 };
+    const { clientNumber, elementNumber, client, element } = identity;
+    // Field by field: an object made with a spread gets a hidden class of its own, and each look at it would miss its cache.
+    const ring = new Float64Array(length);
+    return { clientNumber, elementNumber, client, element, ring, challengers: [], end: 0, credit: 1 };
   }
 
   #copy({ client, element, ring, end }: Series): SeriesOfPair {

@@ -64,11 +64,12 @@ export function decodeClientFrame(bytes: Uint8Array): ClientFrame {
 /**
  * What `decodeClientFrame` would return, when the frame is nothing but whole operations, at most `operationsMax`, and the lowest
  * unanswered sequence. Else `undefined`: for a caller that is stricter than the generated code.
+ * @param from where the frame begins in `bytes`, whose end is its own
  */
-export function fastClientFrame(bytes: Uint8Array, operationsMax: number): ClientFrame | undefined {
+export function fastClientFrame(bytes: Uint8Array, operationsMax: number, from = 0): ClientFrame | undefined {
   if (!sharesNothing) return undefined;
   const frame: ClientFrame = { ...CLIENT_FRAME, operations: [], settled: [] };
-  begin(bytes);
+  begin(bytes, from);
   while (cursor.at < cursor.end) {
     const tag = cursor.tag();
     if (tag === 0x10) frame.lowestUnanswered = cursor.varint();
@@ -79,9 +80,9 @@ export function fastClientFrame(bytes: Uint8Array, operationsMax: number): Clien
   return frame;
 }
 
-function begin(bytes: Uint8Array): void {
+function begin(bytes: Uint8Array, from = 0): void {
   cursor.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  cursor.at = 0;
+  cursor.at = from;
   cursor.end = bytes.byteLength;
   cursor.irregular = false;
 }

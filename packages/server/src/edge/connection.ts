@@ -78,25 +78,28 @@ export class Connection implements Connected {
     parts.helloDeadlines.start(this);
   }
 
-  /** Takes one frame. Its bytes must not change afterwards. False: hand on no more until `Carrier.resume`. */
-  take(bytes: Uint8Array): boolean {
+  /**
+   * Takes one frame. Its bytes must not change afterwards. False: hand on no more until `Carrier.resume`.
+   * @param from where it begins in `bytes`: a view of its own for each frame would cost as much as reading some of them
+   */
+  take(bytes: Uint8Array, from = 0): boolean {
     if (this.#phase === "ended" || this.#phase === "stopping") return true; // Unread: the client asks again elsewhere.
     const { counters, limits } = this.#parts.switchboard;
     counters.frames_received_total++;
     let frame: DecodedFrame;
     try {
-      frame = decodeFrame(bytes, limits.frameOperationsMax);
+      frame = decodeFrame(bytes, limits.frameOperationsMax, from);
     } catch (error) {
       this.fail(wireErrorOf(error));
       return true;
     }
     if (this.#phase === "new") {
-      this.#greet(frame, bytes);
+      this.#greet(frame, bytes.subarray(from));
       return this.#isReady;
     }
     if (frame.hello !== undefined)
       this.fail(wireError({ code: "bad_frame", message: "hello: not in the first frame." })); // C1
-    else this.#tryToConverse(frame, bytes);
+    else this.#tryToConverse(frame, bytes, from);
     return this.#isReady;
   }
 
@@ -250,15 +253,15 @@ export class Connection implements Connected {
   }
 
   /** What a frame runs into (a session that has ended, a bug) costs its connection, never the node. */
-  #tryToConverse(frame: DecodedFrame, bytes: Uint8Array): void {
+  #tryToConverse(frame: DecodedFrame, bytes: Uint8Array, from = 0): void {
     try {
-      this.#converse(frame, bytes);
+      this.#converse(frame, bytes, from);
     } catch (error) {
       this.#failWith(error);
     }
   }
 
-  #converse(frame: DecodedFrame, bytes: Uint8Array): void {
+  #converse(frame: DecodedFrame, bytes: Uint8Array, from: number): void {
     if (frame.heartbeat !== undefined) {
       if (this.#heartbeats === undefined) {
         this.fail(wireError({ code: "bad_frame", message: "heartbeat: only on a connection with PURPOSE_HEARTBEAT." }));
@@ -274,7 +277,7 @@ export class Connection implements Connected {
     if (this.#session !== undefined && (frame.lowestUnanswered > 0 || frame.settled.length > 0)) {
       this.#parts.service.acknowledge(this.#session, frame.lowestUnanswered, frame.settled);
     }
-    if (frame.operationCount > frame.operations.length) this.#refuseAll(frame.operationCount, bytes);
+    if (frame.operationCount > frame.operations.length) this.#refuseAll(frame.operationCount, bytes.subarray(from));
     else for (const operation of frame.operations) this.#requests.operate(operation);
   }
 
@@ -306,10 +309,9 @@ export class Connection implements Connected {
       if (closing === undefined) return; // C2
       this.#outbox.take(undefined); // Nothing comes before a Welcome, and there will be none.
     }
-    const outgoing = this.#outbox.take(closing);
-    const frames: Uint8Array[] = [];
+    let frames: readonly Uint8Array[];
     try {
-      this.#parts.writer.write(outgoing, (frame) => frames.push(frame));
+      frames = this.#takeFrames(closing);
     } catch (error) {
       this.#parts.log.error({ error, remoteAddress: this.#carrier.peer.address }, "a reply could not be encoded");
       this.#cut();
@@ -317,6 +319,19 @@ export class Connection implements Connected {
     }
     if (frames.length > 0) this.#carrier.write(frames);
     this.#checkRoom();
+  }
+
+  #takeFrames(closing: WireError | undefined): readonly Uint8Array[] {
+    const { writer } = this.#parts;
+    const outbox = this.#outbox;
+    const only = closing === undefined && outbox.isReplies ? writer.few(outbox.replies) : undefined;
+    if (only !== undefined) {
+      outbox.replies = [];
+      return [only];
+    }
+    const frames: Uint8Array[] = [];
+    writer.write(outbox.take(closing), (frame) => frames.push(frame));
+    return frames;
   }
 
   /** C3 */

@@ -8,6 +8,13 @@ export class Outbox {
   notices: Notice[] = [];
   heartbeats: HeartbeatReply[] = [];
 
+  /** Only replies: what there is to say nearly always. */
+  get isReplies(): boolean {
+    return (
+      this.replies.length > 0 && this.welcome === undefined && this.notices.length === 0 && this.heartbeats.length === 0
+    );
+  }
+
   /** Everything gathered, with `closing` last. The outbox is empty afterwards. */
   take(closing: WireError | undefined): Outgoing {
     const { welcome, replies, notices, heartbeats } = this;

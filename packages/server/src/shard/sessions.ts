@@ -84,8 +84,13 @@ export class SessionDirectory {
         },
       );
     }
+    // Field by field: an object made with a spread gets a hidden class of its own, and every look at a session would miss its cache.
     const session: KnownSession = {
-      ...identity,
+      id: identity.id,
+      secretHash: identity.secretHash,
+      principal: identity.principal,
+      client: identity.client,
+      ttlMs: identity.ttlMs,
       partitions: new Set(),
       expired: new Set(),
       heardAtMs: nowMs,

@@ -47,3 +47,15 @@ test("an operation that does not end where its length says refuses the frame", (
     expect(() => decodeFrame(broken, 10)).toThrow("could not be parsed");
   }
 });
+
+test("a frame is read from where it begins, whatever stands before it", () => {
+  for (const frame of [{ operations: [release(1)], lowestUnanswered: 3 }, { operations: [release(1), status(2)] }]) {
+    const bytes = encoded(frame);
+    for (const before of [1, 4, 300]) {
+      const longer = Buffer.concat([Buffer.alloc(before, 0x1a), bytes]);
+      expect(decodeFrame(longer, 10, before)).toEqual(decodeFrame(bytes, 10));
+    }
+    const cut = Buffer.concat([Buffer.alloc(4), bytes.subarray(0, -1)]);
+    expect(() => decodeFrame(cut, 10, 4)).toThrow(expect.objectContaining({ code: "bad_frame" }));
+  }
+});

@@ -26,14 +26,21 @@ const SETTLED_PACKED = 0x22;
 const HEARTBEAT = 0x2a;
 const NONE: readonly number[] = [];
 
-/** @throws ForelockError `bad_frame` */
-export function decodeFrame(bytes: Uint8Array, operationsMax: number): DecodedFrame {
-  const plain = fastClientFrame(bytes, operationsMax);
+/**
+ * @param from where the frame begins in `bytes`, whose end is its own
+ * @throws ForelockError `bad_frame`
+ */
+export function decodeFrame(bytes: Uint8Array, operationsMax: number, from = 0): DecodedFrame {
+  const plain = fastClientFrame(bytes, operationsMax, from);
   if (plain !== undefined) {
     const { lowestUnanswered, operations } = plain;
     const operationCount = operations.length;
     return { hello: undefined, lowestUnanswered, operations, operationCount, settled: NONE, heartbeat: undefined };
   }
+  return decodeAny(from === 0 ? bytes : bytes.subarray(from), operationsMax);
+}
+
+function decodeAny(bytes: Uint8Array, operationsMax: number): DecodedFrame {
   try {
     // F1: an operation takes 2 bytes at least, so that a small frame cannot have too many and is read only once.
     const isSmall = bytes.length <= operationsMax * 2;

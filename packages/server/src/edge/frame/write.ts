@@ -27,7 +27,6 @@ const HEARTBEAT = 0x22;
 const CLOSING = 0x2a;
 /** Of small replies or notices: about 100 KiB, far below the least frame limit that makes sense. */
 const FRAME_MESSAGES_MAX = 1_000;
-const LARGE: ReadonlySet<string> = new Set(["readFile", "readRecords", "listFiles", "listLocks", "listSessions"]);
 
 /** One for all connections of a node: frames share its memory, which is let go when they are sent. */
 export class FrameWriter {
@@ -36,6 +35,13 @@ export class FrameWriter {
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
+  }
+
+  /** Replies that are all there is to say, as the one frame that they fit; undefined when they are many, large or too long for one. */
+  few(replies: readonly Reply[]): Uint8Array | undefined {
+    if (replies.length > FRAME_MESSAGES_MAX || replies.some(isLarge)) return undefined;
+    const frame = this.#joined(replies, 0, replies.length);
+    return frame.length - HEADER_BYTES <= this.#bytesMax ? frame : undefined;
   }
 
   /** Hands each frame to `write`, in order, with room for its length in front, which is already filled in. */
@@ -53,19 +59,17 @@ export class FrameWriter {
   #replies(replies: readonly Reply[], write: (frame: Uint8Array) => void): void {
     let start = 0;
     for (let at = 0; at <= replies.length; at++) {
-      const isLarge = at < replies.length && LARGE.has(replies[at]?.body?.$case ?? ""); // F4
-      if (at < replies.length && !isLarge && at - start < FRAME_MESSAGES_MAX) continue;
+      const isAlone = at < replies.length && isLarge(replies[at]!); // F4
+      if (at < replies.length && !isAlone && at - start < FRAME_MESSAGES_MAX) continue;
       if (at > start) this.#split(replies, start, at, write);
-      if (isLarge) this.#split(replies, at, at + 1, write);
-      start = isLarge ? at + 1 : at;
+      if (isAlone) this.#split(replies, at, at + 1, write);
+      start = isAlone ? at + 1 : at;
     }
   }
 
   /** Writes replies `from` (with) to `to` (without) as one frame, or as two halves where one is too long. */
   #split(replies: readonly Reply[], from: number, to: number, write: (frame: Uint8Array) => void): void {
-    this.#begin();
-    for (let at = from; at < to; at++) encodeReply(replies[at]!, this.#writer); // In range.
-    const frame = this.#finish();
+    const frame = this.#joined(replies, from, to);
     if (frame.length - HEADER_BYTES <= this.#bytesMax) {
       write(frame);
     } else if (to - from === 1) {
@@ -75,6 +79,12 @@ export class FrameWriter {
       this.#split(replies, from, middle, write);
       this.#split(replies, middle, to, write);
     }
+  }
+
+  #joined(replies: readonly Reply[], from: number, to: number): Uint8Array {
+    this.#begin();
+    for (let at = from; at < to; at++) encodeReply(replies[at]!, this.#writer); // In range.
+    return this.#finish();
   }
 
   #notices(notices: readonly Notice[], write: (frame: Uint8Array) => void): void {
@@ -112,6 +122,19 @@ export class FrameWriter {
     frame[2] = bytes >>> 8;
     frame[3] = bytes;
     return frame;
+  }
+}
+
+function isLarge({ body }: Reply): boolean {
+  switch (body?.$case) {
+    case "readFile":
+    case "readRecords":
+    case "listFiles":
+    case "listLocks":
+    case "listSessions":
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -30,6 +30,19 @@ test("operations sent with the hello are carried out after the welcome", async (
   await expect.poll(() => scene.service.acknowledged?.lowestUnanswered).toBe(1);
 });
 
+test("a hello that comes byte by byte is answered, and so are operations that do", async () => {
+  await using scene = await edgeScene();
+  const client = await scene.connect();
+  const operations = [{ sequence: 1, keep: undefined, body: acquireBody("a") }];
+  const bytes = Buffer.concat([clientFrame({ hello: {} }), clientFrame({ operations })]);
+  for (const byte of bytes) {
+    client.socket.write(Buffer.from([byte]));
+    await new Promise((resolve) => setImmediate(resolve)); // Each byte in a write of its own.
+  }
+  await client.replies([1]);
+  expect(client.frames[0]?.welcome).toBeDefined();
+});
+
 test("the answers of one tick come in one frame", async () => {
   await using scene = await edgeScene();
   const client = await scene.open();

@@ -9,7 +9,8 @@ import type { Peer } from "../authenticate.ts";
 import { type Carrier, Connection, type ConnectionParts } from "../connection.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { wireError } from "../wire-error.ts";
-import { type FrameProblem, FrameReader } from "./reader.ts";
+import { readDirectly } from "./direct.ts";
+import { type FrameProblem, FrameReader, HEADER_BYTES } from "./reader.ts";
 
 export interface TcpParts extends ConnectionParts {
   readonly frameDeadlines: Deadlines<TcpCarrier>;
@@ -37,13 +38,13 @@ export class TcpCarrier implements Carrier {
     this.#reader = new FrameReader(parts.limits.frameBytesMax, (frame) => this.#connection.take(frame));
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    socket.on("data", this.#read);
+    readDirectly(socket, this.#read);
     socket.on("drain", () => this.#connection.drained());
     socket.on("error", () => socket.destroy()); // Resets are the peer's way of leaving; `close` follows.
     socket.on("end", () => this.#connection.closed());
     socket.on("close", () => this.#gone());
     this.#read(first);
-    if (!socket.isPaused()) socket.resume();
+    if (!this.#reader.isHolding) socket.resume(); // It was paused until its carrier was known; a frame may come in pieces.
   }
 
   get unsentBytes(): number {
@@ -88,7 +89,11 @@ export class TcpCarrier implements Carrier {
   }
 
   readonly #read = (chunk: Buffer): void => {
-    if (!this.#isFinished) this.#handled(this.#reader.push(chunk));
+    if (this.#isFinished) return;
+    if (this.#reader.isOneFrame(chunk)) {
+      this.#reader.took(this.#connection.take(chunk, HEADER_BYTES));
+      this.#handled(undefined);
+    } else this.#handled(this.#reader.push(chunk));
   };
 
   #handled(problem: FrameProblem | undefined): void {

@@ -4,7 +4,7 @@
 //   R2. A frame that lies whole in one chunk is handed on without a copy.
 //   R3. While the receiver holds, nothing is handed on, and at most what had come already is kept.
 
-const HEADER_BYTES = 4;
+export const HEADER_BYTES = 4;
 const PARTIAL_BYTES_MIN = 256;
 
 export type FrameProblem = { readonly kind: "empty" } | { readonly kind: "too_large"; readonly bytes: number };
@@ -37,6 +37,19 @@ export class FrameReader {
   /** Frames handed on so far. */
   get frames(): number {
     return this.#frames;
+  }
+
+  /** Whether `chunk` is one frame and nothing else, as most are: its receiver may take it as it is, and then tells `took`. */
+  isOneFrame(chunk: Buffer): boolean {
+    if (this.#partial !== undefined || this.#isHolding || chunk.length <= HEADER_BYTES) return false;
+    const length = chunk.readUInt32BE(0);
+    return length === chunk.length - HEADER_BYTES && length <= this.#bytesMax; // R1
+  }
+
+  /** A frame was taken past this reader. */
+  took(goesOn: boolean): void {
+    this.#frames++;
+    this.#isHolding = !goesOn;
   }
 
   /** Hands on every frame that is whole. After a problem the stream cannot be told apart any more: stop. */
@@ -104,8 +117,7 @@ export class FrameReader {
   }
 
   #give(frame: Uint8Array): boolean {
-    this.#frames++;
-    this.#isHolding = !this.#take(frame);
+    this.took(this.#take(frame));
     return !this.#isHolding;
   }
 
