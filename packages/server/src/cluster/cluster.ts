@@ -62,6 +62,8 @@ export class Cluster {
       self,
       leaseMs,
       positions: () => this.ownership.positions(),
+      marks: () => this.ownership.marks(),
+      saw: (record) => this.ownership.compare(record),
       changed: () => this.#changed(),
       note,
     });

@@ -22,6 +22,8 @@ class Nodes {
       self: { id, boot, version: "test" },
       leaseMs: LEASE_MS,
       positions: () => [1, 2],
+      marks: () => [],
+      saw: () => {},
       changed: () => {
         changes += 1;
       },

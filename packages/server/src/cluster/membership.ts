@@ -15,6 +15,9 @@ export interface MembershipOptions {
   readonly self: Pick<NodeRecord, "id" | "boot" | "version">;
   readonly leaseMs: number;
   readonly positions: () => readonly number[];
+  readonly marks: () => NodeRecord["marks"];
+  /** Another node has written its record. */
+  readonly saw: (record: NodeRecord) => void;
   /** A node came, went, was rewritten under another boot, or fell silent. */
   readonly changed: () => void;
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -147,6 +150,7 @@ export class Membership {
       known.record.isLeaving !== record.isLeaving;
     this.#seen.set(record.id, { record, modRevision, writtenAtMs: nowMs, isSilent: false });
     if (isNews) this.#options.changed();
+    if (record.id !== this.#options.self.id) this.#options.saw(record);
   }
 
   #forget(key: string): void {
@@ -182,7 +186,7 @@ export class Membership {
   }
 
   async #write(): Promise<void> {
-    const { etcd, keys, clock, self, leaseMs, positions } = this.#options;
+    const { etcd, keys, clock, self, leaseMs, positions, marks } = this.#options;
     const deadlineMs = leaseMs / 2;
     const ttlSeconds = Math.ceil((leaseMs * TIDY_LEASES) / 1_000);
     if (this.#lease === NO_LEASE) this.#lease = (await etcd.leaseGrant({ ttlSeconds }, { deadlineMs })).id;
@@ -196,6 +200,7 @@ export class Membership {
       isLeaving: this.#isLeaving,
       beat: this.#beat,
       positions: positions(),
+      marks: marks(),
     });
     const put = { kind: "put", key: keys.node(self.id), value, lease: this.#lease } as const;
     const { succeeded } = await etcd.txn({ compare: [], success: [put] }, { deadlineMs });

@@ -154,6 +154,29 @@ test("drained nodes own nothing until they are wanted again, and pins hold", asy
   expect(fleet.leaderOf(partition)).toBe("c");
 });
 
+test("states are compared all the time, and a standby that differs stops and takes over nothing", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  const name = fleet.nameAt("a");
+  const partition = fleet.get("a").node.partitionOf(name);
+  const ana = fleet.client("a");
+  for (let round = 0; round < 40; round += 1) {
+    const token = await fleet.passing(ana.token(ana.acquire(name)));
+    await fleet.passing(ana.release(name, token));
+    fleet.get("a").node.acknowledge(ana.opened.session, ana.sequence + 1, []);
+  }
+  await fleet.clock.advance(LEASE_MS);
+  const standby = fleet.get("b").cluster.ownership;
+  expect(standby.compared).toBeGreaterThan(0);
+  expect(standby.role(partition)).toBe("following");
+  const record = fleet.record("a");
+  standby.compare({ ...record, marks: record.marks.map(([one, sequence]) => [one, sequence, "0"] as const) });
+  expect(standby.role(partition)).toBe("broken");
+  expect(fleet.notes.some((line) => line.includes("state differs from the owner's"))).toBe(true);
+  fleet.cut("a");
+  await fleet.clock.advance(LEASE_MS * 2);
+  expect(fleet.get("b").node.leads(partition)).toBe(false);
+});
+
 test("after a storm of cuts every partition is led once, and its state is what the log gives", async () => {
   const fleet = await Fleet.of(["a", "b", "c"], 12);
   const clients = ["a", "b", "c"].map((id) => ({ id, client: fleet.client(id) }));

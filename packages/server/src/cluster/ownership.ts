@@ -6,6 +6,7 @@
 //   O3. Given away: everything decided is durable, then one transaction names the successor; what was asked meanwhile is told
 //       `not_owner` and asked again there. Without an answer in time this node goes on as the owner, if it still is.
 //   O4. One step at a time for each partition.
+//   O5. Owner and standby are compared at equal positions, all the time. A standby that differs stops, and takes over nothing.
 import { ForelockError } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
@@ -13,7 +14,7 @@ import type { Node } from "../shard/node.ts";
 import type { Ownership as NodeOwnership } from "../shard/ownership.ts";
 import type { Membership } from "./membership.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
-import { type MapRecord, nodeOfOwner } from "./records.ts";
+import { type MapRecord, type NodeRecord, nodeOfOwner } from "./records.ts";
 import { Replica } from "./replica.ts";
 import type { EpochRecord, FollowSink, SharedLog } from "./shared-log.ts";
 import { Timeline } from "./timeline.ts";
@@ -24,6 +25,8 @@ type Slot =
   /** Reads the snapshot. */
   | { readonly kind: "loading" }
   | { readonly kind: "following"; readonly replica: Replica; readonly end: () => void }
+  /** Its state differed from the owner's: this process takes nothing over with it. */
+  | { readonly kind: "broken" }
   | { readonly kind: "taking"; readonly replica: Replica }
   | { readonly kind: "leading" }
   | { readonly kind: "giving"; readonly to: string };
@@ -55,6 +58,8 @@ const TIMELINE_MAX = 500;
 
 export class Ownership implements NodeOwnership, Owners {
   readonly timeline: Timeline;
+  /** Marks of owners that were compared with this node's. */
+  compared = 0;
   readonly #options: OwnershipOptions;
   readonly #slots: Slot[];
   readonly #epochs = new Map<number, EpochRecord>();
@@ -162,6 +167,32 @@ export class Ownership implements NodeOwnership, Owners {
     });
   }
 
+  /** The newest durable mark of each partition that is led. */
+  marks(): NodeRecord["marks"] {
+    const marks: (readonly [number, number, string])[] = [];
+    for (const partition of this.#leading()) {
+      const mark = this.#node?.shardAt(partition).marks.before(this.#options.log.lastSequence(partition));
+      if (mark !== undefined) marks.push([partition, mark.sequence, mark.hash]);
+    }
+    return marks;
+  }
+
+  /** O5 */
+  compare({ id, marks }: NodeRecord): void {
+    for (const [partition, sequence, hash] of marks) {
+      const slot = this.#slots[partition];
+      const record = this.#epochs.get(partition);
+      if (slot?.kind !== "following" || record === undefined || nodeOfOwner(record.owner) !== id) continue;
+      const mine = slot.replica.marks.at(sequence);
+      if (mine === undefined) continue;
+      this.compared += 1;
+      if (mine.hash === hash) continue;
+      slot.end();
+      this.#slots[partition] = { kind: "broken" };
+      this.#options.note("state differs from the owner's", { partition, sequence, owner: id, hash, mine: mine.hash });
+    }
+  }
+
   /** What this node is to the partition: a word for operators. */
   role(partition: number): Slot["kind"] {
     return this.#slots[partition]?.kind ?? "away";
@@ -211,6 +242,7 @@ export class Ownership implements NodeOwnership, Owners {
         if (successor !== undefined) void this.#step(partition, () => this.#give(partition, successor));
         return;
       }
+      case "broken":
       case "loading":
       case "taking":
       case "giving":

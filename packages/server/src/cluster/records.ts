@@ -14,6 +14,8 @@ export interface NodeRecord {
   readonly beat: number;
   /** Of each partition, the last record that this node has applied; -1 where it follows nothing. */
   readonly positions: readonly number[];
+  /** Hashes of states that it leads: partition, sequence of a durable record, hash right after it. */
+  readonly marks: readonly (readonly [partition: number, sequence: number, hash: string])[];
 }
 
 /** The wish: by partition the owner, then its standbys. */
@@ -77,7 +79,7 @@ export function encodeRecord(record: NodeRecord | MapRecord): Uint8Array {
 export function parseNode(value: Uint8Array): NodeRecord | undefined {
   const record = parse(value);
   if (record === undefined) return undefined;
-  const { id, boot, host, port, version, isLeaving, beat, positions } = record;
+  const { id, boot, host, port, version, isLeaving, beat, positions, marks } = record;
   const isWhole =
     typeof id === "string" &&
     typeof boot === "string" &&
@@ -87,8 +89,10 @@ export function parseNode(value: Uint8Array): NodeRecord | undefined {
     isCount(port) &&
     isCount(beat) &&
     Array.isArray(positions) &&
-    positions.every(Number.isSafeInteger);
-  return isWhole ? { id, boot, host, port, version, isLeaving, beat, positions } : undefined;
+    positions.every(Number.isSafeInteger) &&
+    Array.isArray(marks) &&
+    marks.every(isMark);
+  return isWhole ? { id, boot, host, port, version, isLeaving, beat, positions, marks } : undefined;
 }
 
 export function parseMap(value: Uint8Array): MapRecord | undefined {
@@ -106,6 +110,10 @@ function parse(value: Uint8Array): Record<string, unknown> | undefined {
   } catch {
     return undefined; // Not ours, or cut: told apart from nothing by nobody.
   }
+}
+
+function isMark(mark: unknown): mark is NodeRecord["marks"][number] {
+  return Array.isArray(mark) && isCount(mark[0]) && isCount(mark[1]) && typeof mark[2] === "string";
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -6,6 +6,7 @@ import type { LogRecord, Snapshot } from "../log/event-log.ts";
 import type { Observer } from "../partition/observer.ts";
 import { decodeSnapshot } from "../partition/snapshot.ts";
 import { createState, type PartitionState } from "../partition/state.ts";
+import { Marks } from "../shard/marks.ts";
 import { bulkObserver, replay } from "../shard/recovery.ts";
 import type { Position } from "./shared-log.ts";
 
@@ -13,6 +14,7 @@ export class Replica {
   readonly state: PartitionState;
   readonly #observer: Observer;
   #position: Position;
+  readonly marks = new Marks();
   /** Bytes of events applied since the snapshot that it began with, or that it was told of. */
   bytesSinceSnapshot = 0;
 
@@ -43,6 +45,7 @@ export class Replica {
     assert(record.sequence === this.sequence + 1, `record ${record.sequence} follows ${this.sequence}`);
     replay(this.state, record, this.#observer);
     this.#position = { epoch: record.epoch, sequence: record.sequence };
+    this.marks.note(record.sequence, this.state);
     this.bytesSinceSnapshot += record.events.byteLength;
   }
 }

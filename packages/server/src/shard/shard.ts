@@ -19,6 +19,7 @@ import { decide } from "../partition/decide.ts";
 import type { PartitionEvent, PreemptEvent } from "../partition/events.ts";
 import type { LossWhy, Observer } from "../partition/observer.ts";
 import type { Element, FileRow, Grant, Operation, PartitionState, Wait } from "../partition/state.ts";
+import { Marks } from "./marks.ts";
 
 /** Runs `run` soon, after the input that is already there has been taken in. */
 export type Defer = (run: () => void) => void;
@@ -152,6 +153,8 @@ export class Shard {
   readonly #applyObserver: Observer;
   /** Sessions whose answered operations are to be forgotten in the next turn. Kept by the node. */
   readonly forgetting = new Set<string>();
+  /** Of states that may not be durable yet: compare only up to `EventLog.lastSequence`. */
+  readonly marks = new Marks();
   events = 0;
   records = 0;
   /** Effects that the command decided last took back, with grants that it ended. */
@@ -407,6 +410,7 @@ export class Shard {
     }
     this.#sequence += 1;
     this.records += 1;
+    this.marks.note(this.#sequence, this.state);
     this.#recordedClockMs = this.state.clockMs;
     this.#recordedAtMs += elapsedMs;
     const record = {

@@ -8,7 +8,7 @@ import { createState } from "../../partition/state.ts";
 import { Node } from "../../shard/node.ts";
 import { CALLER, Client, ManualClock, NODE_LIMITS, type World } from "../../shard/testing/world.ts";
 import { Cluster } from "../cluster.ts";
-import { ownerName } from "../records.ts";
+import { type NodeRecord, ownerName } from "../records.ts";
 import type { EpochRecord } from "../shared-log.ts";
 
 export const LEASE_MS = 2_000;
@@ -152,6 +152,13 @@ export class Fleet {
 
   mend(id: string): void {
     this.get(id).etcd.mend();
+  }
+
+  /** What the node last wrote of itself. */
+  record(id: string): NodeRecord {
+    const found = this.get(id).cluster.members.live(id);
+    if (found === undefined) throw new Error(`no record of ${id}`);
+    return found;
   }
 
   /** Who leads a partition: exactly one node, by id; undefined when none does. */
