@@ -226,3 +226,16 @@ test("a link closes when a heartbeat finds that nothing of the session lives the
   expect(await beat(world, pulse, 1)).toEqual([]);
   expect(links()).toBe(0);
 });
+
+test("a node that stops when its partitions have moved away interrupts nobody", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const name = world.nameAt("b");
+  const token = await acquire(world, ana, name);
+  for (const [partition, owner] of world.table.ownerIds.entries()) if (owner === "b") world.move(partition, "c");
+  await world.clock.advance(2_500);
+  world.cut("b");
+  await world.clock.advance(200);
+  expect(told(await ask(world, ana, releaseBody(name, token)))).toBe("release");
+  expect(ana.isEnded).toBe(false);
+});

@@ -428,12 +428,12 @@ export class Router implements Service {
   }
 
   #changed(): void {
-    const moved = new Set<number>();
+    const moved = new Map<number, string | undefined>();
     for (let partition = 0; partition < this.#ownerIds.length; partition += 1) {
       const id = idOf(this.#owners.of(partition), this.#owners.nodeId);
       const before = this.#ownerIds[partition];
       if (id === before) continue;
-      moved.add(partition);
+      moved.set(partition, before);
       this.#ownerIds[partition] = id;
       if (before === this.#owners.nodeId) this.#sessions.leaving(partition);
     }

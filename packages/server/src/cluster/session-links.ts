@@ -24,6 +24,8 @@ export class SessionLinks {
   readonly #parts: SessionLinksParts;
   readonly #sessions = new Map<string, RoutedSession>();
   readonly #interrupted = new Set<RoutedSession>();
+  /** From whose peers a partition has moved away. */
+  readonly #emptied = new Map<Link, RoutedSession>();
   /** Opened because a partition moved: notices may already have been made there. */
   readonly #following = new WeakSet<Link>();
 
@@ -108,14 +110,16 @@ export class SessionLinks {
     }
   }
 
-  /** Notices come from the new owners from now on. */
-  follow(moved: ReadonlySet<number>): void {
-    const { owners } = this.#parts;
+  /** Notices come from the new owners from now on. @param moved partitions, with the node that owned each before, if there was one */
+  follow(moved: ReadonlyMap<number, string | undefined>): void {
+    if (moved.size === 0) return;
     for (const session of this.#sessions.values()) {
-      if (session.sink === undefined) continue;
       for (const partition of session.partitions) {
-        const owner = moved.has(partition) ? owners.of(partition) : undefined;
-        if (owner?.kind === "peer") this.#tryLinkTo(session, owner.peer);
+        if (!moved.has(partition)) continue;
+        const owner = this.#parts.owners.of(partition);
+        if (session.sink !== undefined && owner.kind === "peer") this.#tryLinkTo(session, owner.peer);
+        const before = session.links.get(moved.get(partition) ?? "");
+        if (before !== undefined) this.#emptied.set(before, session);
       }
     }
   }
@@ -133,9 +137,11 @@ export class SessionLinks {
     for (const { sink } of interrupted) sink?.interrupt?.();
   }
 
-  /** Sessions that this node has let go of, and those whose client is gone from here. */
+  /** Sessions that this node has let go of, and those whose client is gone from here; links to nodes that a session has moved away from. */
   sweep(): void {
     const { node, clock } = this.#parts;
+    for (const [link, session] of this.#emptied) this.#dropEmpty(link, session);
+    this.#emptied.clear();
     const nowMs = clock.monotonicMs();
     for (const session of [...this.#sessions.values()]) {
       const isUsed = session.sink !== undefined || nowMs - session.usedAtMs <= session.ttlMs;
@@ -149,6 +155,17 @@ export class SessionLinks {
     const known = directory.get(session.id);
     if (known !== undefined && known.partitions.size === 0) directory.remove(known);
     this.remove(session);
+  }
+
+  /** So that the end of a node which nothing lives at any more interrupts nobody. What it said before has long come. */
+  #dropEmpty(link: Link, session: RoutedSession): void {
+    const { owners } = this.#parts;
+    if (link.isEnded || !link.isQuiet || session.links.get(link.peer.id) !== link) return;
+    for (const partition of session.partitions) {
+      const owner = owners.of(partition);
+      if (owner.kind === "nobody" || (owner.kind === "peer" && owner.peer.id === link.peer.id)) return;
+    }
+    this.drop(session, link);
   }
 
   #tryLinkTo(session: RoutedSession, peer: PeerAddress): void {

@@ -1,6 +1,6 @@
 // cluster-world.ts: several nodes in one process behind real ports on loopback, who owns which partition as tests say, and clients that
 // speak the native protocol. Time stands still until told; sockets take the time that they take.
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { ForelockError, type Hello } from "@forelock/protocol";
 import { MemoryBulkStore } from "../../bulk/memory.ts";
 import type { Clock } from "../../clock.ts";
@@ -12,12 +12,17 @@ import { decodeSnapshot, encodeSnapshot } from "../../partition/snapshot.ts";
 import { createState } from "../../partition/state.ts";
 import { Node } from "../../shard/node.ts";
 import { ManualClock, NODE_LIMITS, settle } from "../../shard/testing/world.ts";
+import { type DialTls, dialer } from "../dial.ts";
 import type { Owner, Owners, PeerAddress } from "../owners.ts";
 import { Router } from "../router.ts";
 
 export const PARTITIONS = 12;
 export const HOLD_MS = 6_000;
 export const SECRET = "the secret of this test's cluster";
+
+/** For what must come; most of it comes at once. */
+const WAIT_MS = 10_000;
+const AHEAD_MS = 500;
 
 /** Who owns what, the same to all nodes. */
 class Table {
@@ -66,6 +71,9 @@ export interface ClusterOptions {
   /** By node; the common one where there is none. */
   readonly secrets?: Readonly<Record<string, string>>;
   readonly linksMax?: number;
+  /** Of the nodes: then they know one another by `san`, and have no secret. */
+  readonly tls?: DialTls;
+  readonly san?: readonly string[];
 }
 
 export class ClusterWorld implements AsyncDisposable {
@@ -135,9 +143,14 @@ export class ClusterWorld implements AsyncDisposable {
           isDone = true;
         },
       );
-    for (let turn = 0; turn < 3_000; turn += 1) {
+    const beganMs = performance.now();
+    let passedMs = 0;
+    while (performance.now() - beganMs < WAIT_MS) {
       if (typeof wanted === "function" ? wanted() : isDone) break;
-      await this.clock.advance(1);
+      // A little ahead of real time, which the sockets and the client live in, and never far.
+      const isDue = passedMs < AHEAD_MS || passedMs < performance.now() - beganMs;
+      if (isDue) passedMs += 1;
+      await this.clock.advance(isDue ? 1 : 0);
     }
     if (failure !== undefined) throw failure;
     if (typeof wanted === "function" ? !wanted() : !isDone) throw new Error("it did not come");
@@ -209,7 +222,8 @@ export class ClusterWorld implements AsyncDisposable {
     for (const { socket } of this.#dialled) socket.destroy();
   }
 
-  async #start(id: string, { principals = [], secrets = {}, linksMax = 100 }: ClusterOptions): Promise<void> {
+  async #start(id: string, options: ClusterOptions): Promise<void> {
+    const { principals = [], secrets = {}, linksMax = 100, tls, san = [] } = options;
     const notes: string[] = [];
     const node = new Node({
       states: Array.from({ length: PARTITIONS }, (_, partition) => createState(partition)),
@@ -231,22 +245,24 @@ export class ClusterWorld implements AsyncDisposable {
       note: (line, fields) => notes.push(`${line} ${JSON.stringify(fields)}`),
     });
     await node.start(this.#epoch, []);
-    const secret = secrets[id] ?? SECRET;
+    const secret = tls === undefined ? (secrets[id] ?? SECRET) : "";
+    const dial = dialer(tls);
     const router = new Router({
       ...{ node, secret, linksMax, holdMs: HOLD_MS, owners: this.table.ownersFor(id) },
-      dial: (peer) => this.#dial(peer),
+      dial: (peer) => this.#dial(peer, dial),
     });
     const edgeClock: Clock = { ...realClock, wallMs: () => this.clock.wallMs() };
-    const options = { ...TEST_OPTIONS, principals, cluster: { nodeId: id, secret, san: [] } };
+    const listening = tls === undefined ? undefined : { ...tls, clientCa: tls.ca, clientRequired: false };
+    const edgeOptions = { ...TEST_OPTIONS, principals, tls: listening, cluster: { nodeId: id, secret, san } };
     const quiet = { info: () => {}, warn: () => {}, error: (fields: unknown) => notes.push(`edge ${String(fields)}`) };
-    const edge = await startEdge(options, router, edgeClock, node.options.random, quiet);
+    const edge = await startEdge(edgeOptions, router, edgeClock, node.options.random, quiet);
     this.table.addresses.set(id, { id, host: "127.0.0.1", port: edge.port });
     this.#members.set(id, { id, node, router, edge, notes });
     await settle();
   }
 
-  #dial(peer: PeerAddress): Socket {
-    const socket = connect(this.#cut.has(peer.id) ? 1 : peer.port, peer.host);
+  #dial(peer: PeerAddress, dial: (peer: PeerAddress) => Socket): Socket {
+    const socket = dial(this.#cut.has(peer.id) ? { ...peer, port: 1 } : peer);
     this.#dialled.push({ to: peer.id, socket });
     return socket;
   }
