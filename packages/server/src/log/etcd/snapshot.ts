@@ -112,13 +112,13 @@ async function writeChunks(
   { partition, snapshot, generation }: Prepared,
 ): Promise<void> {
   const { state } = snapshot;
-  const compare = [isStill(keys, partition.claim)]; // N3
+  const compare = () => [isStill(keys, partition.claim)]; // N3; an append may raise it meanwhile.
   const leftOver: TxnOperation = { kind: "delete", ...keys.generation(partition.partition, generation.generation) };
-  if (generation.chunks > 0) await fencedTxn(etcd, compare, [leftOver], [partition]);
+  if (generation.chunks > 0) await fencedTxn(etcd, compare(), [leftOver], [partition]);
   for (let chunk = 0; chunk < generation.chunks; chunk++) {
     const key = keys.chunk(partition.partition, generation.generation, chunk);
     const value = state.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES);
-    await fencedTxn(etcd, compare, [{ kind: "put", key, value }], [partition]);
+    await fencedTxn(etcd, compare(), [{ kind: "put", key, value }], [partition]);
   }
 }
 
