@@ -250,7 +250,7 @@ export class EtcdEventLog implements EventLog {
     }
   }
 
-  /** What a former owner did is read before the first snapshot or truncation here. */
+  /** What a former owner did, or an attempt whose outcome is not known, is read before the next snapshot or truncation here. */
   async #refreshPointers(partitions: readonly PartitionLog[]): Promise<void> {
     const old = partitions.filter(({ isPointerOld }) => isPointerOld);
     const found = await survey(
@@ -268,7 +268,8 @@ export class EtcdEventLog implements EventLog {
       this.#parts(),
       partitions.map(({ partition }) => partition),
     );
-    for (const [index, one] of partitions.entries()) Object.assign(one, found[index], { isBusy: one.isBusy });
+    for (const [index, one] of partitions.entries())
+      Object.assign(one, found[index], { isBusy: one.isBusy, lastGeneration: one.lastGeneration });
   }
 
   #owned(): readonly PartitionLog[] {
