@@ -159,7 +159,8 @@ export class EtcdEventLog implements EventLog {
   }
 
   /**
-   * Has etcd forget the history up to where it was at the call before. One node of the cluster calls it every 10 to 30 s.
+   * Has etcd forget the history up to where it was at the call before. One node of the cluster calls it every 10 to 30 s, and
+   * when 64 MiB were appended since: the members' files keep what two calls have between them.
    * @returns the revision that was compacted, if any
    */
   compactHistory(): Promise<number | undefined> {
