@@ -25,6 +25,8 @@ describe("an import is refused", () => {
     ["lock/lock.ts", 'export { Edge } from "../edge/edge.ts";'],
     ["shard/shard.ts", 'import { SegmentLog } from "../log/segment/segment.ts";'],
     ["log/segment/segment.ts", 'import { lock } from "../../lock/lock.ts";'],
+    ["log/segment/segment.ts", 'import { Etcd } from "../../etcd/etcd.ts";'],
+    ["etcd/grpc.ts", 'import { ClusterKeys } from "../log/etcd/keys.ts";'],
     ["bulk/disk.ts", 'const late = await import("../edge/edge.ts");'],
     ["edge/edge.ts", 'import { main } from "../main.ts";'],
     ["helpers/any.ts", ""],
@@ -41,6 +43,7 @@ describe("an import is refused", () => {
 test("imports along the map are allowed", () => {
   expect(inServer("lock/lock.ts", 'import { assert } from "@forelock/protocol";\nimport "./other.ts";')).toEqual([]);
   expect(inServer("shard/shard.ts", 'import type { EventLog } from "../log/event-log.ts";')).toEqual([]);
+  expect(inServer("log/etcd/read.ts", 'import type { Etcd } from "../../etcd/etcd.ts";')).toEqual([]);
   expect(inServer("main.ts", 'import { DiskBulkStore } from "./bulk/disk.ts";\nimport pino from "pino";')).toEqual([]);
 });
 

@@ -34,6 +34,7 @@ export interface Snapshot {
 export interface EventLog {
   /**
    * Resolves once the record is durable. Calls made while a write is under way share the next one (group commit).
+   * Where the log is another service that is out of reach, it waits until that answers.
    * At most one append per partition may be in flight; `sequence` must be the last one plus one.
    * @throws ForelockError `log_stopped` when this or an earlier write failed: whether the record is durable is then unknown.
    *   `fenced` when another node owns the partition under a higher epoch: the record is not durable, and never will be.

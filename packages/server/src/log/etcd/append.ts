@@ -36,6 +36,18 @@ export interface GroupedAppendsOptions {
   readonly onStopped: (error: ForelockError) => void;
 }
 
+/** Since the log was opened. */
+export interface AppendCounts {
+  /** Transactions that were sent, */
+  readonly txns: number;
+  /** records that became durable, */
+  readonly records: number;
+  /** bytes of their events, */
+  readonly bytes: number;
+  /** and looks at what became of a transaction. */
+  readonly probes: number;
+}
+
 /** One record on its way, and what its transaction needs. */
 interface Pending {
   readonly partition: PartitionLog;
@@ -68,7 +80,7 @@ export class GroupedAppends {
   #stopped: ForelockError | undefined;
   #waiting: Error | undefined;
   #onIdle: (() => void)[] = [];
-  #counts = { txns: 0, records: 0, probes: 0 };
+  #counts = { txns: 0, records: 0, bytes: 0, probes: 0 };
 
   constructor(options: GroupedAppendsOptions) {
     this.#options = options;
@@ -83,7 +95,7 @@ export class GroupedAppends {
     return this.#waiting;
   }
 
-  get counts(): { readonly txns: number; readonly records: number; readonly probes: number } {
+  get counts(): AppendCounts {
     return this.#counts;
   }
 
@@ -202,6 +214,7 @@ export class GroupedAppends {
 
   #landed({ partition, record, resolve }: Pending, revision: number): void {
     this.#counts.records += 1;
+    this.#counts.bytes += record.events.byteLength;
     partition.sequence = record.sequence;
     partition.epoch = record.epoch;
     partition.bytesTotal = record.bytesTotal;

@@ -162,7 +162,8 @@ export class EtcdEventLog implements EventLog {
   }
 
   /**
-   * Has etcd forget the history up to where it was at the call before. One node of the cluster calls it every 10 to 30 s.
+   * Has etcd forget the history up to where it was at the call before. One node of the cluster calls it every 10 to 30 s, and
+   * when 64 MiB were appended since: the members' files keep what two calls have between them.
    * @returns the revision that was compacted, if any
    */
   compactHistory(): Promise<number | undefined> {
@@ -253,7 +254,7 @@ export class EtcdEventLog implements EventLog {
     }
   }
 
-  /** What a former owner did is read before the first snapshot or truncation here. */
+  /** What a former owner did, or an attempt whose outcome is not known, is read before the next snapshot or truncation here. */
   async #refreshPointers(partitions: readonly PartitionLog[]): Promise<void> {
     const old = partitions.filter(({ isPointerOld }) => isPointerOld);
     const found = await survey(
@@ -271,7 +272,8 @@ export class EtcdEventLog implements EventLog {
       this.#parts(),
       partitions.map(({ partition }) => partition),
     );
-    for (const [index, one] of partitions.entries()) Object.assign(one, found[index], { isBusy: one.isBusy });
+    for (const [index, one] of partitions.entries())
+      Object.assign(one, found[index], { isBusy: one.isBusy, lastGeneration: one.lastGeneration });
   }
 
   #owned(): readonly PartitionLog[] {

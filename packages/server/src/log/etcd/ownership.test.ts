@@ -100,6 +100,33 @@ test.each<TxnFault>(["refused", "request_lost", "answer_lost", "late"])(
   },
 );
 
+test("who tries again, and is overtaken by the first attempt, did it all the same", async () => {
+  const scene = new Scene();
+  const [a, b] = [await scene.node("a"), await scene.node("b")];
+  for (const { etcd } of [a, b]) etcd.isLateFirst = true;
+  a.etcd.faults.push("late");
+  await scene.until(a.log.append(record(0, 1)));
+  a.etcd.faults.push("late");
+  const claim = await scene.until(a.log.giveTo(0, "b", record(0, 2)));
+  expect([claim.epoch, claim.owner]).toEqual([2, "b"]);
+  b.etcd.faults.push("late");
+  const taken = await scene.until(b.log.takeOver(0, { owner: "b", after: NOTHING }));
+  expect([taken.epoch, taken.records.map(({ sequence }) => sequence)]).toEqual([3, [1, 2]]);
+  await b.log.append(record(0, 3, { epoch: 3 }));
+  expect((await recordsOf(b.log)).length).toBe(3);
+});
+
+test("a successor that took over by itself does not make a lost hand-over look as if it was done", async () => {
+  const scene = new Scene();
+  const [a, b] = [await scene.node("a"), await scene.node("b")];
+  await a.log.append(record(0, 1));
+  a.etcd.faults.push("request_lost");
+  const giving = codeOf(a.log.giveTo(0, "b", record(0, 2)));
+  const taken = await b.log.takeOver(0, { owner: "b", after: NOTHING });
+  expect([taken.epoch, taken.records.length]).toEqual([2, 1]); // The epoch record that the hand-over would have made.
+  expect(await scene.until(giving)).toBe("fenced");
+});
+
 test("a hand-over that etcd does not take leaves the owner as it was, once it gives up", async () => {
   const scene = new Scene();
   const { etcd, log } = await scene.node("a");

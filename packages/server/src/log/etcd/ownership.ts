@@ -116,10 +116,11 @@ export async function giveTo(
   const answer = await settled(options, request, gift.signal, async () => {
     const now = await readEpoch(options, number);
     if (now.modRevision === claim.modRevision) return "again";
-    const isGiven = now.epoch === next.epoch && now.owner === successor;
-    if (isGiven) return { succeeded: true, revision: now.modRevision, answers: [] };
-    // The successor may have passed it on already: then the last record tells that it was given.
-    const revision = lastRecord === undefined ? undefined : await revisionOf(options, lastRecord, slots);
+    // With a record its slot tells, also when the successor has passed the partition on: a take-over by the successor makes the
+    // very same epoch record, without the last one of this owner.
+    const isSuccessors = now.epoch === next.epoch && now.owner === successor;
+    const given = isSuccessors ? now.modRevision : undefined;
+    const revision = lastRecord === undefined ? given : await revisionOf(options, lastRecord, slots);
     return revision === undefined ? now : { succeeded: true, revision, answers: [] };
   });
   const now = answer.succeeded ? { ...next, modRevision: answer.revision } : epochIn(number, answer);
@@ -143,15 +144,21 @@ async function settled(
   look: () => Promise<"again" | EpochRecord | TxnAnswer>,
 ): Promise<TxnAnswer> {
   const pause = () => new Promise<void>((resolve) => options.clock.after(PAUSE_MS, resolve));
+  let wasUnknown = false;
   for (let isUnknown = false; ; ) {
     try {
-      if (!isUnknown) return await options.etcd.txn(request);
+      if (!isUnknown) {
+        const answer = await options.etcd.txn(request);
+        // After an unknown outcome a compare may have failed because the request before was done late.
+        if (answer.succeeded || !wasUnknown) return answer;
+      }
       const found = await look(); // W3
       if (found === "again") isUnknown = false;
       else return "succeeded" in found ? found : lostTo(options.keys, found);
     } catch (error) {
       if (!isPassing(error)) throw error;
       isUnknown ||= isEtcdError(error, "outcome_unknown");
+      wasUnknown ||= isUnknown;
       if (!isUnknown && signal?.aborted) throw error;
       await pause();
     }

@@ -35,7 +35,9 @@ export interface PartitionLog {
   /** As last seen; the next append compares with it. */
   claim: EpochRecord;
   pointer: Pointer;
-  /** Whether `firstSequence` and `pointer` are those of a former owner, and must be read before they are used. */
+  /** Of the last attempt to write a snapshot here; 0 when there was none. */
+  lastGeneration: number;
+  /** Whether `firstSequence` and `pointer` may not be what is there, and must be read before they are used. */
   isPointerOld: boolean;
   /** An append, a hand-over or a take-over is under way. */
   isBusy: boolean;
@@ -53,6 +55,7 @@ export function newPartition(partition: number): PartitionLog {
     firstSequence: 1,
     claim: noEpoch(partition),
     pointer: { generations: [], modRevision: 0 },
+    lastGeneration: 0,
     isPointerOld: false,
     isBusy: false,
     stopped: undefined,

@@ -76,6 +76,7 @@ describe.skipIf(etcdVersion() === undefined)("on three real members", () => {
       expect(followers[to]?.sequences.at(-1)).toBe(sequence);
       if (claim !== undefined) await logs[to]?.adopt(claim, { epoch, sequence });
     }
+    await until(() => followers.every(({ sequences }) => sequences.length === sequence)); // The other one may lag.
     for (const { sequences } of followers) expect(sequences).toEqual(upTo(sequence));
     stop.abort();
     await Promise.all(ends);

@@ -55,8 +55,54 @@ test.each<TxnFault>(["refused", "request_lost", "late"])(
     etcd.late.length = 0;
     await log.saveSnapshots([{ partition: 0, epoch: 1, sequence: 2, state: stateOf(700_000, 5) }]);
     expect((await log.loadSnapshots())[0]?.sequence).toBe(2);
+    expect(generationsIn(scene)).toBe(2); // What the failed ones left is gone.
   },
 );
+
+const generationsIn = (scene: Scene): number =>
+  new Set(scene.keys().flatMap((key) => /snapshot\/(\d+)\/\d+$/.exec(key)?.[1] ?? [])).size;
+
+test.each([0, 1, 2, 3])(
+  "a transaction of a snapshot that etcd does late touches no other snapshot (the %i. one, twice)",
+  async (healthy) => {
+    const scene = new Scene();
+    const { etcd, log } = await scene.node("a");
+    await log.append(record(0, 1));
+    await log.append(record(0, 2));
+    await log.saveSnapshots([{ partition: 0, epoch: 1, sequence: 1, state: stateOf(700_000, 2) }]);
+    const plan: (TxnFault | undefined)[] = [...new Array<undefined>(healthy).fill(undefined), "late", "late"];
+    const txn = etcd.txn.bind(etcd);
+    etcd.txn = (request, options) => {
+      const isRead = request.success.every(({ kind }) => kind === "range");
+      const fault = isRead ? undefined : plan.shift();
+      if (fault !== undefined) etcd.faults.push(fault);
+      return txn(request, options);
+    };
+    await log.saveSnapshots([{ partition: 0, epoch: 1, sequence: 1, state: stateOf(700_000, 3) }]).catch(() => {});
+    const save = () => log.saveSnapshots([{ partition: 0, epoch: 1, sequence: 2, state: stateOf(700_000, 5) }]);
+    const late = etcd.late.splice(0);
+    await late[0]?.();
+    await save().catch(save); // An attempt that came in between is told, and the next one goes through.
+    for (const run of late) await run();
+    const [found] = await (await scene.node("b")).log.loadSnapshots();
+    expect(Buffer.compare(found?.state ?? new Uint8Array(0), stateOf(700_000, 5))).toBe(0);
+    await save();
+    expect(generationsIn(scene)).toBe(2);
+  },
+);
+
+test("a snapshot whose publishing was done though its answer was lost is published once", async () => {
+  const scene = new Scene();
+  const { etcd, log } = await scene.node("a");
+  await log.append(record(0, 1));
+  etcd.faults.push("answer_lost");
+  await log.saveSnapshots([{ partition: 0, epoch: 1, sequence: 1, state: new Uint8Array(0) }]);
+  await log.saveSnapshots([{ partition: 0, epoch: 1, sequence: 1, state: stateOf(9, 1) }]);
+  expect((await log.loadSnapshots())[0]?.state).toEqual(stateOf(9, 1));
+  const revision = scene.store.revision;
+  await log.truncate();
+  expect(scene.store.revision).toBe(revision); // The last record stays, so nothing is freed.
+});
 
 test("a deposed owner publishes nothing and frees nothing", async () => {
   const scene = new Scene();

@@ -1,12 +1,14 @@
 // snapshot.ts: snapshots of partitions in chunks, two generations of each. Not here: when one is taken (shard/snapshots.ts).
 //   N1. A generation is published by one put of its pointer, after all of its chunks; until then nobody sees it.
 //   N2. The transaction that publishes also deletes the generation that is third from then on.
-//   N3. Only the owner writes: every transaction compares the epoch record. What a former owner began is overwritten or deleted.
+//   N3. Only the owner writes: every transaction compares the epoch record. It also compares the pointer, so that nothing that
+//       etcd does late touches a generation that is published.
+//   N4. Each attempt has a generation number of its own. What failed attempts left is deleted by the next.
 import { crc32 } from "node:zlib";
-import { assert, ForelockError } from "@forelock/protocol";
+import { ForelockError } from "@forelock/protocol";
 import { type Compare, type Etcd, isEtcdError, type KeyValue, type TxnOperation } from "../../etcd/etcd.ts";
 import type { Snapshot } from "../event-log.ts";
-import { isStill } from "./epoch.ts";
+import { decodeEpoch, isStill } from "./epoch.ts";
 import type { ClusterKeys } from "./keys.ts";
 import { fencedError, type Generation, type PartitionLog, type Pointer } from "./partition.ts";
 
@@ -86,9 +88,10 @@ export function decodePointer(partition: number, entry: KeyValue | undefined): P
 
 function prepared(partition: PartitionLog, snapshot: Snapshot): Prepared {
   const { state, sequence, epoch } = snapshot;
-  const newest = partition.pointer.generations[0];
+  const published = partition.pointer.generations[0]?.generation ?? 0;
+  partition.lastGeneration = Math.max(partition.lastGeneration, published) + 1; // N4
   const generation = {
-    generation: (newest?.generation ?? 0) + 1,
+    generation: partition.lastGeneration,
     sequence,
     epoch,
     chunks: Math.ceil(state.byteLength / CHUNK_BYTES),
@@ -107,23 +110,25 @@ function bytesTotalAt({ pointer, sequence: last, bytesTotal }: PartitionLog, seq
   return before.bytesTotal + Math.max(0, share) * (bytesTotal - before.bytesTotal);
 }
 
-async function writeChunks(
-  { etcd, keys }: SnapshotsOptions,
-  { partition, snapshot, generation }: Prepared,
-): Promise<void> {
+async function writeChunks(options: SnapshotsOptions, { partition, snapshot, generation }: Prepared): Promise<void> {
+  const { keys } = options;
   const { state } = snapshot;
-  const compare = [isStill(keys, partition.claim)]; // N3
-  const leftOver: TxnOperation = { kind: "delete", ...keys.generation(partition.partition, generation.generation) };
-  if (generation.chunks > 0) await fencedTxn(etcd, compare, [leftOver], [partition]);
+  const published = partition.pointer.generations[0]?.generation ?? 0;
+  const leftOver: TxnOperation = {
+    kind: "delete",
+    key: keys.generation(partition.partition, published + 1).key,
+    end: keys.generation(partition.partition, generation.generation).key,
+  };
+  if (generation.generation > published + 1) await guardedTxn(options, [partition], [leftOver]);
   for (let chunk = 0; chunk < generation.chunks; chunk++) {
     const key = keys.chunk(partition.partition, generation.generation, chunk);
     const value = state.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES);
-    await fencedTxn(etcd, compare, [{ kind: "put", key, value }], [partition]);
+    await guardedTxn(options, [partition], [{ kind: "put", key, value }]);
   }
 }
 
-async function publish({ etcd, keys }: SnapshotsOptions, all: readonly Prepared[]): Promise<void> {
-  const compare = all.map(({ partition }) => isStill(keys, partition.claim));
+async function publish(options: SnapshotsOptions, all: readonly Prepared[]): Promise<void> {
+  const { keys } = options;
   const operations = all.flatMap(({ partition, generation }): readonly TxnOperation[] => {
     const pointer = encodePointer(partition, generation);
     const put: TxnOperation = { kind: "put", key: keys.pointer(partition.partition), value: pointer };
@@ -132,32 +137,65 @@ async function publish({ etcd, keys }: SnapshotsOptions, all: readonly Prepared[
     return [put, { kind: "delete", ...keys.generation(partition.partition, third.generation) }]; // N2
   });
   const partitions = all.map(({ partition }) => partition);
-  const revision = await fencedTxn(etcd, compare, operations, partitions); // N1
+  // Until it is known what came of it.
+  for (const partition of partitions) partition.isPointerOld = true;
+  const revision = await guardedTxn(options, partitions, operations, () => publishedAt(options, all)); // N1
   for (const { partition, generation, snapshot } of all) {
     const generations = [generation, ...partition.pointer.generations.slice(0, 1)];
     partition.pointer = { generations, modRevision: revision };
+    partition.isPointerOld = false;
     if (partition.sequence > 0) continue;
     partition.sequence = snapshot.sequence; // A restore: the log begins with a snapshot.
     partition.epoch = snapshot.epoch;
   }
 }
 
-/** Every one of these does the same when it is done twice, so an unknown outcome is simply tried again once. */
-async function fencedTxn(
-  etcd: Etcd,
-  compare: readonly Compare[],
-  success: readonly TxnOperation[],
+/**
+ * One transaction of the owner, sent twice where the first outcome is unknown: all of them may be done twice.
+ * @param look the revision at which it was done after all, when a compare fails
+ */
+async function guardedTxn(
+  { etcd, keys }: SnapshotsOptions,
   partitions: readonly PartitionLog[],
+  success: readonly TxnOperation[],
+  look: () => Promise<number | undefined> = async () => undefined,
 ): Promise<number> {
-  const send = () => etcd.txn({ compare, success });
+  const compare = partitions.flatMap(({ partition, claim, pointer }): readonly Compare[] => {
+    const isPointer: Compare = { key: keys.pointer(partition), target: "mod", is: "equal", to: pointer.modRevision };
+    return [isStill(keys, claim), isPointer]; // N3
+  });
+  const failure = partitions.map(({ partition }): TxnOperation => ({ kind: "range", key: keys.epoch(partition) }));
+  const send = () => etcd.txn({ compare, success, failure });
   const answer = await send().catch((error: unknown) => {
     if (isEtcdError(error, "outcome_unknown")) return send();
     throw error;
   });
-  const [first] = partitions;
-  assert(first !== undefined, "a transaction is of one partition at least");
-  if (!answer.succeeded) throw fencedError({ partition: first.partition, epoch: first.claim.epoch });
-  return answer.revision;
+  const revision = answer.succeeded ? answer.revision : await look();
+  if (revision !== undefined) return revision;
+  for (const [index, { partition, claim }] of partitions.entries()) {
+    const range = answer.answers[index];
+    const now = decodeEpoch(partition, range?.kind === "range" ? range.entries[0] : undefined);
+    if (now.modRevision !== claim.modRevision) throw fencedError({ partition, epoch: claim.epoch }, now);
+  }
+  for (const partition of partitions) partition.isPointerOld = true;
+  throw new ForelockError("unavailable", "An earlier attempt to save snapshots came in between.");
+}
+
+/** Where the pointers came to name these generations, if they do. */
+async function publishedAt({ etcd, keys }: SnapshotsOptions, all: readonly Prepared[]): Promise<number | undefined> {
+  const success = all.map(({ partition: { partition } }): TxnOperation => {
+    return { kind: "range", key: keys.pointer(partition) };
+  });
+  const { answers } = await etcd.txn({ compare: [], success });
+  const pointers = all.map(({ partition: { partition } }, index) => {
+    const answer = answers[index];
+    return decodePointer(partition, answer?.kind === "range" ? answer.entries[0] : undefined);
+  });
+  const isPublished = all.every(({ generation }, index) => {
+    const newest = pointers[index]?.generations[0];
+    return newest?.generation === generation.generation && newest.checksum === generation.checksum;
+  });
+  return isPublished ? pointers[0]?.modRevision : undefined;
 }
 
 async function readChunks(

@@ -19,6 +19,8 @@ export class FaultyEtcd extends MemoryEtcd {
   readonly late: (() => Promise<unknown>)[] = [];
   readonly requests: TxnRequest[] = [];
   ranges = 0;
+  /** Whether what was late is done just before the next request that changes something, else when the test says so. */
+  isLateFirst = false;
   /** Of the network, as soon as a test sets it. */
   network: EtcdFaults = {};
 
@@ -34,6 +36,7 @@ export class FaultyEtcd extends MemoryEtcd {
   override async txn(request: TxnRequest, options?: CallOptions): Promise<TxnAnswer> {
     this.requests.push(request);
     const isRead = request.success.every(({ kind }) => kind === "range");
+    if (!isRead && this.isLateFirst) await this.settleLate();
     const fault = isRead ? undefined : this.faults.shift();
     if (fault === "refused") throw new EtcdError("unavailable", "a test refused the request");
     if (fault === "late") this.late.push(() => super.txn(request, options));
