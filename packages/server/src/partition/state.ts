@@ -1,6 +1,7 @@
 // state.ts: the tables of one partition. `apply` is their one owner; everything else only reads them.
 // Not here: what may happen (decide.ts), how it changes the tables (apply.ts), bytes (codec.ts, snapshot.ts).
 import type { ErrorCode } from "@forelock/protocol";
+import type { TreePlace } from "../lock/below.ts";
 import { Elements } from "../lock/elements.ts";
 import type { Lane } from "../lock/lane.ts";
 import type { Mode } from "../lock/mode.ts";
@@ -92,6 +93,8 @@ export interface Element {
   readonly hash: number;
   /** Ancestors within the tag, nearest first; the shared empty array for most. */
   ancestors: readonly Element[];
+  /** Its place among the elements of its tree; undefined outside trees. Derived. */
+  tree: TreePlace | undefined;
   /** A note of the table of elements: whether it is listed. */
   listing: number;
   /** One grant inline, several in a map by token (reserved ones by their part's key): most elements have one. */
@@ -408,6 +411,11 @@ export function holderByToken(element: Element, token: FencingToken): Grant | un
   const { holders } = element;
   if (holders instanceof Map) return holders.get(token);
   return holders?.hasToken(token) === true ? holders : undefined;
+}
+
+/** How long a grant has been held: milliseconds of the partition clock. */
+export function ageOf({ clockMs }: Pick<PartitionState, "clockMs">, { grantedAtMs }: Grant): number {
+  return Math.max(0, clockMs - grantedAtMs);
 }
 
 /** Whether the session may be granted anything now. `clockMs` is the partition's. */

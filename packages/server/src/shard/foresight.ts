@@ -4,9 +4,12 @@
 //   F1. Nothing here changes a partition: it submits commands, which are decided on the state of their turn.
 //   F2. Work per look is bounded: what is left over is first in the next one.
 import { ForelockError, Health, type Notice } from "@forelock/protocol";
+import { holdersInTheWay, wantedAt } from "../lock/below.ts";
+import type { Mode } from "../lock/mode.ts";
 import type { PreemptEvent } from "../partition/events.ts";
 import type { LossWhy } from "../partition/observer.ts";
 import {
+  ageOf,
   type Element,
   type Grant,
   holdersOf,
@@ -125,7 +128,7 @@ export class Foresight {
 
   released(shard: Shard, grant: Grant): void {
     const nowMs = this.#nowMs();
-    this.profiles.released(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    this.profiles.released(grant, ageOf(shard.state, grant), nowMs);
     // The most frequent thing that happens here: nearly always nothing was ever decided about anybody.
     const key = this.ledger.open === 0 ? "" : keyOf(shard.partition, grant);
     const coolDownMs = key === "" ? 0 : this.policies.of(grant.element.name).policy.coolDownMs;
@@ -134,7 +137,7 @@ export class Foresight {
 
   lost(shard: Shard, grant: Grant, why: LossWhy, undone: number, warning: number): void {
     const nowMs = this.#nowMs();
-    if (this.#node.isPredicting) this.profiles.lost(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    if (this.#node.isPredicting) this.profiles.lost(grant, ageOf(shard.state, grant), nowMs);
     this.ledger.ended(keyOf(shard.partition, grant), clientOf(grant.session), why, nowMs);
     if (why !== "preempted") return;
     const value = {
@@ -219,7 +222,7 @@ export class Foresight {
       risk: warningRisk(warning),
       threshold: warning.threshold,
       countdownMs: warning.countdownMs,
-      waiters: isWait(target) ? 0 : target.element.waiting,
+      waiters: isWait(target) ? 0 : waitersFor(target),
       reason: warning.reason,
     };
   }
@@ -246,18 +249,13 @@ export class Foresight {
     const looked: Element[] = [];
     for (const element of shard.state.contended) {
       looked.push(element);
-      const { policy, threshold } = this.policies.of(element.name);
-      if (policy.policy === "off") continue;
-      assessed += this.#estimate(shard, element);
-      let holders = 0;
-      for (const grant of holdersOf(element)) {
-        if (assessed >= max || holders >= HOLDERS_MAX) break;
-        holders += 1;
-        if (grant.reserved || shard.state.clockMs - grant.grantedAtMs < policy.minimumHoldMs) continue;
-        assessed += 1;
-        this.#consider(shard, grant, policy, threshold);
-      }
-      if (policy.policy !== "observe") assessed += this.#lookAtWaits(shard, element, policy, max - assessed);
+      const { policy } = this.policies.of(element.name);
+      if (policy.policy !== "off") assessed += this.#estimate(shard, element);
+      assessed += this.#lookAtHolders(shard, holdersOf(element), max - assessed);
+      const wanted = wantedAt(element);
+      if (wanted !== undefined) assessed += this.#lookAtHolders(shard, holdersBelow(element, wanted), max - assessed);
+      if (policy.policy === "warn" || policy.policy === "enforce")
+        assessed += this.#lookAtWaits(shard, element, policy, max - assessed);
       if (assessed >= max) {
         // The set keeps the order of insertion: all that was looked at goes behind the rest.
         for (const each of looked) {
@@ -266,6 +264,22 @@ export class Foresight {
         }
         break;
       }
+    }
+    return assessed;
+  }
+
+  /** The policy that counts is that of the holder's own element. @returns how many were assessed */
+  #lookAtHolders(shard: Shard, holders: Iterable<Grant>, max: number): number {
+    let assessed = 0;
+    let passed = 0;
+    for (const grant of holders) {
+      if (assessed >= max || passed >= HOLDERS_MAX) break;
+      const { policy, threshold } = this.policies.of(grant.element.name);
+      if (policy.policy === "off") continue;
+      passed += 1;
+      if (grant.reserved || ageOf(shard.state, grant) < policy.minimumHoldMs) continue;
+      assessed += 1;
+      this.#consider(shard, grant, policy, threshold);
     }
     return assessed;
   }
@@ -298,7 +312,7 @@ export class Foresight {
 
   #consider(shard: Shard, grant: Grant, policy: Policy, threshold: number): void {
     const nowMs = this.#nowMs();
-    this.profiles.watch(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    this.profiles.watch(grant, ageOf(shard.state, grant), nowMs);
     const assessment = this.assess(shard.state, grant, policy, threshold);
     if (assessment.action === "none" || shard.state.warningByTarget.has(grant)) return;
     if (assessment.action === "observe") {
@@ -308,7 +322,7 @@ export class Foresight {
         ...{ key, kind: "observed", wallMs: this.#node.options.clock.wallMs(), atMs: nowMs },
         ...{ name: grant.element.name, token: grant.token, client: clientOf(grant.session) },
         ...{ risk: assessment.risk, threshold, countdownMs: assessment.countdownMs },
-        ...{ waiters: grant.element.waiting, reason: assessment.reason },
+        ...{ waiters: waitersFor(grant), reason: assessment.reason },
       });
       return;
     }
@@ -387,7 +401,7 @@ export class Foresight {
         self: this.profiles.handleOf(grant),
         client: clientOf(session),
         element: element.name,
-        ageMs: Math.max(0, state.clockMs - grant.grantedAtMs),
+        ageMs: ageOf(state, grant),
         waiters: waitersFor(grant),
         arrivalsPerMs: this.models.expectedRequests(element.name, ARRIVALS_MS) / ARRIVALS_MS,
         silenceRatio: this.suspicion(known),
@@ -575,6 +589,11 @@ export class Foresight {
   #nowMs(): number {
     return this.#node.options.clock.monotonicMs();
   }
+}
+
+/** Those below that nobody waits for at their own elements: the others are looked at there. */
+function* holdersBelow(element: Element, wanted: Mode): IterableIterator<Grant> {
+  for (const grant of holdersInTheWay(element, wanted)) if (grant.element.waiting === 0) yield grant;
 }
 
 export function nameOf(target: Grant | Wait): string {

@@ -15,6 +15,7 @@ import { FORCED_MAX } from "../lock/release.ts";
 import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
 import { holdersOf, isLive, type PartitionState, type Session } from "../partition/state.ts";
+import { waitersFor } from "../preempt/target.ts";
 import { errorMessage, errorReply, respondWith } from "./answers.ts";
 import { HistoryReader } from "./history.ts";
 import type { Outlook } from "./insight.ts";
@@ -324,7 +325,7 @@ function contendedRisks(state: PartitionState, session: Session, outlook: Outloo
   let looked = 0;
   for (let grant = session.firstGrant; grant !== undefined && looked < GRANTS_LOOKED_MAX; grant = grant.next) {
     looked += 1;
-    if (grant.element.waiting === 0 && !state.warningByTarget.has(grant)) continue;
+    if (waitersFor(grant) === 0 && !state.warningByTarget.has(grant)) continue;
     const { risk } = outlook.holder(state, grant);
     if (risk !== undefined) risks.push(risk);
   }

@@ -2,9 +2,19 @@
 // Lists take the first `limit` names after `after` in byte order, of those that the caller may read.
 import type { FileInfo, ListFilesRequest, ListLocksRequest, LockInfo, Waiter, WhyReply } from "@forelock/protocol";
 import { Mode } from "@forelock/protocol";
+import { holdersInTheWay, wantedAt } from "../lock/below.ts";
 import { isBefore } from "../lock/lane.ts";
+import { EXCLUSIVE } from "../lock/mode.ts";
 import { ancestorsOf } from "../lock/name.ts";
-import { type Element, holdersOf, isLive, type PartitionState, type Wait } from "../partition/state.ts";
+import {
+  ageOf,
+  type Element,
+  type Grant,
+  holdersOf,
+  isLive,
+  type PartitionState,
+  type Wait,
+} from "../partition/state.ts";
 import { holderMessage } from "./answers.ts";
 import type { Outlook } from "./insight.ts";
 import { referenceOf } from "./reference.ts";
@@ -29,10 +39,30 @@ export function why(state: PartitionState, name: string, caller: Caller, outlook
     limit: element?.limit ?? 0,
     sentence: "",
     related: element === undefined ? [] : relatedTo(state, element),
-    next: outlook.next(state, name),
+    next: outlook.next(state, name, caller),
   };
-  reply.sentence = sentence(reply);
+  const below = element === undefined ? [] : firstHoldersBelow(element);
+  reply.sentence = sentence(reply, below.length === 0 ? "" : belowSentence(state, below, caller));
   return reply;
+}
+
+/** Of those that keep it from being granted, or would. */
+function firstHoldersBelow(element: Element): readonly Grant[] {
+  const below: Grant[] = [];
+  for (const grant of holdersInTheWay(element, wantedAt(element) ?? EXCLUSIVE)) {
+    if (below.length === RELATED_SHOWN_MAX) break;
+    if (!grant.reserved) below.push(grant);
+  }
+  return below;
+}
+
+function belowSentence(state: PartitionState, below: readonly Grant[], caller: Caller): string {
+  const first = below.find(({ element }) => caller.may("read", element.name));
+  if (first === undefined) return "";
+  const { element, session } = first;
+  const others =
+    below.length === 1 ? "" : ` (and ${below.length === RELATED_SHOWN_MAX ? "many" : below.length - 1} more)`;
+  return `${element.name} below it has been held by ${holderText(session.client, session.id)} for ${seconds(ageOf(state, first))}${others}.`;
 }
 
 function firstWaits(element: Element): readonly Wait[] {
@@ -65,25 +95,24 @@ function waiterMessage(state: PartitionState, wait: Wait, position: number): Omi
 
 /** Elements above or below that are held and so can stand in the way. */
 function relatedTo(state: PartitionState, element: Element): string[] {
-  const related = ancestorsOf(element.name).filter((name) => state.elements.get(name)?.holders !== undefined);
-  if (element.intentExclusive + element.intentShared > 0) {
-    for (const other of state.elements.values()) {
-      if (related.length >= RELATED_SHOWN_MAX) break;
-      if (other.holders !== undefined && other.ancestors.includes(element)) related.push(other.name);
-    }
+  const related = new Set(ancestorsOf(element.name).filter((name) => state.elements.get(name)?.holders !== undefined));
+  for (const { element: below } of holdersInTheWay(element, EXCLUSIVE)) {
+    if (related.size >= RELATED_SHOWN_MAX) break;
+    related.add(below.name);
   }
-  return related;
+  return [...related];
 }
 
-function sentence(reply: WhyReply): string {
+function sentence(reply: WhyReply, below: string): string {
   const { name, holders, waiting, related } = reply;
   const first = holders[0];
   const queue = waiting === 0 ? "Nobody waits." : waiting === 1 ? "One request waits." : `${waiting} requests wait.`;
+  if (first === undefined && below !== "") return `${name} is not held itself. ${below} ${queue}`;
   if (first === undefined) {
     const near = related.length === 0 ? "" : ` ${related.join(", ")} is held in the same tree.`;
     return `${name} is free.${near} ${queue}`;
   }
-  const who = first.client === "" ? `session ${first.session}` : `${first.client} (session ${first.session})`;
+  const who = holderText(first.client, first.session);
   const others = holders.length === 1 ? "" : ` and ${holders.length - 1} more`;
   const silent = first.silent
     ? " It has not been heard from for a while, and loses the lock when its session expires."
@@ -92,6 +121,9 @@ function sentence(reply: WhyReply): string {
   const longest = wait === undefined ? "" : ` The first has waited ${seconds(wait.waitedMs)}.`;
   return `${name} has been held by ${who}${others} for ${seconds(first.heldMs)}.${silent} ${queue}${longest}`;
 }
+
+const holderText = (client: string, session: string): string =>
+  client === "" ? `session ${session}` : `${client} (session ${session})`;
 
 const seconds = (ms: number): string => (ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`);
 
@@ -180,7 +212,7 @@ function isStuck(state: PartitionState, element: Element): boolean {
 }
 
 function isHeldFor(state: PartitionState, element: Element, heldMsMin: number): boolean {
-  for (const grant of holdersOf(element)) if (state.clockMs - grant.grantedAtMs >= heldMsMin) return true;
+  for (const grant of holdersOf(element)) if (ageOf(state, grant) >= heldMsMin) return true;
   return false;
 }
 
