@@ -43,6 +43,8 @@ export interface PartitionState {
   /** Calls that are owed for lost grants, by id. */
   readonly compensations: Map<number, CompensationRow>;
   nextCompensation: number;
+  /** What warnings have come to, oldest first, where that binds what may be done next. */
+  readonly judgements: Judgement[];
   /** What each prefix sets of its policy, by prefix. In partition 0 only. */
   readonly policies: Map<string, PolicyRow>;
   /** Elements with waiters. Derived. */
@@ -248,6 +250,21 @@ export interface Warning extends WarningCause {
   restarts: number;
 }
 
+/** `forced`: a countdown ended a grant; budgets are counted from these. `wrong`: it was released in time unasked; a cool-down follows. */
+export type JudgementKind = "forced" | "wrong";
+
+export interface Judgement {
+  readonly kind: JudgementKind;
+  /** Its number. */
+  readonly warning: number;
+  /** Of the session that held. */
+  readonly principal: string;
+  readonly client: string;
+  readonly element: string;
+  /** Of the partition clock. */
+  readonly atMs: number;
+}
+
 export interface PolicyRow {
   /** Texts by field, as they were set. */
   readonly set: ReadonlyMap<string, string>;
@@ -377,6 +394,7 @@ export function createState(partition: number): PartitionState {
     termsByTarget: new Map(),
     compensations: new Map(),
     nextCompensation: 1,
+    judgements: [],
     policies: new Map(),
     contended: new Set(),
     deadlines: new DeadlineHeap(),

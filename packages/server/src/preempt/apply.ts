@@ -8,7 +8,7 @@ import { addCompensation, addPolicy } from "../partition/hash.ts";
 import { type Observer, SILENT } from "../partition/observer.ts";
 import { remember, sessionOf } from "../partition/operations.ts";
 import type { Grant, PartitionState, Wait, Warning } from "../partition/state.ts";
-import { changeWarning, dropWarning, insertTerms, insertWarning } from "./table.ts";
+import { changeWarning, dropWarning, insertTerms, insertWarning, judge } from "./table.ts";
 import { isWait } from "./target.ts";
 
 export function applyPreempt(state: PartitionState, event: PreemptEvent, observer: Observer): void {
@@ -112,6 +112,7 @@ function acknowledge(state: PartitionState, event: PreemptEvent & { readonly kin
 function preempt(state: PartitionState, warning: Warning, observer: Observer): void {
   const grant = warning.target;
   assert(!isWait(grant), "a countdown of a wait ends with warning_over");
+  judge(state, warning, grant, "forced");
   const undone = settleLoss(state, grant, "preempted", observer);
   removeGrant(state, grant, observer);
   observer.lost(grant, "preempted", warning.reason, undone, warning.id);

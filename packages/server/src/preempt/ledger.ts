@@ -66,9 +66,14 @@ const PRIOR_STUCK = 1;
 /** Ends after which half of what they told is forgotten. */
 const KEEP = 0.5 ** (1 / 5_000);
 
+interface Forced {
+  readonly warning: string;
+  readonly atMs: number;
+}
+
 interface ClientRecord {
-  /** Moments of forced releases within the last hour, oldest first. */
-  forcedAtMs: number[];
+  /** Forced releases within the last hour. */
+  forced: readonly Forced[];
   /** Countdowns in a row that ran out. */
   offences: number;
   ends: number;
@@ -148,6 +153,18 @@ export class Ledger {
     this.#open({ ...decided, outcome: "open", isAcknowledged, isJudged: false });
   }
 
+  /** A forced release of an earlier run, or on another server. @param atMs may lie before the beginning of the clock */
+  adoptForced(client: string, warning: string, atMs: number): void {
+    const record = this.#record(client);
+    if (record.forced.some((known) => known.warning === warning)) return;
+    record.forced = [...record.forced, { warning, atMs }];
+  }
+
+  /** A warning that was wrong, in an earlier run or on another server. */
+  adoptCoolDown(client: string, element: string, untilMs: number): void {
+    this.#cool(client, element, untilMs);
+  }
+
   #open(row: Decided): void {
     makeRoom(this.#openByKey, OPEN_MAX);
     this.#openByKey.set(row.key, row);
@@ -188,15 +205,15 @@ export class Ledger {
     if (row.outcome === "wrong") this.#cool(client, row.name, nowMs + coolDownMs);
   }
 
-  /** A grant was forced, or its session died. */
-  ended(key: string, client: string, why: "preempted" | "expired" | "forced", nowMs: number): void {
+  /** A grant was forced, or its session died. @param warning whose countdown ended it, if one did */
+  ended(key: string, client: string, why: "preempted" | "expired" | "forced", nowMs: number, warning = key): void {
     const row = this.#take(key);
     const isIgnored = row !== undefined && !row.isAcknowledged;
     const isStuck = why === "expired" || (why === "preempted" && isIgnored);
     this.#end(client, !isStuck ? 0 : why === "expired" ? 1 : suspicionIn(row?.risk)); // B3
     if (why === "preempted") {
       const record = this.#record(client);
-      record.forcedAtMs.push(nowMs);
+      record.forced = [...recent(record.forced, nowMs), { warning, atMs: nowMs }];
       record.offences += 1;
       this.totals.forced += 1;
       if (isIgnored) this.totals.ignored += 1;
@@ -244,8 +261,8 @@ export class Ledger {
   forcedWithinHour(client: string, nowMs: number): number {
     const record = this.#clients.get(client);
     if (record === undefined) return 0;
-    while ((record.forcedAtMs[0] ?? nowMs) < nowMs - HOUR_MS) record.forcedAtMs.shift();
-    return record.forcedAtMs.length;
+    record.forced = recent(record.forced, nowMs);
+    return record.forced.length;
   }
 
   offences(client: string): number {
@@ -269,8 +286,9 @@ export class Ledger {
     Object.assign(this.totals, state.totals);
     this.#ends = state.ends;
     this.#stuck = state.stuck;
-    // Moments of a clock that starts anew are not worth keeping.
-    for (const [client, record] of state.clients) this.#clients.set(client, { ...record, forcedAtMs: [] });
+    // Moments of a clock that starts anew are not worth keeping: the partitions remember what was forced (`adoptForced`).
+    for (const [client, record] of state.clients)
+      this.#clients.set(client, { ...record, forced: this.#clients.get(client)?.forced ?? [] });
   }
 
   #take(key: string): Decided | undefined {
@@ -300,7 +318,7 @@ export class Ledger {
     let record = this.#clients.get(client);
     if (record !== undefined) return record;
     makeRoom(this.#clients, CLIENTS_MAX);
-    record = { forcedAtMs: [], offences: 0, ends: 0, stuck: 0 };
+    record = { forced: [], offences: 0, ends: 0, stuck: 0 };
     this.#clients.set(client, record);
     return record;
   }
@@ -310,6 +328,9 @@ export class Ledger {
     this.#coolUntilMs.set(`${client}\n${element}`, untilMs);
   }
 }
+
+const recent = (forced: readonly Forced[], nowMs: number): readonly Forced[] =>
+  forced.filter(({ atMs }) => atMs >= nowMs - HOUR_MS);
 
 /** Forgets the oldest of a table that is full. */
 function makeRoom(table: Map<string, unknown>, max: number): void {

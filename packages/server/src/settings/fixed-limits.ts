@@ -50,6 +50,11 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     limit: "256",
     atLimit: "Holders beyond are looked at when earlier ones have ended.",
   },
+  {
+    what: "Outcomes of warnings that a partition keeps for budgets and cool-downs",
+    limit: "1,000, a day",
+    atLimit: "The oldest is forgotten: after a restart it does not count.",
+  },
   { what: "Names kept in mind while a log is read", limit: "8,192", atLimit: "The others are made anew." },
   { what: "Live screens of the dashboard", limit: "64", atLimit: "`watchers_full`" },
   { what: "Rows of a live screen", limit: "1 to 500", atLimit: "`bad_argument`; more are found by prefix." },

@@ -13,6 +13,7 @@ import {
   type Element,
   type Grant,
   holdersOf,
+  type Judgement,
   type PartitionState,
   type PolicyRow,
   type Wait,
@@ -138,10 +139,12 @@ export class Foresight {
   lost(shard: Shard, grant: Grant, why: LossWhy, undone: number, warning: number): void {
     const nowMs = this.#nowMs();
     if (this.#node.isPredicting) this.profiles.lost(grant, ageOf(shard.state, grant), nowMs);
-    this.ledger.ended(keyOf(shard.partition, grant), clientOf(grant.session), why, nowMs);
+    const key = keyOf(shard.partition, grant);
+    const name = warning === 0 ? key : warningName(shard.partition, warning);
+    this.ledger.ended(key, clientOf(grant.session), why, nowMs, name);
     if (why !== "preempted") return;
     const value = {
-      warning: warningName(shard.partition, warning),
+      warning: name,
       name: grant.element.name,
       reference: grantReference(shard.partition, grant),
       sequence: grant.sequence,
@@ -194,12 +197,22 @@ export class Foresight {
     }
   }
 
-  /** Takes over the warnings that are open when the node starts. */
-  adopt(): void {
-    for (const shard of this.#node.shards) {
+  /** Takes over what partitions remember when this node begins to own them: open warnings, budgets, cool-downs. */
+  adopt(shards: Iterable<Shard> = this.#node.shards): void {
+    for (const shard of shards) {
       for (const warning of shard.state.warnings.values())
         this.ledger.adopt(this.#decidedOf(shard, warning), warning.phase !== "warned" && warning.phase !== "ignored");
+      for (const judgement of shard.state.judgements) this.#adoptJudgement(shard, judgement);
     }
+  }
+
+  /** Its age is that of the partition clock: the time in which nobody served the partition makes nothing older. */
+  #adoptJudgement({ state, partition }: Shard, judgement: Judgement): void {
+    const client = clientOf(judgement);
+    const atMs = this.#nowMs() - (state.clockMs - judgement.atMs);
+    const { element } = judgement;
+    if (judgement.kind === "forced") this.ledger.adoptForced(client, warningName(partition, judgement.warning), atMs);
+    else this.ledger.adoptCoolDown(client, element, atMs + this.policies.of(element).policy.coolDownMs);
   }
 
   #warned(shard: Shard, warning: Warning): void {
