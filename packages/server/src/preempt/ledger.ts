@@ -43,6 +43,7 @@ export interface Decided {
 }
 
 export interface LedgerTotals {
+  /** Of holders, and of requests that waited. */
   warnings: number;
   released: number;
   extended: number;
@@ -142,7 +143,7 @@ export class Ledger {
     const row: Decided = { ...decided, outcome: "open", isAcknowledged: false, isJudged: false };
     this.#decisions.push(row);
     if (this.#decisions.length > DECISIONS_MAX * 2) this.#decisions = this.#decisions.slice(-DECISIONS_MAX);
-    if (row.kind === "warned") this.totals.warnings += 1;
+    if (row.kind === "warned" || row.kind === "pending") this.totals.warnings += 1;
     if (row.kind === "observed") this.totals.observed += 1;
     if (row.kind !== "warned" && row.kind !== "observed" && row.kind !== "pending") return;
     this.#open(row);
@@ -231,7 +232,7 @@ export class Ledger {
   over(key: string, why: "ignored" | "passed_over" | "withdrawn"): void {
     const row = this.#openByKey.get(key);
     if (row === undefined) return;
-    if (why === "ignored" && !row.isAcknowledged) this.totals.ignored += 1;
+    if (why !== "withdrawn" && !row.isAcknowledged) this.totals.ignored += 1;
     row.outcome = why === "passed_over" ? "ignored" : why;
     if (why === "withdrawn") this.#openByKey.delete(key);
   }
