@@ -19,9 +19,9 @@ import {
   type Wait,
   type Warning,
 } from "../partition/state.ts";
-import { moveThreshold } from "../preempt/controller.ts";
 import { isWarnable } from "../preempt/decide.ts";
 import { type Assessment, Engine } from "../preempt/engine.ts";
+import { CONTROL_MS, Evidence } from "../preempt/evidence.ts";
 import { Ledger } from "../preempt/ledger.ts";
 import type { Policy } from "../preempt/policy.ts";
 import { HeartbeatRhythm } from "../preempt/suspicion.ts";
@@ -38,7 +38,6 @@ import type { KnownSession } from "./sessions.ts";
 import type { Shard } from "./shard.ts";
 
 export const LOOK_MS = 200;
-const CONTROL_MS = 10_000;
 /** How far ahead the requests for an element are looked at. */
 const ARRIVALS_MS = 600_000;
 /** Assessments in one look: about 20 us each. */
@@ -57,10 +56,6 @@ const RESEND_MS_MAX = 5_000;
 /** What a client that reports itself degraded, or failing, adds to the suspicion. */
 const ILLNESS: Readonly<Record<number, number>> = { [Health.OK]: 0, [Health.DEGRADED]: 0.2, [Health.FAILING]: 0.7 };
 const LAG_ILLNESS_MAX = 0.5;
-const P99 = 0.99;
-const WAITS_JUDGED_MIN = 20;
-/** Of one prefix, while they are gathered. */
-const WAITS_JUDGED_MAX = 4_096;
 
 export class Foresight {
   readonly ledger: Ledger;
@@ -73,15 +68,14 @@ export class Foresight {
   readonly #rhythms = new WeakMap<KnownSession, HeartbeatRhythm>();
   readonly #sentAtMs = new WeakMap<Warning, number>();
   readonly #assessed = new WeakMap<Grant | Wait, Assessment>();
-  readonly #judgedByPrefix = new Map<string, { judged: number; wrong: number }>();
+  /** By prefix of the policy. */
+  readonly #evidence = new Evidence<string>();
   /** Warnings to be enforced that were submitted and are not decided yet. */
   readonly #promisedByClient = new Map<string, number>();
   /** Countdowns that are to end by force. Counted once a look: between two turns they do not change. */
   #runningByClient: ReadonlyMap<string, number> | undefined;
   /** Policies as they will be, by prefix, that were submitted and are not decided yet. */
   readonly #policiesUnderWay = new Map<string, PolicyRow>();
-  /** Waits that no controller has looked at yet, by prefix of the policy. */
-  readonly #waitsByPrefix = new Map<string, number[]>();
   /** Where the last look ended. */
   #nextPartition = 0;
 
@@ -90,13 +84,7 @@ export class Foresight {
     const first = node.options.states[0];
     if (first === undefined) throw new Error("a node has partitions");
     this.policies = new Policies(first);
-    this.ledger = new Ledger((row, isWrong) => {
-      const { prefix } = this.policies.of(row.name);
-      const counts = this.#judgedByPrefix.get(prefix) ?? { judged: 0, wrong: 0 };
-      counts.judged += 1;
-      counts.wrong += isWrong ? 1 : 0;
-      this.#judgedByPrefix.set(prefix, counts);
-    });
+    this.ledger = new Ledger((row, isWrong) => this.#evidence.judged(this.policies.of(row.name).prefix, isWrong));
     this.profiles = new Profiles(this.ledger);
     this.models = new Models(this.profiles, this.ledger, node.options.models);
     this.etas = new Etas(this.profiles);
@@ -533,24 +521,14 @@ export class Foresight {
       const warning = parseWarning(name);
       return warning !== undefined && this.#node.shards[warning.partition]?.state.warnings.has(warning.id) === true;
     });
-    for (const { name, waitMs } of this.profiles.takeWaits()) {
-      const { prefix } = this.policies.of(name);
-      const waits = this.#waitsByPrefix.get(prefix);
-      if (waits === undefined) this.#waitsByPrefix.set(prefix, [waitMs]);
-      else if (waits.length < WAITS_JUDGED_MAX) waits.push(waitMs);
-    }
+    for (const { name, waitMs } of this.profiles.takeWaits())
+      this.#evidence.waited(this.policies.of(name).prefix, waitMs);
     const prefixes = new Set(this.policies.prefixes());
-    for (const known of [this.#waitsByPrefix, this.#judgedByPrefix])
-      for (const prefix of known.keys()) if (!prefixes.has(prefix)) known.delete(prefix);
+    this.#evidence.keepOnly(prefixes);
     for (const prefix of prefixes) {
       const { policy, threshold } = this.policies.of(prefix);
-      if (policy.policy === "off") continue;
-      const judged = this.#judgedByPrefix.get(prefix) ?? { judged: 0, wrong: 0 };
-      const waits = this.#waitsByPrefix.get(prefix) ?? [];
-      if (waits.length >= WAITS_JUDGED_MIN) this.#waitsByPrefix.delete(prefix); // Each speaks once: an hour ago is not the load of now.
-      const move = moveThreshold(threshold, { ...judged, waitMsP99: p99Of(waits) }, policy);
+      const move = policy.policy === "off" ? undefined : this.#evidence.move(prefix, threshold, policy);
       if (move === undefined) continue;
-      this.#judgedByPrefix.delete(prefix);
       this.setPolicy(prefix, {}, { by: "controller", reason: move.reason, threshold: move.threshold }).catch(
         (error: unknown) => {
           this.#node.options.note("threshold not moved", { prefix, error: String(error) });
@@ -628,10 +606,4 @@ function illnessOf(known: KnownSession | undefined): number {
   if (known === undefined) return 0;
   const late = Math.min(LAG_ILLNESS_MAX, known.lagMs / known.ttlMs);
   return Math.max(ILLNESS[known.health] ?? 0, late);
-}
-
-function p99Of(values: readonly number[]): number {
-  if (values.length < WAITS_JUDGED_MIN) return Number.NaN;
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * P99))] ?? Number.NaN;
 }
