@@ -148,35 +148,51 @@ export function firstByName<Row>(rows: Iterable<Row>, nameOf: (row: Row) => stri
   return first;
 }
 
-/** One more than `limit` where there are more, so that the caller sees it. */
-export function listLocks(
+/** A lock that a list may have. */
+export interface LockChoice {
+  readonly name: string;
+  readonly painMs: number;
+}
+
+/** Of one partition, one more than `limit` where there are more, so that the caller sees it. */
+export function chooseLocks(
   state: PartitionState,
   wanted: ListLocksRequest,
   limit: number,
   caller: Caller,
-  outlook: Outlook,
-): LockInfo[] {
-  const matching = function* (): IterableIterator<Element> {
+): readonly LockChoice[] {
+  const matching = function* (): IterableIterator<LockChoice> {
     for (const element of state.elements.values()) {
-      if (!element.name.startsWith(wanted.prefix) || element.name <= wanted.after) continue;
-      if (element.holders === undefined && element.waiting === 0) continue;
+      if (!element.name.startsWith(wanted.prefix) || element.name <= wanted.after || !isListed(element)) continue;
       if (wanted.stuck && !isStuck(state, element)) continue;
       if (wanted.heldMsMin > 0 && !isHeldFor(state, element, wanted.heldMsMin)) continue;
-      if (caller.may("read", element.name)) yield element;
+      if (!caller.may("read", element.name)) continue;
+      yield { name: element.name, painMs: wanted.byPain ? painOf(state, element) : 0 };
     }
   };
-  const chosen = wanted.byPain
-    ? mostPain(state, matching(), limit + 1)
-    : firstByName(matching(), (element) => element.name, limit + 1);
-  return chosen.map((element) => lockInfo(state, element, caller, outlook));
+  return firstChoices(matching(), wanted.byPain, limit + 1);
 }
 
-/** Those with the most waiting first, then the rest by name. */
-function mostPain(state: PartitionState, elements: Iterable<Element>, limit: number): readonly Element[] {
-  const all = [...elements].map((element) => ({ element, painMs: painOf(state, element) }));
-  all.sort((a, b) => b.painMs - a.painMs || (a.element.name < b.element.name ? -1 : 1));
-  return all.slice(0, limit).map(({ element }) => element);
+/** By name; or those with the most waiting first, then the rest by name. */
+export function firstChoices<Row extends LockChoice>(rows: Iterable<Row>, byPain: boolean, limit: number): Row[] {
+  if (!byPain) return firstByName(rows, ({ name }) => name, limit);
+  return [...rows].sort((a, b) => b.painMs - a.painMs || (a.name < b.name ? -1 : 1)).slice(0, limit);
 }
+
+/** The locks that were chosen, as they are now; those that nobody holds or waits for any more are left out. */
+export function lockInfos(
+  state: PartitionState,
+  names: readonly string[],
+  caller: Caller,
+  outlook: Outlook,
+): readonly LockInfo[] {
+  return names.flatMap((name) => {
+    const element = state.elements.get(name);
+    return element === undefined || !isListed(element) ? [] : [lockInfo(state, element, caller, outlook)];
+  });
+}
+
+const isListed = ({ holders, waiting }: Element): boolean => holders !== undefined || waiting > 0;
 
 /** Waiting done so far by those who wait now, all together. Of a long queue, from a sample of its ends and middle. */
 function painOf(state: PartitionState, element: Element): number {
