@@ -1,6 +1,6 @@
 // apply.ts (preempt): what each event of warnings, terms, compensations and policies does to the tables.
 //   P6. A wait that is passed over keeps its place behind those who wait at that moment.
-import { assert } from "@forelock/protocol";
+import { assert, unreachable } from "@forelock/protocol";
 import { grantOf, settleLoss, waitOf } from "../lock/apply.ts";
 import { elementFor, insertWait, removeGrant, removeWait } from "../lock/table.ts";
 import type { EventTarget, PreemptEvent } from "../partition/events.ts";
@@ -12,6 +12,11 @@ import { changeWarning, dropWarning, insertTerms, insertWarning, judge } from ".
 import { isWait } from "./target.ts";
 
 export function applyPreempt(state: PartitionState, event: PreemptEvent, observer: Observer): void {
+  change(state, event, observer);
+  observer.preempt(event);
+}
+
+function change(state: PartitionState, event: PreemptEvent, observer: Observer): void {
   switch (event.kind) {
     case "terms": {
       const target = targetOf(state, event.target);
@@ -57,6 +62,8 @@ export function applyPreempt(state: PartitionState, event: PreemptEvent, observe
       }
       return;
     }
+    default:
+      unreachable(event);
   }
 }
 

@@ -2,13 +2,14 @@
 // here: the engine (preempt/engine.ts), what a warning does (the core).
 //   F1. Forecasts know only what has ended by then, and the ages of what others wait for.
 //   F2. The threshold is moved as the server's controller moves it, one for all elements that share a policy object.
-import { type DurationForecast, DurationForecaster, emptyDurationForecast, type HoldHandle } from "@forelock/forecast";
+import { type DurationForecast, DurationForecaster, type HoldHandle } from "@forelock/forecast";
 import type { WarningCause } from "../partition/state.ts";
-import { type Assessment, Engine, type HoldForecasts, type HoldQuantiles } from "../preempt/engine.ts";
+import { type Assessment, Engine } from "../preempt/engine.ts";
 import { CONTROL_MS, Evidence } from "../preempt/evidence.ts";
 import { Ledger } from "../preempt/ledger.ts";
 import type { Policy } from "../preempt/policy.ts";
 import { HeartbeatRhythm } from "../preempt/suspicion.ts";
+import { forecastOf, holdForecasts } from "../shard/hold-forecasts.ts";
 import { type EtaCoverage, Etas } from "./etas.ts";
 import { type Attempt, type HoldEnd, type Preemptor, TTL_MS } from "./simulation.ts";
 
@@ -67,7 +68,7 @@ export class ForelockPreemptor implements Preemptor {
   /** @param policyOf by name of the element: the same object for those whose threshold is one */
   constructor(policyOf: (element: string) => Policy) {
     this.#policyOf = policyOf;
-    this.#engine = new Engine(forecastsOf(this.#forecaster), this.#ledger);
+    this.#engine = new Engine(holdForecasts(this.#forecaster), this.#ledger);
     this.#etas = new Etas(this.#forecaster, (attempt, nowMs) => this.#forecastOf(attempt, nowMs));
   }
 
@@ -207,8 +208,8 @@ export class ForelockPreemptor implements Preemptor {
   #forecastOf(attempt: Attempt, nowMs: number): DurationForecast {
     const { row, grantMs } = attempt;
     const { handle } = this.#watch(attempt);
-    const own = handle === undefined ? undefined : this.#forecaster.forecastHold(handle, nowMs);
-    return own ?? this.#forecaster.forecast(row.client, row.element, nowMs - grantMs, emptyDurationForecast(), nowMs);
+    const hold = { client: row.client, element: row.element, ageMs: nowMs - grantMs, nowMs, self: handle };
+    return forecastOf(this.#forecaster, hold);
   }
 }
 
@@ -223,23 +224,4 @@ function steadyRhythm(): HeartbeatRhythm {
   const rhythm = new HeartbeatRhythm();
   for (let beat = -10; beat <= 0; beat += 1) rhythm.heard(beat * HEARTBEAT_MS);
   return rhythm;
-}
-
-/** Answers as the server's profiles do (shard/profiles.ts). */
-function forecastsOf(forecaster: DurationForecaster): HoldForecasts {
-  const into = emptyDurationForecast();
-  return {
-    quantiles: (client, element, ageMs, nowMs, self): HoldQuantiles => {
-      // Handles leave here as plain numbers and come back: the forecaster refuses one that it does not know.
-      const known = self === undefined ? undefined : forecaster.forecastHold(self as HoldHandle, nowMs, into);
-      const found = known ?? forecaster.forecast(client, element, ageMs, into, nowMs);
-      const { p50Ms, p90Ms, p99Ms, observations, level } = found;
-      return { p50Ms, p90Ms, p99Ms, observations, source: level };
-    },
-    outlives: (client, element, ageMs, deadlineMs, nowMs, self) => {
-      const own =
-        self === undefined ? undefined : forecaster.outlivesHold(self as HoldHandle, nowMs, deadlineMs, ageMs);
-      return own ?? forecaster.outlives(client, element, ageMs, deadlineMs, nowMs);
-    },
-  };
 }

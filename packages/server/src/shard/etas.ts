@@ -1,10 +1,11 @@
 // etas.ts: how long those who wait will still wait: estimated for the first of every queue, told to them when it changed, and held
 // against the truth when they are granted. Not here: the estimate itself (the forecast package), who is looked at when (foresight.ts).
-import { type DurationLike, type EtaEstimate, emptyDurationForecast, type WaitHandle } from "@forelock/forecast";
+import { cutAt, type DurationLike, type EtaEstimate, emptyDurationForecast, type WaitHandle } from "@forelock/forecast";
 import { holdersInTheWay } from "../lock/below.ts";
 import { isBefore } from "../lock/lane.ts";
 import { CONFLICTS, intentOf, PERMIT, SHARED } from "../lock/mode.ts";
 import { ageOf, type Element, type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { forecastOf } from "./hold-forecasts.ts";
 import { clientOf, type Profiles } from "./profiles.ts";
 
 /** Of each queue; those behind are estimated when they have come nearer. */
@@ -127,11 +128,10 @@ export class Etas {
     const holders: DurationLike[] = [];
     for (const grant of holdersBefore(queue)) {
       if (holders.length === HOLDERS_MAX) break;
-      const handle = this.#profiles.handleOf(grant);
-      const own = handle === undefined ? undefined : this.#profiles.holds.forecastHold(handle, nowMs);
       const { element, session } = grant;
-      const forecast = own ?? this.#forecast(clientOf(session), element.name, ageOf(state, grant), nowMs);
-      holders.push(cut(forecast, endOf(state, grant)));
+      const hold = { client: clientOf(session), element: element.name, ageMs: ageOf(state, grant), nowMs };
+      const forecast = forecastOf(this.#profiles.holds, { ...hold, self: this.#profiles.handleOf(grant) });
+      holders.push(cutAt(forecast, endOf(state, grant)));
     }
     return holders;
   }
@@ -180,15 +180,6 @@ function endOf(state: PartitionState, grant: Grant): number {
   const warning = state.warnings.size === 0 ? undefined : state.warningByTarget.get(grant);
   if (warning === undefined || !warning.enforce) return Number.POSITIVE_INFINITY;
   return Math.max(0, warning.endsAtMs - grant.grantedAtMs);
-}
-
-function cut(forecast: DurationLike, mostMs: number): DurationLike {
-  if (mostMs === Number.POSITIVE_INFINITY) return forecast;
-  const { ageMs, p5Ms, p50Ms, p90Ms, p95Ms, p99Ms } = forecast;
-  const most = Math.max(ageMs, mostMs);
-  const [p5, p50, p90, p95, p99] = [p5Ms, p50Ms, p90Ms, p95Ms, p99Ms].map((ms) => Math.min(ms, most));
-  // As many as were put in.
-  return { ageMs, p5Ms: p5 ?? most, p50Ms: p50 ?? most, p90Ms: p90 ?? most, p95Ms: p95 ?? most, p99Ms: p99 ?? most };
 }
 
 /** In order of arrival, over all modes. */
