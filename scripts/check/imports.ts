@@ -64,9 +64,10 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   // A load from outside: it knows the client, and nothing of the server's parts.
   demo: { parts: ["clock.ts"], packages: /^(@forelock\/client|node:events)$/ },
   cli: { parts: [...BELOW_CLI, "demo", "replay", "serve.ts", "real-time.ts"], packages: ANY },
-  // Recorded requests through the lock core in simulated time; of the shard only how the records of a log are put in time.
+  // Recorded requests through the lock core in simulated time; of the shard only how the records of a log are put in time, and how
+  // a forecaster is asked about a hold.
   replay: {
-    parts: [...PURE, "log/event-log.ts", "shard/service-time.ts"],
+    parts: [...PURE, "log/event-log.ts", "shard/service-time.ts", "shard/hold-forecasts.ts"],
     packages: /^@forelock\/(protocol|forecast)$/,
     isPure: true,
   },

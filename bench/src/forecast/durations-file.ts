@@ -2,6 +2,7 @@
 // here: forecasts and scores (durations.ts).
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { seededRandom } from "@forelock/forecast";
 
 export interface Work {
   /** Since whatever the file counts from. */ readonly startMs: number;
@@ -66,17 +67,6 @@ export function eventsOf(work: readonly Work[]): readonly WorkEvent[] {
   function isLongEnd({ kind, index }: WorkEvent): boolean {
     return kind === "end" && work[index]!.durationMs > 0; // An event is of some work.
   }
-}
-
-/** Uniform in [0, 1), the same for the same seed. Source: mulberry32, Ettinger (2017). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 const MADE_ROWS = 8_000;

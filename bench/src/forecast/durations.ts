@@ -1,8 +1,8 @@
 // durations.ts: the back-test of durations: each is forecast at its start from what had ended by then and from the ages of what
 // still ran, and learned at its end. Not here: series (series.ts), the command (main.ts).
-import { DurationForecaster, emptyDurationForecast, type HoldHandle } from "@forelock/forecast";
+import { DurationForecaster, emptyDurationForecast, type HoldHandle, seededRandom } from "@forelock/forecast";
 import { type ChallengerRow, Challengers } from "./durations-challengers.ts";
-import { eventsOf, makeWork, readWorkFolder, seededRandom, type WorkFile } from "./durations-file.ts";
+import { eventsOf, makeWork, readWorkFolder, type WorkFile } from "./durations-file.ts";
 import { peers } from "./durations-peers.ts";
 import { type Quantiles, type Score, Tally } from "./durations-score.ts";
 

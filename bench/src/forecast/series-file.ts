@@ -1,7 +1,7 @@
 // series-file.ts: regular series for the back-tests, from a folder or made up. Not here: forecasts and scores (series.ts, m4.ts).
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { seededRandom } from "./durations-file.ts";
+import { seededRandom } from "@forelock/forecast";
 
 /** One series on a regular grid, and what the scoring rules ask of it. */
 export interface Series {

@@ -1,6 +1,5 @@
 // series-speed.ts: what one update and one forecast of a series cost. Not here: durations (durations.ts).
-import { emptySeriesForecast, SeriesForecaster } from "@forelock/forecast";
-import { seededRandom } from "./durations-file.ts";
+import { emptySeriesForecast, SeriesForecaster, seededRandom } from "@forelock/forecast";
 
 export interface SeriesSpeed {
   /** CPU time of one observed value, in microseconds. */

@@ -25,6 +25,8 @@ test("only what differs is sent, and an emptied field is sent empty", () => {
 test("ranges of words are choices, the others are typed", () => {
   expect(choicesOf({ range: "off | observe | warn | enforce" })).toEqual(["off", "observe", "warn", "enforce"]);
   expect(choicesOf({ range: "0 to 1" })).toEqual([]);
-  expect(choicesOf({ range: "hold:0 to 100/harm:0 to 100; parts left out keep their weight" })).toEqual([]);
+  expect(choicesOf({ range: "hold:0 to 100/harm:0 to 100; parts left out keep what the shorter prefix says" })).toEqual(
+    [],
+  );
   expect(choicesOf({})).toEqual([]);
 });

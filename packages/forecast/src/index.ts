@@ -3,6 +3,7 @@
 
 export type { Challenger, ChallengerOptions, FittedChallenger } from "./challenger/challenger.ts";
 export { lstmChallenger } from "./challenger/lstm.ts";
+export { seededRandom } from "./challenger/random.ts";
 export { ridgeChallenger } from "./challenger/ridge.ts";
 export { sarimaChallenger } from "./challenger/sarima.ts";
 export { FitSchedule, type Plan, REFIT_RULES, type RefitRule, type ScheduleOptions } from "./challenger/schedule.ts";
@@ -17,6 +18,7 @@ export { DurationForecaster, type DurationGauges } from "./duration/forecaster.t
 export type { DurationForecasterOptions } from "./duration/options.ts";
 export type { HoldHandle } from "./duration/running.ts";
 export type { ChallengerStanding, DurationTable, SeriesOfPair } from "./duration/series.ts";
+export { cutAt } from "./eta/cut.ts";
 export type { WaitHandle } from "./eta/pending.ts";
 export { type EtaEstimate, QueueEta, type QueueView } from "./eta/queue-eta.ts";
 export type { DurationLike } from "./eta/waiting.ts";

@@ -295,6 +295,30 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: `  if (why === "forced") owe(state, grant, why);`,
     tests: PREEMPTION,
   },
+  {
+    name: "budget-forgotten-by-a-restart",
+    breaks: "Forced releases of the last hour count over a restart, and so do cool-downs.",
+    file: "packages/server/src/shard/foresight.ts",
+    find: "      for (const judgement of shard.state.judgements) this.#adoptJudgement(shard, judgement);\n",
+    replace: "",
+    tests: ["packages/server/src/shard/budgets.test.ts"],
+  },
+  {
+    name: "lost-part-is-granted",
+    breaks: "A lockAll over several tags is granted only while every part is held.",
+    file: "packages/server/src/shard/batches.ts",
+    find: "{ nameLost: this.#nameLost() }",
+    replace: "{ nameLost: undefined }",
+    tests: ["packages/server/src/shard/batches.test.ts"],
+  },
+  {
+    name: "holders-below-are-not-looked-at",
+    breaks: "A holder below an element that somebody waits for is assessed like any other.",
+    file: "packages/server/src/shard/foresight.ts",
+    find: "if (grant.element.waiting === 0) yield grant;",
+    replace: "if (grant.element.waiting < 0) yield grant;",
+    tests: ["packages/server/src/shard/foresight-tree.test.ts"],
+  },
   // Snapshots.
   {
     name: "waiter-lost-in-snapshot",

@@ -8,6 +8,7 @@ import { Answers } from "./answers.ts";
 import { audit } from "./audit.ts";
 import { Calls } from "./call-out.ts";
 import { SimulatedClient } from "./client.ts";
+import { dial } from "./dial.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
 import { Preemptions } from "./preemption.ts";
@@ -17,7 +18,7 @@ import { Situations } from "./situations.ts";
 import { Process, SimulatedTime } from "./time.ts";
 import { Trace } from "./trace.ts";
 
-import { Wire } from "./wire.ts";
+import type { Wire } from "./wire.ts";
 import { Witness } from "./witness.ts";
 
 export interface Throughput {
@@ -182,28 +183,9 @@ class Load {
   }
 
   #connect(client: SimulatedClient, purpose: "operations" | "heartbeat", random: Random): Wire {
-    const isHeartbeat = purpose === "heartbeat";
-    return new Wire(
-      {
-        ...{ time: this.#time, random, weather: { delayMsMax: 4, lossRatio: 0 }, server: this.#server },
-        ...{ client: client.options.process, clientName: client.options.name, claims: this.#claims },
-        caller: { principal: "ana", may: () => true, remoteAddress: "simulated" },
-        heard: () => {},
-      },
-      {
-        welcomed: (welcome) => (isHeartbeat ? client.heartbeatWelcomed() : client.welcomed(welcome)),
-        refused: (error) => (isHeartbeat ? client.heartbeatRefused(error) : client.refused(error)),
-        reply: (reply) => client.replied(reply),
-        notice: (notice) => client.noticed(notice),
-        heartbeat: (reply) => client.heartbeatAnswered(reply),
-        cut: () => (isHeartbeat ? client.heartbeatCut() : client.lostWire()),
-      },
-      {
-        purpose,
-        sessionId: client.sessionId === "" ? undefined : Buffer.from(client.sessionId, "base64url"),
-        ...{ secret: client.secret, ttlMs: client.ttlMs },
-        open: [...client.unanswered.keys(), ...client.waiting.keys()],
-      },
-    );
+    return dial(client, purpose, {
+      ...{ time: this.#time, random, weather: { delayMsMax: 4, lossRatio: 0 }, server: this.#server },
+      ...{ clientName: client.options.name, claims: this.#claims, heard: () => {} },
+    });
   }
 }

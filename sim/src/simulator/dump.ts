@@ -57,6 +57,8 @@ function preemptionRows(state: PartitionState): readonly string[] {
   for (const [prefix, { set, threshold, by, reason, wallMs }] of state.policies) {
     rows.push(`policy ${prefix} ${[...set].sort().join(" ")} ${threshold} ${by} ${reason} ${wallMs}`);
   }
+  for (const { kind, warning, principal, client, element, atMs } of state.judgements)
+    rows.push(`judgement ${kind} ${warning} ${principal} ${client} ${element} ${atMs}`);
   rows.push(`contended ${[...state.contended].map((element) => element.name).sort()}`);
   return rows;
 }

@@ -3,8 +3,8 @@
 //   P1. A grant is forced only by a countdown that ran in full since its warning, its last restart or its grant, extensions added, on the
 //       partition's clock; only when the warning enforced; never when it was asked for as never to be pre-empted.
 //   P2. A wait is passed over once, unacknowledged and after its whole countdown. A client that was wrongly warned of an element is left
-//       alone there for the cool-down, as long as the server lives that warned it.
-//   P3. Extensions of a grant, and forced releases of a client within a server's life, stay within what the policy allows.
+//       alone there for the cool-down, over restarts too.
+//   P3. Extensions of a grant, and forced releases of a client over all lives of the server, stay within what the policy allows.
 //   P4. A grant that is lost and asked for a call leaves one that is owed.
 //   P5. A start begins countdowns anew, in full, three times at most.
 import {
@@ -64,7 +64,7 @@ export class Preemptions {
   readonly #never = new WeakSet<Grant>();
   readonly #termsByWait = new Map<string, Terms>();
   readonly #callByGrant = new WeakMap<Grant, CompensationTerms>();
-  /** Until when a client is left alone on an element, on the clock of its partition, by the life that found it so. */
+  /** Until when a client is left alone on an element, on the clock of its partition. */
   readonly #coolUntilMs = new Map<string, { readonly untilMs: number; readonly sinceMs: number }>();
   readonly #forcedByClient = new Map<string, number>();
 
@@ -144,8 +144,6 @@ export class Preemptions {
 
   /** P5 */
   #restart(state: PartitionState): After {
-    this.#coolUntilMs.clear();
-    this.#forcedByClient.clear();
     for (const row of this.#rows(state).values()) {
       if (row.runningSinceMs === undefined) continue;
       if (row.restarts >= RESTARTS_MAX) this.#situations.meet("countdown goes on over a fourth restart");
@@ -263,7 +261,7 @@ export class Preemptions {
     const isForced = typeof grant !== "number" && row.isEnforced && !row.isOver && !this.#never.has(grant);
     expectRule(isForced, "preempted-wrongly", () => `warning ${id} of ${row.element} forces what it may not`); // P1
     if (typeof grant === "number") return NOTHING;
-    if (!row.isByHand && row.life === this.#life()) {
+    if (!row.isByHand) {
       const forced = (this.#forcedByClient.get(row.client) ?? 0) + 1;
       this.#forcedByClient.set(row.client, forced);
       const { preemptionsPerHourMax } = this.#bounds;

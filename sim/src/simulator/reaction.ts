@@ -38,8 +38,8 @@ export class Reactions {
       case "obeys silently":
         return this.#releaseIn(client, warning, random() * 0.8);
       case "asks for time":
-        // Two at once: a budget must hold for those that are judged side by side too.
-        for (let times = choose(random, [1, 1, 2, 3]); times > 0; times -= 1)
+        // Several at once: a budget must hold for those that are judged side by side too.
+        for (let times = choose(random, [1, 2, 4]); times > 0; times -= 1)
           acknowledge(client, warning, between(random, 1, EXTENSION_MS_MAX));
         return this.#releaseIn(client, warning, random() * 1.5);
       case "is late":

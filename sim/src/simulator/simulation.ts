@@ -18,6 +18,7 @@ import { Answers } from "./answers.ts";
 import { audit } from "./audit.ts";
 import { Calls } from "./call-out.ts";
 import { type Hold, keyOf, type SavedSession, SimulatedClient } from "./client.ts";
+import { dial } from "./dial.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { dump } from "./dump.ts";
 import { Ledger } from "./ledger.ts";
@@ -30,7 +31,7 @@ import { setPolicy } from "./steering.ts";
 import { Process, SimulatedTime } from "./time.ts";
 import type { Trace } from "./trace.ts";
 import { expectRule, Violation } from "./violation.ts";
-import { type Weather, Wire } from "./wire.ts";
+import type { Weather, Wire } from "./wire.ts";
 import { forgottenWaits, Witness } from "./witness.ts";
 import { act, cancelUpgrades, FILES, type ReadValue, releaseWhole, type World } from "./workload.ts";
 
@@ -331,32 +332,12 @@ class Simulation {
   }
 
   #connect(client: SimulatedClient, purpose: "operations" | "heartbeat"): Wire {
-    const isHeartbeat = purpose === "heartbeat";
-    return new Wire(
-      {
-        ...{ time: this.time, random: this.#network, weather: this.#weather, server: this.#server },
-        client: client.options.process,
-        clientName: client.options.name.split(".")[0] ?? "",
-        caller: { principal: client.options.principal, may: () => true, remoteAddress: "simulated" },
-        claims: this.#claims,
-        heard: (sessionId) => this.#heardMs.set(sessionId, this.time.nowMs),
-      },
-      {
-        welcomed: (welcome) => (isHeartbeat ? client.heartbeatWelcomed() : client.welcomed(welcome)),
-        refused: (error) => (isHeartbeat ? client.heartbeatRefused(error) : client.refused(error)),
-        reply: (reply) => client.replied(reply),
-        notice: (notice) => client.noticed(notice),
-        heartbeat: (reply) => client.heartbeatAnswered(reply),
-        cut: () => (isHeartbeat ? client.heartbeatCut() : client.lostWire()),
-      },
-      {
-        purpose,
-        sessionId: client.sessionId === "" ? undefined : Buffer.from(client.sessionId, "base64url"),
-        secret: client.secret,
-        ttlMs: client.ttlMs,
-        open: [...client.unanswered.keys(), ...client.waiting.keys()],
-      },
-    );
+    return dial(client, purpose, {
+      ...{ time: this.time, random: this.#network, weather: this.#weather, server: this.#server },
+      clientName: client.options.name.split(".")[0] ?? "",
+      claims: this.#claims,
+      heard: (sessionId) => this.#heardMs.set(sessionId, this.time.nowMs),
+    });
   }
 
   // ---- what must hold

@@ -120,34 +120,13 @@ export function situationOf(state: PartitionState, event: PartitionEvent): strin
       if (part === undefined || !("element" in part)) return `${kind} waiting`;
       return `${kind} ${part.reserved ? "reserved" : "confirmed"}`;
     }
-    case "terms":
-    case "warned":
-    case "warning_acknowledged":
-    case "warning_over":
-    case "preempted":
-    case "compensated":
-    case "policy_set":
-      return preemptionSituation(state, event);
     default:
-      return kind;
+      return preemptionSituation(state, event) ?? kind;
   }
 }
 
-type PreemptionEvent = Extract<
-  PartitionEvent,
-  {
-    readonly kind:
-      | "terms"
-      | "warned"
-      | "warning_acknowledged"
-      | "warning_over"
-      | "preempted"
-      | "compensated"
-      | "policy_set";
-  }
->;
-
-function preemptionSituation(state: PartitionState, event: PreemptionEvent): string {
+/** Undefined for events of any other kind. */
+function preemptionSituation(state: PartitionState, event: PartitionEvent): string | undefined {
   const { kind } = event;
   switch (event.kind) {
     case "terms": {
@@ -180,6 +159,8 @@ function preemptionSituation(state: PartitionState, event: PreemptionEvent): str
       return `${kind} ${event.isDelivered ? "delivered" : "given up"}`;
     case "policy_set":
       return `${kind} ${event.row.threshold >= 0 ? "by the controller" : event.row.set.size === 0 ? "back" : "by hand"}`;
+    default:
+      return undefined;
   }
 }
 

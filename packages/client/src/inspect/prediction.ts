@@ -63,6 +63,8 @@ export interface HistoryEntry {
   /** 0n where it tells nothing. */
   readonly token: bigint;
   readonly reason: string;
+  /** Of `warned`: score, parts, threshold and countdown as they were then. Servers before it do not tell. */
+  readonly risk?: Risk | undefined;
 }
 
 export interface History {

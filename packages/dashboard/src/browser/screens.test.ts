@@ -76,6 +76,24 @@ describe.skipIf(!isChromiumThere)("in a browser", () => {
     await row("orders/42").waitFor();
   });
 
+  test("a moment of the past shows what the log recorded of a warned holder, and says that it is no more", async () => {
+    await visit("");
+    await page.getByRole("button", { name: "Look back" }).click();
+    await page.getByRole("slider", { name: "Moment" }).focus();
+    await page.keyboard.press("Home");
+    for (let event = 0; event < 5; event += 1) await page.getByRole("button", { name: "To the next event" }).click();
+    await shows(/The log keeps no forecasts; of holders that had been warned it has the score/);
+    await expect.poll(() => row("billing-3").textContent()).toMatch(/0\.87.*warned .* before, to be forced in 10 s/);
+    await expectAccessible(page);
+    await visit("#/lock/billing%2Fnightly");
+    const past = page.getByRole("region", { name: "As the log recorded it" });
+    for (let event = 0; event < 7; event += 1) await page.getByRole("button", { name: "To the event before" }).click();
+    await expect.poll(() => past.textContent()).toMatch(/billing-3 had held it for 28 s.*Recorded then: 0\.87/);
+    await past.getByText("The score as it was recorded").click();
+    await past.getByText("Parts of the risk score").waitFor({ state: "attached" });
+    await expectAccessible(page);
+  });
+
   test("a lock shows why, its queue with ETA, its histogram and its past", async () => {
     await visit("#/lock/billing%2Fnightly");
     await shows("billing-1 was warned 2 s ago and has 8 s to release.");

@@ -1,7 +1,8 @@
 // The past: spans out of entries, one moment of it, and its picture.
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ganttOf, ticksOf } from "./gantt.ts";
 import { locksAt, momentOf, neighbour, SLIDER_STEPS, stepOf, withHeld } from "./moment.ts";
+import { recordedAt } from "./recorded.ts";
 import { type Span, spansOf } from "./spans.ts";
 
 type Entry = Parameters<typeof spansOf>[0][number];
@@ -108,6 +109,47 @@ test("a moment of the past shows who held, who waited, and the pain of then", ()
   expect(at(-500)).toEqual([["bo", 0, 1, 200, 200]]);
   expect(locksAt(spans, -600)[0]?.holder?.risk).toEqual({ state: "warned" });
   expect(locksAt(spans, -700)[0]?.holder?.risk).toBeUndefined();
+});
+
+describe("what the log recorded of a holder", () => {
+  const risk = { score: 0.97, threshold: 0.9, policy: "enforce", state: "warned", countdownMs: 100, reason: "late" };
+  const spans = spansOf(
+    [
+      entry(900, "granted", "ana", "1"),
+      { ...entry(600, "warned", "ana", "1", "late"), risk },
+      entry(550, "acknowledged", "ana", "1"),
+      entry(520, "extended", "ana", "1"),
+    ],
+    1_000,
+  );
+  const at = (atMs: number) => spans[0] && recordedAt(spans[0], atMs);
+
+  test("is nothing before its warning", () => {
+    expect(at(-601)).toBeUndefined();
+    expect(locksAt(spans, -601)[0]?.recorded).toBeUndefined();
+  });
+
+  test("is the score of its last warning, and what was left of the countdown at that moment", () => {
+    expect(at(-570)).toEqual({ state: "warned", risk, sinceMs: 30, leftMs: 70 });
+    expect(at(-540)).toMatchObject({ state: "acknowledged", leftMs: 40 });
+    expect(locksAt(spans, -570)[0]).toMatchObject({ recorded: { sinceMs: 30 }, holder: { risk: { score: 0.97 } } });
+  });
+
+  test("tells no countdown once it was extended, by how much the log of entries does not say, nor without force", () => {
+    expect(at(-500)).toMatchObject({ state: "extended", leftMs: undefined });
+    const warned = spansOf([{ ...entry(600, "warned", "ana", "1"), risk: { ...risk, countdownMs: -1 } }], 1_000);
+    expect(warned[0] && recordedAt(warned[0], -590)?.leftMs).toBeUndefined();
+  });
+
+  test("has no score where the server did not tell one", () => {
+    const [span] = spansOf([entry(600, "warned", "ana", "1", "late")], 1_000);
+    expect(span && recordedAt(span, -590)).toEqual({
+      state: "warned",
+      risk: undefined,
+      sinceMs: 10,
+      leftMs: undefined,
+    });
+  });
 });
 
 test("the slider reaches both ends, and every step leads back to itself", () => {

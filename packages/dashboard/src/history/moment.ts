@@ -1,5 +1,6 @@
 // moment.ts: the locks as they were at one moment of the past, and the way a slider goes back in time. Pure.
 import type { LockRow } from "../lock/lock-row.ts";
+import { type Recorded, recordedAt } from "./recorded.ts";
 import type { Span } from "./spans.ts";
 
 /** A grant that lasts, from the live list: it may have begun before the log's memory, and then no entry tells of it. */
@@ -23,8 +24,13 @@ export function withHeld(spans: readonly Span[], held: readonly Held[]): readonl
   return [...older, ...spans];
 }
 
+/** A row of a moment that is over: without forecasts, with what the log recorded of its first holder. */
+export interface PastRow extends LockRow {
+  readonly recorded: Recorded | undefined;
+}
+
 /** @param atMs 0 or below: before the moment of the answer */
-export function locksAt(spans: readonly Span[], atMs: number): readonly LockRow[] {
+export function locksAt(spans: readonly Span[], atMs: number): readonly PastRow[] {
   const byName = new Map<string, { holds: Span[]; waits: Span[] }>();
   for (const span of spans) {
     if (!isThere(span, atMs)) continue;
@@ -38,14 +44,21 @@ export function locksAt(spans: readonly Span[], atMs: number): readonly LockRow[
 const isThere = ({ fromMs, toMs, end }: Span, atMs: number): boolean =>
   fromMs <= atMs && (end === undefined || toMs > atMs);
 
-function rowOf(name: string, holds: readonly Span[], waits: readonly Span[], atMs: number): LockRow {
+/** Those of one lock at a moment. */
+export function holdsAt(spans: readonly Span[], atMs: number): readonly Span[] {
+  return spans.filter((span) => span.kind === "hold" && isThere(span, atMs));
+}
+
+function rowOf(name: string, holds: readonly Span[], waits: readonly Span[], atMs: number): PastRow {
   const [first] = holds;
   const waitedMs = waits.map(({ fromMs }) => atMs - fromMs);
-  const state = first?.marks.findLast((mark) => mark.atMs <= atMs)?.kind;
+  const recorded = first && recordedAt(first, atMs);
+  const state = recorded?.state ?? first?.marks.findLast((mark) => mark.atMs <= atMs)?.kind;
   const holder = first === undefined ? undefined : { session: first.session, client: first.client, token: first.token };
   return {
     name,
-    holder: state === undefined || holder === undefined ? holder : { ...holder, risk: { state } },
+    holder: state === undefined || holder === undefined ? holder : { ...holder, risk: { ...recorded?.risk, state } },
+    recorded,
     holders: holds.length,
     heldMs: first === undefined ? 0 : atMs - first.fromMs,
     waiting: waits.length,

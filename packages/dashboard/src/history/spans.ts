@@ -2,13 +2,15 @@
 // moment of the answer, as negative numbers: 0 is that moment.
 //   S1. What began before the log's memory begins where that memory begins, and says so.
 //   S2. What a grant ends with is told once: a second word about a token that is gone changes nothing.
-import type { HistoryEntry } from "@forelock/protocol";
+import type { HistoryEntry, Risk } from "@forelock/protocol";
 import type { Json } from "../wire/json.ts";
 
 export interface Mark {
   readonly atMs: number;
   readonly kind: string;
   readonly reason: string;
+  /** Of a warning: what it was given for. */
+  readonly risk?: Json<Risk> | undefined;
 }
 
 export interface Span {
@@ -97,8 +99,9 @@ class Book {
   #mark(entry: Json<HistoryEntry>, kind: string): void {
     const hold = this.#holds.get(holdKey(entry)) ?? this.#waits.get(waitKey(entry))?.[0];
     if (hold === undefined && this.#gone.has(holdKey(entry))) return;
-    const { reason = "" } = entry;
-    (hold ?? this.#beginCut("hold", entry, true)).marks.push({ atMs: atOf(entry), kind, reason });
+    const { reason = "", risk } = entry;
+    const mark = { atMs: atOf(entry), kind, reason };
+    (hold ?? this.#beginCut("hold", entry, true)).marks.push(risk === undefined ? mark : { ...mark, risk });
   }
 
   #beginCut(kind: Span["kind"], entry: Json<HistoryEntry>, keep = false): Growing {

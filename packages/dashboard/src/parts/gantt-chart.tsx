@@ -1,8 +1,8 @@
 // gantt-chart.tsx: who held a lock and who waited, over time, as bars; beneath it the same as a table.
 import type { JSX } from "preact";
-import { age, duration } from "../format/format.ts";
+import { age, duration, score } from "../format/format.ts";
 import { type Bar, ganttOf, ticksOf } from "../history/gantt.ts";
-import type { Span } from "../history/spans.ts";
+import type { Mark, Span } from "../history/spans.ts";
 import { clientName } from "../lock/lock-row.ts";
 
 export interface GanttChartProps {
@@ -81,12 +81,15 @@ function GanttBar({ bar: { span, from, to }, x, place }: GanttBarProps): JSX.Ele
       </rect>
       {span.marks.map((mark) => (
         <path key={mark.atMs} class={`gantt-mark ${mark.kind}`} d={`M${x(place(mark.atMs))} 2l4 7h-8z`}>
-          <title>{`${mark.kind} ${age(-mark.atMs)} ago. ${mark.reason}`}</title>
+          <title>{`${mark.kind} ${age(-mark.atMs)} ago${scoreOf(mark)}. ${mark.reason}`}</title>
         </path>
       ))}
     </g>
   );
 }
+
+const scoreOf = ({ risk }: Mark): string =>
+  risk === undefined ? "" : `, score ${score(risk.score ?? 0)} at a threshold of ${score(risk.threshold ?? 0)}`;
 
 /** For those who read instead of look. */
 function SpanTable({ spans, fromMs, toMs }: Omit<GanttChartProps, "atMs">): JSX.Element {

@@ -11,6 +11,7 @@ import { BandBar } from "../parts/band-bar.tsx";
 import { GanttChart } from "../parts/gantt-chart.tsx";
 import { HoldHistogram } from "../parts/hold-histogram.tsx";
 import { LockActions } from "../parts/lock-actions.tsx";
+import { MomentNote } from "../parts/recorded-then.tsx";
 import { RiskParts } from "../parts/risk-parts.tsx";
 import { Missing } from "../parts/state.tsx";
 import { DemoTag, RiskScore, SilentTag, StateTag } from "../parts/tags.tsx";
@@ -275,6 +276,9 @@ function Past({ name, holders, grownMs }: PastProps): JSX.Element {
         <h2 id="past-title">Who held it, and who waited</h2>
         <TimeSlider state={state} atMs={atMs} onMoment={setMoment} onLoad={load} />
       </div>
+      {history !== undefined && atMs < 0 && (
+        <MomentNote spans={spans} atMs={atMs} clock={new Date(history.takenMs + atMs).toLocaleTimeString()} />
+      )}
       {history !== undefined && (
         <GanttChart spans={spans} fromMs={fromMs} toMs={Math.min(0, atMs + WINDOW_MS / 4)} atMs={atMs} />
       )}

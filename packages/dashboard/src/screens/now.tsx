@@ -3,10 +3,11 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import type { Part, Parts } from "../feed/screen.ts";
 import { age, count, duration, plural } from "../format/format.ts";
-import { type Held, locksAt, withHeld } from "../history/moment.ts";
+import { type Held, locksAt, type PastRow, withHeld } from "../history/moment.ts";
 import { type History, useHistory } from "../history/use-history.ts";
 import { clientName, isDemo, type LockOrder, type LockRow, lockRowOf, sortLocks } from "../lock/lock-row.ts";
 import { BandBar } from "../parts/band-bar.tsx";
+import { RecordedThen } from "../parts/recorded-then.tsx";
 import { Search } from "../parts/search.tsx";
 import { Empty, Missing } from "../parts/state.tsx";
 import { DemoTag, RiskScore, SilentTag, StateTag } from "../parts/tags.tsx";
@@ -98,8 +99,9 @@ function PastLocks({ history, held, atMs, prefix }: PastLocksProps): JSX.Element
   return (
     <>
       <p class="banner">
-        As it was at {clock}, {duration(-atMs)} ago: {plural(all.length, "lock")} held or waited for. Forecasts and risk
-        of that time are not kept here; see Prediction for what was decided.
+        As it was at {clock}, {duration(-atMs)} ago: {plural(all.length, "lock")} held or waited for. The log keeps no
+        forecasts; of holders that had been warned it has the score and the reason, which are shown as they were
+        recorded.
       </p>
       {all.length === 0 ? (
         <Empty title="The log tells of no lock at that moment." />
@@ -153,7 +155,7 @@ function LockTable({ rows, order, onOrder, isPast = false }: LockTableProps): JS
             {heading("waiting", "Waiting")}
             <th scope="col">Holder</th>
             {heading("held", "Held for")}
-            {!isPast && <th scope="col">Age against forecast</th>}
+            <th scope="col">{isPast ? "Recorded then" : "Age against forecast"}</th>
             {!isPast && (
               <th scope="col" class="number">
                 Risk
@@ -171,7 +173,12 @@ function LockTable({ rows, order, onOrder, isPast = false }: LockTableProps): JS
   );
 }
 
-function LockLine({ row, isPast }: { readonly row: LockRow; readonly isPast: boolean }): JSX.Element {
+interface LockLineProps {
+  readonly row: LockRow & Partial<PastRow>;
+  readonly isPast: boolean;
+}
+
+function LockLine({ row, isPast }: LockLineProps): JSX.Element {
   const { name, holder, holders, heldMs, waiting, waitedMs, painMs, limit } = row;
   const others = holders > 1 ? ` and ${count(holders - 1)} more` : "";
   return (
@@ -189,7 +196,10 @@ function LockLine({ row, isPast }: { readonly row: LockRow; readonly isPast: boo
         {holder?.silent === true && <SilentTag />} <StateTag state={holder?.risk?.state} />
       </td>
       <td class="number">{holder === undefined ? "" : age(heldMs)}</td>
-      {!isPast && <td>{holder === undefined ? "" : <BandBar heldMs={heldMs} forecast={holder.forecast} />}</td>}
+      <td>
+        {holder !== undefined && isPast && <RecordedThen recorded={row.recorded} />}
+        {holder !== undefined && !isPast && <BandBar heldMs={heldMs} forecast={holder.forecast} />}
+      </td>
       {!isPast && (
         <td class="number">
           <RiskScore risk={holder?.risk} />

@@ -225,6 +225,9 @@ const past = (agoMs: number, kind: string, client: string, token = "", reason = 
   reason,
 });
 
+/** As the log has it of a warning. */
+const recordedRisk = { ...risk, reason: "others wait", state: "warned", countdownMs: 10_000 };
+
 export const history: Json<GetHistoryReply> = {
   entries: [
     past(110_000, "granted", "billing-2", "11"),
@@ -232,7 +235,7 @@ export const history: Json<GetHistoryReply> = {
     past(98_000, "released", "billing-2", "11"),
     past(98_000, "granted", "billing-3", "12"),
     past(90_000, "queued", "billing-2"),
-    past(70_000, "warned", "billing-3", "12", "others wait"),
+    { ...past(70_000, "warned", "billing-3", "12", "others wait"), risk: recordedRisk },
     past(60_000, "forced", "billing-3", "12", "not released in time"),
     past(60_000, "granted", "billing-2", "13"),
     past(50_000, "queued", "billing-1"),

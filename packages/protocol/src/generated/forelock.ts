@@ -963,6 +963,8 @@ export interface HistoryEntry {
   client: string;
   token: bigint;
   reason: string;
+  /** Of `warned`: score, parts, threshold and countdown as they were then. Its policy is `warn` or `enforce`. */
+  risk: Risk | undefined;
 }
 
 export interface ReleaseRequest {
@@ -10571,7 +10573,7 @@ export const GetHistoryReply: MessageFns<GetHistoryReply> = {
 };
 
 function createBaseHistoryEntry(): HistoryEntry {
-  return { agoMs: 0, kind: "", name: "", session: "", client: "", token: 0n, reason: "" };
+  return { agoMs: 0, kind: "", name: "", session: "", client: "", token: 0n, reason: "", risk: undefined };
 }
 
 export const HistoryEntry: MessageFns<HistoryEntry> = {
@@ -10602,6 +10604,9 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
     }
     if (message.reason !== "") {
       writer.uint32(58).string(message.reason);
+    }
+    if (message.risk !== undefined) {
+      Risk.encode(message.risk, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -10675,6 +10680,14 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
             message.reason = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.risk = Risk.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -10700,6 +10713,7 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
       client: isSet(object.client) ? globalThis.String(object.client) : "",
       token: isSet(object.token) ? BigInt(object.token) : 0n,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      risk: isSet(object.risk) ? Risk.fromJSON(object.risk) : undefined,
     };
   },
 
@@ -10726,6 +10740,9 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.risk !== undefined) {
+      obj.risk = Risk.toJSON(message.risk);
+    }
     return obj;
   },
 
@@ -10741,6 +10758,7 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
     message.client = object.client ?? "";
     message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
     message.reason = object.reason ?? "";
+    message.risk = (object.risk !== undefined && object.risk !== null) ? Risk.fromPartial(object.risk) : undefined;
     return message;
   },
 };

@@ -8,12 +8,13 @@ import { generationsAmong, loadGeneration } from "../log/segment/snapshot.ts";
 import { parseDurations } from "../replay/durations-file.ts";
 import { type Recorded, Recorder } from "../replay/recorded.ts";
 import type { Row } from "../replay/workload.ts";
+import { formatDuration } from "./duration.ts";
 import { logFolderOf } from "./log.ts";
 import { plural } from "./quantity.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Fewer tell nothing: a p99 of them is their longest. */
-const ROWS_MIN = 100;
+/** With fewer a p99 is their longest, and forecasts have hardly learned anything. */
+const ROWS_ENOUGH = 100;
 
 export interface Source {
   readonly rows: readonly Row[];
@@ -39,20 +40,38 @@ export async function readLog(folder: string, rowsMax: number): Promise<Source> 
   const logFolder = await logFolderOf(folder, "--data");
   const recorder = new Recorder(await oldestSnapshots(logFolder));
   for await (const batch of dumpLog(nodeFiles, logFolder)) for (const { record } of batch) recorder.take(record);
-  const { rows, lost, otherKinds, stillHeld, policies } = recorder.result();
-  const remarks = [
-    `The log holds ${plural(rows.length, "hold")} of exclusive locks. ${lost} of them ended by expiry or force and ${stillHeld} have not ended: they count as stuck, for as long as they lasted.`,
-    `Left out: ${plural(otherKinds, "grant")} of other kinds, and who still waits.`,
-    ...(recorder.missingPartitions > 0
-      ? [`${plural(recorder.missingPartitions, "partition")} could not be read from a snapshot on, and are left out.`]
-      : []),
-  ];
-  if (rows.length < ROWS_MIN)
+  const recorded = recorder.result();
+  const { rows, policies } = recorded;
+  const remarks = [...remarksOf(recorded), ...missingRemark(recorder.missingPartitions)];
+  if (rows.length === 0)
     throw new UsageError(
-      `--data is "${folder}": ${remarks.join(" ")} A replay needs at least ${ROWS_MIN} holds: let the server run for longer, or replay a file with --durations.`,
+      `--data is "${folder}": ${remarks.join(" ")} There is nothing to replay: let the server run for longer, or replay a file with --durations.`,
     );
   const inOrder = rows.toSorted((a, b) => a.requestMs - b.requestMs);
   return { rows: inOrder.slice(0, rowsMax), remarks, policies };
+}
+
+function remarksOf(recorded: Recorded): readonly string[] {
+  const { rows, lost, stillHeld, otherKinds, warned, acknowledged, extended, spanMs } = recorded;
+  const clients = new Set(rows.map(({ client }) => client)).size;
+  const elements = new Set(rows.map(({ element }) => element)).size;
+  return [
+    `The log holds ${plural(rows.length, "hold")} of exclusive locks, by ${plural(clients, "client")} on ${plural(elements, "element")}, in ${formatDuration(spanMs)}. ${lost} of them ended by expiry or force and ${stillHeld} have not ended: they count as stuck, for as long as they lasted.`,
+    ...(rows.length >= ROWS_ENOUGH || rows.length === 0
+      ? []
+      : [
+          `That is little: under ${ROWS_ENOUGH} holds a p99 is the longest wait there was, and forecasts have hardly anything to learn from. Read single requests out of it, no rates.`,
+        ]),
+    warned === 0
+      ? "Nobody was warned in it: no holder is taken to answer warnings."
+      : `${plural(warned, "holder")} of it ${warned === 1 ? "was" : "were"} warned, ${acknowledged} acknowledged and ${extended} got more time: they answer as then, and other holds of their clients as those did.`,
+    `Left out: ${plural(otherKinds, "grant")} of other kinds, and who still waits.`,
+  ];
+}
+
+function missingRemark(partitions: number): readonly string[] {
+  if (partitions === 0) return [];
+  return [`${plural(partitions, "partition")} could not be read from a snapshot on, and are left out.`];
 }
 
 /** Of the older generation, if it is sound: the records that are kept reach back to it. */

@@ -3,8 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { LogRecord } from "../log/event-log.ts";
 import { nodeFiles } from "../log/segment/files.ts";
 import { openSegmentEventLog } from "../log/segment/segment-event-log.ts";
+import { Log } from "../replay/testing/log.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { FakeTerminal } from "./testing/fake-io.ts";
 
@@ -28,6 +30,7 @@ interface Printed {
   readonly requests: number;
   readonly policies: readonly Readonly<Record<string, string | number>>[];
   readonly eta: Readonly<Record<string, number>>;
+  readonly thresholdMoves: { readonly count: number };
 }
 
 async function printed(...argv: readonly string[]): Promise<Printed> {
@@ -104,17 +107,35 @@ describe("a command line is refused with field, value and range:", () => {
     expect(terminal.err).toContain('bad.csv, line 2: duration is "long"; it must be seconds, a number from 0 to');
   });
 
-  test("a log that holds too little", async () => {
-    mkdirSync(path("log"));
-    const log = await openSegmentEventLog({
-      folder: path("log"),
-      files: nodeFiles,
-      segmentBytes: 2 ** 20,
-      notice: () => {},
-    });
-    await log.close();
+  test("a log that holds nothing", async () => {
+    await writeLog(path("log"), []);
     const terminal = new FakeTerminal();
     expect(await terminal.run("replay", "--data", path("log"))).toBe(EXIT_CODES.usage.code);
-    expect(terminal.err).toContain("A replay needs at least 100 holds: let the server run for longer");
+    expect(terminal.err).toContain("There is nothing to replay: let the server run for longer");
   });
+});
+
+async function writeLog(folder: string, records: readonly LogRecord[]): Promise<void> {
+  mkdirSync(folder);
+  const log = await openSegmentEventLog({ folder, files: nodeFiles, segmentBytes: 2 ** 20, notice: () => {} });
+  for (const record of records) await log.append(record);
+  await log.close();
+}
+
+test("a small log is replayed, with a word on how little there was and on who answered warnings", async () => {
+  const log = new Log();
+  for (let hold = 0; hold < 10; hold += 1)
+    log.acquire("ana", "a").acquire("bo", "a").after(1_000).release("ana").after(500).release("bo");
+  log.acquire("ana", "a").acquire("bo", "a").after(100).warn("a", 10_000).after(50).acknowledge("ana", 1_000);
+  log.after(2_000).release("ana").after(500).release("bo");
+  await writeLog(path("small"), log.records);
+  const terminal = new FakeTerminal();
+  const argv = ["replay", "--data", path("small"), "--set", "threshold=0.5,thresholdMin=0.5,waitMsTarget=100"];
+  expect([await terminal.run(...argv), terminal.err]).toEqual([0, ""]);
+  expect(terminal.out).toContain("The log holds 22 holds of exclusive locks, by 2 clients on 1 element, in ");
+  expect(terminal.out).toContain("That is little: under 100 holds a p99 is the longest wait there was");
+  expect(terminal.out).toContain("1 holder of it was warned, 1 acknowledged and 1 got more time");
+  expect(terminal.out).toMatch(/The controller (left the threshold|moved thresholds)/);
+  const { requests, policies, thresholdMoves } = await printed(...argv.slice(1));
+  expect([requests, policies.at(-1)?.["name"], thresholdMoves]).toEqual([22, "forelock", expect.anything()]);
 });

@@ -121,13 +121,14 @@ async function run(context: Context, { source, workload, wish }: Run): Promise<R
   ]);
   const set = new Map(Object.entries({ policy: "enforce", ...wish.set }));
   const known = new Map<string, Policy>();
-  // What is given here goes before what the log sets, at every prefix.
+  // What is given here goes before what the log sets, at every prefix. One policy for each prefix that sets anything, and so one threshold.
   const policyOf = (element: string): Policy => {
-    let policy = known.get(element);
+    const prefixes = prefixesOf(element).filter((prefix) => source.policies.has(prefix));
+    const longest = prefixes.at(-1) ?? "";
+    let policy = known.get(longest);
     if (policy === undefined) {
-      const logged = prefixesOf(element).flatMap((prefix) => source.policies.get(prefix) ?? []);
-      policy = merge([...logged, set]);
-      known.set(element, policy);
+      policy = merge([...prefixes.flatMap((prefix) => source.policies.get(prefix) ?? []), set]);
+      known.set(longest, policy);
     }
     return policy;
   };
@@ -162,11 +163,11 @@ interface Report {
 
 async function report(context: Context, { source, workload, replayed }: Report): Promise<void> {
   const { rows, elements, stretched, stretchMax } = workload;
-  const { policies, eta } = replayed;
+  const { policies, eta, moves } = replayed;
   if (context.json)
     return context.printJson({
       ...{ requests: rows.length, elements, stretchedElements: stretched, stretchMax },
-      ...{ remarks: source.remarks, policies, eta },
+      ...{ remarks: source.remarks, policies, eta, thresholdMoves: moves },
     });
   const { textPlot } = await import("../replay/plot.ts");
   const { out } = context;
@@ -181,8 +182,17 @@ async function report(context: Context, { source, workload, replayed }: Report):
     ...textPlot(policies, formatDuration),
     "",
     `Estimates of waits: ${percent(eta.coverage50)} of ${formatCount(eta.waits)} within their p50, ${percent(eta.coverage90)} within their p90.`,
+    ...moveLines(moves),
     ...(await verdictLines(policies)),
   ]);
+}
+
+function moveLines({ count, first }: Replayed["moves"]): readonly string[] {
+  const [move] = first;
+  if (move === undefined) return ["The controller left the threshold where it was set."];
+  return [
+    `The controller moved thresholds ${count === 1 ? "once" : `${formatCount(count)} times`}, first from ${move.from} to ${move.to} after ${formatDuration(move.atMs)}: ${move.reason}`,
+  ];
 }
 
 const COLUMNS = [

@@ -2,8 +2,9 @@
 //   L5. The owner of a grant is session and request: the same session asking again is one more who asks.
 //   L6. A request over several elements is granted whole or waits whole, holding nothing.
 import type { CommandPart, Decision, PartitionLimits, SessionCommand } from "../partition/commands.ts";
-import type { EventRequest, LockEvent } from "../partition/events.ts";
+import type { EventPart, EventRequest, LockEvent } from "../partition/events.ts";
 import {
+  ageOf,
   type Element,
   type FencingToken,
   type Grant,
@@ -14,6 +15,7 @@ import {
 import { nextTarget } from "../preempt/decide.ts";
 import { isCompensating } from "../preempt/table.ts";
 import { refuse } from "../session/decide.ts";
+import { holdersInTheWay } from "./below.ts";
 import { type Arrival, fits, fitsBelow, isQueuedBehind, upgradeAt } from "./grant.ts";
 import { EXCLUSIVE, intentOf, MODE_NAMES, PERMIT, SHARED } from "./mode.ts";
 import { ancestorsOf } from "./name.ts";
@@ -200,34 +202,45 @@ export function decideUpgrade(state: PartitionState, command: Upgrade, request: 
 
 const HOLDERS_SHOWN_MAX = 8;
 
-/** The first grants at the elements themselves or above them: for people, never for decisions. Those below are not looked for. */
-export function blockersOf(state: PartitionState, names: readonly string[]): readonly Grant[] {
+/** The first grants at the elements themselves, above and below them: for people, never for decisions. */
+export function blockersOf(
+  state: PartitionState,
+  parts: readonly Pick<EventPart, "name" | "mode">[],
+): readonly Grant[] {
   const blockers: Grant[] = [];
-  for (const name of names) {
-    for (const near of [name, ...ancestorsOf(name)]) {
-      const element = state.elements.get(near);
-      if (element === undefined) continue;
-      for (const grant of holdersOf(element)) {
-        if (blockers.length >= HOLDERS_SHOWN_MAX) return blockers;
-        blockers.push(grant);
-      }
-    }
+  for (const grant of obstaclesOf(state, parts)) {
+    if (blockers.length >= HOLDERS_SHOWN_MAX) break;
+    blockers.push(grant);
   }
   return blockers;
+}
+
+function* obstaclesOf(
+  state: PartitionState,
+  parts: readonly Pick<EventPart, "name" | "mode">[],
+): IterableIterator<Grant> {
+  for (const { name, mode } of parts) {
+    const element = state.elements.get(name);
+    if (element !== undefined) {
+      yield* holdersOf(element);
+      yield* holdersInTheWay(element, mode);
+    }
+    for (const above of ancestorsOf(name)) {
+      const ancestor = state.elements.get(above);
+      if (ancestor !== undefined) yield* holdersOf(ancestor);
+    }
+  }
 }
 
 function holdersForDetails(
   state: PartitionState,
   parts: readonly CommandPart[],
 ): readonly Readonly<Record<string, unknown>>[] {
-  return blockersOf(
-    state,
-    parts.map((part) => part.name),
-  ).map((grant) => ({
+  return blockersOf(state, parts).map((grant) => ({
     element: grant.element.name,
     session: grant.session.id,
     token: String(grant.token),
     mode: MODE_NAMES[grant.mode],
-    heldMs: Math.max(0, Math.floor(state.clockMs - grant.grantedAtMs)),
+    heldMs: Math.floor(ageOf(state, grant)),
   }));
 }

@@ -17,7 +17,7 @@ import {
   tokenOf,
   type Wait,
 } from "../partition/state.ts";
-import { handOn, owe } from "../preempt/table.ts";
+import { handOn, judgeRelease, owe } from "../preempt/table.ts";
 import { upgradeAt } from "./grant.ts";
 import { EXCLUSIVE, SHARED } from "./mode.ts";
 import { changeGrant, elementFor, insertGrant, insertWait, removeGrant, removeWait } from "./table.ts";
@@ -218,6 +218,7 @@ function release(state: PartitionState, event: LockEvent & { readonly kind: "rel
     endUpgrade(state, grant, observer);
     commitEffects(state, grant);
     dropPart(state, grant);
+    judgeRelease(state, grant);
     observer.released(grant);
     removeGrant(state, grant, observer);
   }

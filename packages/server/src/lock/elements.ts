@@ -42,19 +42,20 @@ export class Elements {
     return element;
   }
 
-  /** Takes the element off the list, if it is on it. It is as when it was made, its ancestors apart. */
-  drop(element: Element): void {
-    if ((element.listing & LISTED) === 0) return;
+  /** Takes the element off the list. It is as when it was made, its ancestors apart. @returns whether it was on it */
+  drop(element: Element): boolean {
+    if ((element.listing & LISTED) === 0) return false;
     element.listing &= ~LISTED;
     this.#size -= 1;
-    if ((element.listing & IN_RING) !== 0) return;
+    if ((element.listing & IN_RING) !== 0) return true;
     element.listing |= IN_RING;
     const oldest = this.#ring[this.#ringNext];
     this.#ring[this.#ringNext] = element;
     this.#ringNext = (this.#ringNext + 1) % IDLE_MAX;
-    if (oldest === undefined) return;
+    if (oldest === undefined) return true;
     oldest.listing &= ~IN_RING;
     if ((oldest.listing & LISTED) === 0) this.#byName.delete(oldest.name);
+    return true;
   }
 
   *values(): IterableIterator<Element> {

@@ -3,6 +3,7 @@
 //   R1. A row reads as if every field were its own: what was never set reads as in the shared row of defaults, which never changes.
 import type { Effect, Element, FencingToken, Grant, Session } from "../partition/state.ts";
 import { joinToken, tokenHigh, tokenLow } from "../partition/token.ts";
+import type { TreePlace } from "./below.ts";
 import type { Lane } from "./lane.ts";
 import type { Mode } from "./mode.ts";
 
@@ -11,6 +12,7 @@ const NO_ELEMENTS: readonly Element[] = [];
 /** Of elements that are waited for, hold permits, or lie above or below others. */
 class ElementExtra {
   ancestors: readonly Element[] = NO_ELEMENTS;
+  tree: TreePlace | undefined = undefined;
   taken = 0;
   limit = 0;
   intentExclusive = 0;
@@ -43,6 +45,14 @@ export class ElementRow implements Element {
 
   set ancestors(value: readonly Element[]) {
     if (value !== this.#extra.ancestors) this.#own().ancestors = value;
+  }
+
+  get tree(): TreePlace | undefined {
+    return this.#extra.tree;
+  }
+
+  set tree(value: TreePlace | undefined) {
+    if (value !== this.#extra.tree) this.#own().tree = value;
   }
 
   get taken(): number {

@@ -6,6 +6,7 @@ import { addElement, addGrant, addWait, hashText } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
 import type { Element, FencingToken, Grant, PartitionState, Session, Wait } from "../partition/state.ts";
 import { dropTarget } from "../preempt/table.ts";
+import { hang, unhang } from "./below.ts";
 import { Lane } from "./lane.ts";
 import { EXCLUSIVE, INTENT_SHARED, intentOf, type Mode, PERMIT, type QueueMode, SHARED } from "./mode.ts";
 import { ancestorsOf } from "./name.ts";
@@ -20,7 +21,10 @@ function beginElement(state: PartitionState, name: string): Element {
   const above = ancestorsOf(name);
   const ancestors = above.length === 0 ? undefined : above.map((ancestor) => elementFor(state, ancestor));
   const element = state.elements.obtain(name, hashText);
-  if (ancestors !== undefined) element.ancestors = ancestors; // Those of its last time may be gone.
+  if (ancestors !== undefined) {
+    element.ancestors = ancestors; // Those of its last time may be gone.
+    hang(element);
+  }
   return element;
 }
 
@@ -248,5 +252,5 @@ function dropIfIdle(state: PartitionState, element: Element): void {
   element.readersBefore = 0;
   element.phaseReaders = 0;
   element.limit = 0;
-  state.elements.drop(element);
+  if (state.elements.drop(element)) unhang(element);
 }

@@ -8,6 +8,7 @@ import type {
   Element,
   FileRow,
   Grant,
+  Judgement,
   Operation,
   Outcome,
   PartitionState,
@@ -213,6 +214,12 @@ export function addTerms(state: PartitionState, sign: Sign, target: Grant | Wait
 export function addCompensation(state: PartitionState, sign: Sign, row: CompensationRow): void {
   const text = hashText(`${row.url}\n${row.argument}\n${row.element}\n${row.session}\n${row.principal}\n${row.why}`);
   add(state, sign, 11, row.id, text, tokenHash(row.token), row.blocks ? 1 : 0, 0);
+}
+
+export function addJudgement(state: PartitionState, sign: Sign, row: Judgement): void {
+  const { kind, warning, principal, client, element, atMs } = row;
+  const text = hashText(`${principal}\n${client}\n${element}`);
+  add(state, sign, 13, warning, text, low(atMs), high(atMs), kind === "forced" ? 1 : 2);
 }
 
 export function addPolicy(state: PartitionState, sign: Sign, prefix: string, row: PolicyRow): void {

@@ -1,5 +1,6 @@
 // observer.ts: what `apply` tells the shell while it changes the tables: who is concerned, and what rests outside the state.
 // The shell acts on it only when the record is durable.
+import type { PreemptEvent } from "./events.ts";
 import type { Element, FileRow, Grant, Operation, Wait } from "./state.ts";
 
 export type LossWhy = "expired" | "forced" | "preempted";
@@ -15,6 +16,8 @@ export interface Observer {
   released(grant: Grant): void;
   /** A wait was granted. It is still in its tables, and its warning with the grant already. */
   waited(wait: Wait): void;
+  /** An event of pre-emption, right after what it does to the tables. */
+  preempt(event: PreemptEvent): void;
   /** Bytes to be written to the bulk store. */
   appended(file: FileRow, index: number, offset: number, bytes: Uint8Array, checksum: number): void;
   /** An undo cut the file to what its row now says. */
@@ -28,6 +31,7 @@ export const SILENT: Observer = {
   lost: () => {},
   released: () => {},
   waited: () => {},
+  preempt: () => {},
   appended: () => {},
   cut: () => {},
 };

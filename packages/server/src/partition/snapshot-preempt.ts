@@ -1,6 +1,6 @@
-// snapshot-preempt.ts: warnings, terms, owed calls and policies in the snapshot of a partition. The rest is in snapshot.ts.
+// snapshot-preempt.ts: warnings, terms, owed calls, policies and judgements in the snapshot of a partition. The rest is in snapshot.ts.
 import { assert } from "@forelock/protocol";
-import { insertCompensation, insertTerms, insertWarning } from "../preempt/table.ts";
+import { insertCompensation, insertJudgement, insertTerms, insertWarning } from "../preempt/table.ts";
 import { isWait } from "../preempt/target.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import {
@@ -15,9 +15,17 @@ import {
 } from "./codec-preempt.ts";
 import { addPolicy } from "./hash.ts";
 import { readAll, writeAll } from "./snapshot.ts";
-import { type Grant, holderByToken, type PartitionState, type Wait, type WarningPhase } from "./state.ts";
+import {
+  type Grant,
+  holderByToken,
+  type JudgementKind,
+  type PartitionState,
+  type Wait,
+  type WarningPhase,
+} from "./state.ts";
 
 const PHASES: readonly WarningPhase[] = ["warned", "acknowledged", "extended", "ignored", "passed_over"];
+const KINDS: readonly JudgementKind[] = ["forced", "wrong"];
 const WHYS = ["expired", "forced", "preempted"] as const;
 
 export function writePreempt(out: ByteWriter, state: PartitionState): void {
@@ -51,10 +59,18 @@ export function writePreempt(out: ByteWriter, state: PartitionState): void {
     out.text(prefix);
     writePolicy(out, row);
   });
+  writeAll(out, state.judgements.length, state.judgements, (row) => {
+    out.byte(KINDS.indexOf(row.kind));
+    out.number(row.warning);
+    out.text(row.principal);
+    out.text(row.client);
+    out.text(row.element);
+    out.number(row.atMs);
+  });
 }
 
 /** After grants and waits, which the rows name. */
-export function readPreempt(reader: ByteReader, state: PartitionState): void {
+export function readPreempt(reader: ByteReader, state: PartitionState, hasJudgements: boolean): void {
   state.nextWarning = reader.number();
   state.nextCompensation = reader.number();
   readAll(reader, () => insertTerms(state, readTarget(reader, state), readTerms(reader)));
@@ -88,6 +104,14 @@ export function readPreempt(reader: ByteReader, state: PartitionState): void {
     const row = readPolicy(reader);
     state.policies.set(prefix, row);
     addPolicy(state, 1, prefix, row);
+  });
+  if (!hasJudgements) return;
+  readAll(reader, () => {
+    const kind = KINDS[reader.byte()];
+    assert(kind !== undefined, "a warning comes to one of the known ends");
+    const warning = reader.number();
+    const who = { principal: reader.text(), client: reader.text(), element: reader.text() };
+    insertJudgement(state, { kind, warning, ...who, atMs: reader.number() });
   });
 }
 

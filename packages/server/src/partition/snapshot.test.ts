@@ -79,16 +79,24 @@ test("a snapshot with a changed byte is refused, or has the same rows: only what
 
 test("another version is refused with what this server reads", () => {
   const bytes = encodeSnapshot(fullScene().state);
-  expect(() => decodeSnapshot(0, bytes.with(0, 3))).toThrow("format version 3; this server reads up to 2");
+  expect(() => decodeSnapshot(0, bytes.with(0, 4))).toThrow("format version 4; this server reads up to 3");
 });
+
+/** As a version wrote it that lacked the last bytes before the text of the hash. */
+function withoutLast(bytes: Uint8Array, lacked: number, version: number, { length }: string): Uint8Array {
+  const before = bytes.length - (1 + length) - lacked;
+  return new Uint8Array([...bytes.subarray(0, before), ...bytes.subarray(before + lacked)]).with(0, version);
+}
 
 test("the version from before pre-emption is read", () => {
   const { state } = new Scene();
-  const bytes = encodeSnapshot(state);
-  // What that version lacked: two counters and four empty lists, before the text of the hash.
-  const added = 6;
-  const hashBytes = 1 + stateHash(state).length;
-  const before = bytes.length - hashBytes - added;
-  const first = new Uint8Array([...bytes.subarray(0, before), ...bytes.subarray(before + added)]).with(0, 1);
+  // It lacked two counters and five empty lists.
+  const first = withoutLast(encodeSnapshot(state), 7, 1, stateHash(state));
   expect(stateHash(decodeSnapshot(0, first))).toBe(stateHash(state));
+});
+
+test("the version from before judgements is read, whatever else it holds", () => {
+  const { state } = fullScene();
+  const second = withoutLast(encodeSnapshot(state), 1, 2, stateHash(state));
+  expect(stateHash(decodeSnapshot(0, second))).toBe(stateHash(state));
 });

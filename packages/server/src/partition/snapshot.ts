@@ -1,4 +1,4 @@
-// snapshot.ts: the whole state of a partition as bytes, and back. Format version 2; docs/formats.md describes it.
+// snapshot.ts: the whole state of a partition as bytes, and back. Format version 3; docs/formats.md describes it.
 //   N1. decode(encode(state)) has the same state hash, and every command is decided alike on both.
 import { assert, type ErrorCode, isErrorCode } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
@@ -34,9 +34,11 @@ import {
   type Wait,
 } from "./state.ts";
 
-const VERSION = 2;
+const VERSION = 3;
 /** Before pre-emption. Its hash was made up otherwise: the checksums of its file must do. */
 const FIRST_VERSION = 1;
+/** Before judgements. */
+const SECOND_VERSION = 2;
 const WRITER_BYTES = 65_536;
 
 export function encodeSnapshot(state: PartitionState): Uint8Array {
@@ -80,7 +82,7 @@ export function encodeSnapshot(state: PartitionState): Uint8Array {
 export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionState {
   const reader = new ByteReader(bytes);
   const version = reader.byte();
-  if (version !== VERSION && version !== FIRST_VERSION)
+  if (version < FIRST_VERSION || version > VERSION)
     throw new Error(`the snapshot has format version ${version}; this server reads up to ${VERSION}`);
   const state = createState(partition);
   state.epoch = reader.number();
@@ -111,7 +113,7 @@ export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionS
     restoreReadPhase(state, element, reader.number());
   });
   readAll(reader, () => readBatch(reader, state));
-  if (version !== FIRST_VERSION) readPreempt(reader, state);
+  if (version !== FIRST_VERSION) readPreempt(reader, state, version > SECOND_VERSION);
   const hash = reader.text();
   assert(reader.isDone, `the snapshot of partition ${partition} goes on after its end`);
   assert(

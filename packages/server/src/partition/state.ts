@@ -1,6 +1,7 @@
 // state.ts: the tables of one partition. `apply` is their one owner; everything else only reads them.
 // Not here: what may happen (decide.ts), how it changes the tables (apply.ts), bytes (codec.ts, snapshot.ts).
 import type { ErrorCode } from "@forelock/protocol";
+import type { TreePlace } from "../lock/below.ts";
 import { Elements } from "../lock/elements.ts";
 import type { Lane } from "../lock/lane.ts";
 import type { Mode } from "../lock/mode.ts";
@@ -42,6 +43,8 @@ export interface PartitionState {
   /** Calls that are owed for lost grants, by id. */
   readonly compensations: Map<number, CompensationRow>;
   nextCompensation: number;
+  /** What warnings have come to, oldest first, where that binds what may be done next. */
+  readonly judgements: Judgement[];
   /** What each prefix sets of its policy, by prefix. In partition 0 only. */
   readonly policies: Map<string, PolicyRow>;
   /** Elements with waiters. Derived. */
@@ -92,6 +95,8 @@ export interface Element {
   readonly hash: number;
   /** Ancestors within the tag, nearest first; the shared empty array for most. */
   ancestors: readonly Element[];
+  /** Its place among the elements of its tree; undefined outside trees. Derived. */
+  tree: TreePlace | undefined;
   /** A note of the table of elements: whether it is listed. */
   listing: number;
   /** One grant inline, several in a map by token (reserved ones by their part's key): most elements have one. */
@@ -245,6 +250,21 @@ export interface Warning extends WarningCause {
   restarts: number;
 }
 
+/** `forced`: a countdown ended a grant; budgets are counted from these. `wrong`: it was released in time unasked; a cool-down follows. */
+export type JudgementKind = "forced" | "wrong";
+
+export interface Judgement {
+  readonly kind: JudgementKind;
+  /** Its number. */
+  readonly warning: number;
+  /** Of the session that held. */
+  readonly principal: string;
+  readonly client: string;
+  readonly element: string;
+  /** Of the partition clock. */
+  readonly atMs: number;
+}
+
 export interface PolicyRow {
   /** Texts by field, as they were set. */
   readonly set: ReadonlyMap<string, string>;
@@ -374,6 +394,7 @@ export function createState(partition: number): PartitionState {
     termsByTarget: new Map(),
     compensations: new Map(),
     nextCompensation: 1,
+    judgements: [],
     policies: new Map(),
     contended: new Set(),
     deadlines: new DeadlineHeap(),
@@ -408,6 +429,11 @@ export function holderByToken(element: Element, token: FencingToken): Grant | un
   const { holders } = element;
   if (holders instanceof Map) return holders.get(token);
   return holders?.hasToken(token) === true ? holders : undefined;
+}
+
+/** How long a grant has been held: milliseconds of the partition clock. */
+export function ageOf({ clockMs }: Pick<PartitionState, "clockMs">, { grantedAtMs }: Grant): number {
+  return Math.max(0, clockMs - grantedAtMs);
 }
 
 /** Whether the session may be granted anything now. `clockMs` is the partition's. */

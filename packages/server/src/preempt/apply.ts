@@ -1,6 +1,6 @@
 // apply.ts (preempt): what each event of warnings, terms, compensations and policies does to the tables.
 //   P6. A wait that is passed over keeps its place behind those who wait at that moment.
-import { assert } from "@forelock/protocol";
+import { assert, unreachable } from "@forelock/protocol";
 import { grantOf, settleLoss, waitOf } from "../lock/apply.ts";
 import { elementFor, insertWait, removeGrant, removeWait } from "../lock/table.ts";
 import type { EventTarget, PreemptEvent } from "../partition/events.ts";
@@ -8,10 +8,15 @@ import { addCompensation, addPolicy } from "../partition/hash.ts";
 import { type Observer, SILENT } from "../partition/observer.ts";
 import { remember, sessionOf } from "../partition/operations.ts";
 import type { Grant, PartitionState, Wait, Warning } from "../partition/state.ts";
-import { changeWarning, dropWarning, insertTerms, insertWarning } from "./table.ts";
+import { changeWarning, dropWarning, insertTerms, insertWarning, judge } from "./table.ts";
 import { isWait } from "./target.ts";
 
 export function applyPreempt(state: PartitionState, event: PreemptEvent, observer: Observer): void {
+  change(state, event, observer);
+  observer.preempt(event);
+}
+
+function change(state: PartitionState, event: PreemptEvent, observer: Observer): void {
   switch (event.kind) {
     case "terms": {
       const target = targetOf(state, event.target);
@@ -57,6 +62,8 @@ export function applyPreempt(state: PartitionState, event: PreemptEvent, observe
       }
       return;
     }
+    default:
+      unreachable(event);
   }
 }
 
@@ -112,6 +119,7 @@ function acknowledge(state: PartitionState, event: PreemptEvent & { readonly kin
 function preempt(state: PartitionState, warning: Warning, observer: Observer): void {
   const grant = warning.target;
   assert(!isWait(grant), "a countdown of a wait ends with warning_over");
+  judge(state, warning, grant, "forced");
   const undone = settleLoss(state, grant, "preempted", observer);
   removeGrant(state, grant, observer);
   observer.lost(grant, "preempted", warning.reason, undone, warning.id);

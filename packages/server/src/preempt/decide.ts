@@ -9,7 +9,7 @@ import type { AcknowledgeWarning, Decision, OwnerCommand } from "../partition/co
 import type { EventRequest, EventTarget, PartitionEvent } from "../partition/events.ts";
 import { type Grant, type PartitionState, tokenOf, type Wait, type Warning } from "../partition/state.ts";
 import { NOTHING } from "../session/decide.ts";
-import { isOutsidePhases, isWait, waitersFor } from "./target.ts";
+import { isOutsidePhases, isWait, isWaitedFor } from "./target.ts";
 
 export function decideWarn(state: PartitionState, command: OwnerCommand & { readonly kind: "warn" }): Decision {
   if (command.wait !== 0) return warnWait(state, command);
@@ -97,13 +97,4 @@ export function decideCountdownEnd(warning: Warning, leaving: Iterable<Wait>): P
   if (warning.by === "" && !isWaitedFor(target, leaving))
     return { kind: "warning_over", warning: id, why: "withdrawn" }; // P3
   return { kind: "preempted", warning: id }; // P1
-}
-
-function isWaitedFor(grant: Grant, leaving: Iterable<Wait>): boolean {
-  let waiters = waitersFor(grant);
-  if (waiters === 0) return false;
-  const near = new Set([grant.element, ...grant.element.ancestors]);
-  for (const { upgradeOf, parts } of leaving)
-    if (upgradeOf !== grant && parts.some(({ element }) => near.has(element))) waiters -= 1;
-  return waiters > 0;
 }

@@ -81,6 +81,17 @@ describe("a warning", () => {
   });
 });
 
+test("a warning of a request that waits counts among the warnings, and as ignored when it was passed over", () => {
+  const ledger = new Ledger();
+  noted(ledger, { key: "w1", kind: "pending" });
+  noted(ledger, { key: "w2", kind: "pending" });
+  ledger.over("w1", "passed_over");
+  ledger.acknowledged("w2", false);
+  ledger.released("w2", "ana", 2_000, COOL_DOWN_MS);
+  const { warnings, ignored, released, wrong } = ledger.totals;
+  expect([warnings, ignored, released, wrong]).toEqual([2, 1, 1, 0]);
+});
+
 describe("under observe", () => {
   test("a release within the countdown makes it wrong, one behind it right, and the time behind it is saved for each waiter", () => {
     const ledger = new Ledger();

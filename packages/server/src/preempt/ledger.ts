@@ -43,6 +43,7 @@ export interface Decided {
 }
 
 export interface LedgerTotals {
+  /** Of holders, and of requests that waited. */
   warnings: number;
   released: number;
   extended: number;
@@ -66,9 +67,14 @@ const PRIOR_STUCK = 1;
 /** Ends after which half of what they told is forgotten. */
 const KEEP = 0.5 ** (1 / 5_000);
 
+interface Forced {
+  readonly warning: string;
+  readonly atMs: number;
+}
+
 interface ClientRecord {
-  /** Moments of forced releases within the last hour, oldest first. */
-  forcedAtMs: number[];
+  /** Forced releases within the last hour. */
+  forced: readonly Forced[];
   /** Countdowns in a row that ran out. */
   offences: number;
   ends: number;
@@ -137,7 +143,7 @@ export class Ledger {
     const row: Decided = { ...decided, outcome: "open", isAcknowledged: false, isJudged: false };
     this.#decisions.push(row);
     if (this.#decisions.length > DECISIONS_MAX * 2) this.#decisions = this.#decisions.slice(-DECISIONS_MAX);
-    if (row.kind === "warned") this.totals.warnings += 1;
+    if (row.kind === "warned" || row.kind === "pending") this.totals.warnings += 1;
     if (row.kind === "observed") this.totals.observed += 1;
     if (row.kind !== "warned" && row.kind !== "observed" && row.kind !== "pending") return;
     this.#open(row);
@@ -146,6 +152,18 @@ export class Ledger {
   /** A warning of an earlier run of the server, which is still open: what comes of it is told here, too. */
   adopt(decided: Omit<Decided, "outcome" | "isAcknowledged" | "isJudged">, isAcknowledged: boolean): void {
     this.#open({ ...decided, outcome: "open", isAcknowledged, isJudged: false });
+  }
+
+  /** A forced release of an earlier run, or on another server. @param atMs may lie before the beginning of the clock */
+  adoptForced(client: string, warning: string, atMs: number): void {
+    const record = this.#record(client);
+    if (record.forced.some((known) => known.warning === warning)) return;
+    record.forced = [...record.forced, { warning, atMs }];
+  }
+
+  /** A warning that was wrong, in an earlier run or on another server. */
+  adoptCoolDown(client: string, element: string, untilMs: number): void {
+    this.#cool(client, element, untilMs);
   }
 
   #open(row: Decided): void {
@@ -188,15 +206,15 @@ export class Ledger {
     if (row.outcome === "wrong") this.#cool(client, row.name, nowMs + coolDownMs);
   }
 
-  /** A grant was forced, or its session died. */
-  ended(key: string, client: string, why: "preempted" | "expired" | "forced", nowMs: number): void {
+  /** A grant was forced, or its session died. @param warning whose countdown ended it, if one did */
+  ended(key: string, client: string, why: "preempted" | "expired" | "forced", nowMs: number, warning = key): void {
     const row = this.#take(key);
     const isIgnored = row !== undefined && !row.isAcknowledged;
     const isStuck = why === "expired" || (why === "preempted" && isIgnored);
     this.#end(client, !isStuck ? 0 : why === "expired" ? 1 : suspicionIn(row?.risk)); // B3
     if (why === "preempted") {
       const record = this.#record(client);
-      record.forcedAtMs.push(nowMs);
+      record.forced = [...recent(record.forced, nowMs), { warning, atMs: nowMs }];
       record.offences += 1;
       this.totals.forced += 1;
       if (isIgnored) this.totals.ignored += 1;
@@ -214,7 +232,7 @@ export class Ledger {
   over(key: string, why: "ignored" | "passed_over" | "withdrawn"): void {
     const row = this.#openByKey.get(key);
     if (row === undefined) return;
-    if (why === "ignored" && !row.isAcknowledged) this.totals.ignored += 1;
+    if (why !== "withdrawn" && !row.isAcknowledged) this.totals.ignored += 1;
     row.outcome = why === "passed_over" ? "ignored" : why;
     if (why === "withdrawn") this.#openByKey.delete(key);
   }
@@ -244,8 +262,8 @@ export class Ledger {
   forcedWithinHour(client: string, nowMs: number): number {
     const record = this.#clients.get(client);
     if (record === undefined) return 0;
-    while ((record.forcedAtMs[0] ?? nowMs) < nowMs - HOUR_MS) record.forcedAtMs.shift();
-    return record.forcedAtMs.length;
+    record.forced = recent(record.forced, nowMs);
+    return record.forced.length;
   }
 
   offences(client: string): number {
@@ -269,8 +287,9 @@ export class Ledger {
     Object.assign(this.totals, state.totals);
     this.#ends = state.ends;
     this.#stuck = state.stuck;
-    // Moments of a clock that starts anew are not worth keeping.
-    for (const [client, record] of state.clients) this.#clients.set(client, { ...record, forcedAtMs: [] });
+    // Moments of a clock that starts anew are not worth keeping: the partitions remember what was forced (`adoptForced`).
+    for (const [client, record] of state.clients)
+      this.#clients.set(client, { ...record, forced: this.#clients.get(client)?.forced ?? [] });
   }
 
   #take(key: string): Decided | undefined {
@@ -300,7 +319,7 @@ export class Ledger {
     let record = this.#clients.get(client);
     if (record !== undefined) return record;
     makeRoom(this.#clients, CLIENTS_MAX);
-    record = { forcedAtMs: [], offences: 0, ends: 0, stuck: 0 };
+    record = { forced: [], offences: 0, ends: 0, stuck: 0 };
     this.#clients.set(client, record);
     return record;
   }
@@ -310,6 +329,9 @@ export class Ledger {
     this.#coolUntilMs.set(`${client}\n${element}`, untilMs);
   }
 }
+
+const recent = (forced: readonly Forced[], nowMs: number): readonly Forced[] =>
+  forced.filter(({ atMs }) => atMs >= nowMs - HOUR_MS);
 
 /** Forgets the oldest of a table that is full. */
 function makeRoom(table: Map<string, unknown>, max: number): void {

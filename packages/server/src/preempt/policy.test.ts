@@ -35,6 +35,17 @@ test("parts of weights that are left out keep theirs", () => {
   expect(merge([set({ weights: "harm:3/load:0" })]).weights).toEqual({ ...STANDARD_POLICY.weights, harm: 3, load: 0 });
 });
 
+test("parts of weights that a longer prefix leaves out are as the shorter one says", () => {
+  const { weights } = merge([set({ weights: "harm:3/load:0" }), set({ weights: "hold:2" })]);
+  expect(weights).toEqual({ ...STANDARD_POLICY.weights, hold: 2, harm: 3, load: 0 });
+});
+
+test("weights of which none is left are passed over", () => {
+  const shorter = set({ weights: "hold:0/suspicion:0" });
+  const { weights } = merge([shorter, set({ weights: "harm:0/contention:0/load:0" })]);
+  expect(weights).toEqual(merge([shorter]).weights);
+});
+
 test("an empty value asks for nothing: the field is as the shorter prefix says", () => {
   expect(policyProblem({ threshold: "" })).toBeUndefined();
   expect(merge([set({ threshold: "0.7" }), set({ threshold: "" })]).threshold).toBe(0.7);

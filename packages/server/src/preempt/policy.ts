@@ -1,7 +1,7 @@
 // policy.ts: what may be done about risk, by prefix of the element's name: the fields, their ranges, and which of them hold for a
 // name. The table below makes the checks, the command line's help and docs/prediction.md. Not here: who may change it (edge/),
 // where changes are kept (partition/).
-//   Y1. The longest prefix of whole parts that sets a field wins, field by field; "" holds for everything.
+//   Y1. The longest prefix of whole parts that sets a field wins, field by field, and of weights part by part; "" holds for everything.
 import { RISK_PARTS, type RiskWeights } from "./risk.ts";
 
 export const POLICY_MODES = ["off", "observe", "warn", "enforce"] as const;
@@ -31,8 +31,8 @@ interface FieldRule<Value> {
   readonly standard: Value;
   readonly range: string;
   readonly description: string;
-  /** Undefined: out of range. */
-  readonly parse: (text: string) => Value | undefined;
+  /** @param shorter what the shorter prefixes come to, for values of several parts @returns undefined: out of range */
+  readonly parse: (text: string, shorter: Value) => Value | undefined;
   readonly show: (value: Value) => string;
 }
 
@@ -78,13 +78,13 @@ const ms = (standard: number, min: number, max: number, description: string): Fi
 
 const weights: FieldRule<RiskWeights> = {
   standard: { hold: 1, suspicion: 4, harm: 1, contention: 0.25, load: 0.1 },
-  range: `${RISK_PARTS.map((part) => `${part}:0 to ${WEIGHT_MAX}`).join("/")}; parts left out keep their weight`,
+  range: `${RISK_PARTS.map((part) => `${part}:0 to ${WEIGHT_MAX}`).join("/")}; parts left out keep what the shorter prefix says`,
   description: "How much each part of the risk score counts.",
   parse: parseWeights,
   show: (value) => RISK_PARTS.map((part) => `${part}:${value[part]}`).join("/"),
 };
 
-function parseWeights(text: string): RiskWeights | undefined {
+function parseWeights(text: string, shorter: RiskWeights): RiskWeights | undefined {
   const given: Record<string, number> = {};
   for (const each of text.split("/")) {
     const [, name = "", value = ""] = /^([a-z]+):(\d{1,3}(?:\.\d{1,6})?)$/.exec(each) ?? [];
@@ -92,7 +92,7 @@ function parseWeights(text: string): RiskWeights | undefined {
     if (!isKnown || Number(value) > WEIGHT_MAX || Object.hasOwn(given, name)) return undefined;
     given[name] = Number(value);
   }
-  const merged = { ...weights.standard, ...given };
+  const merged = { ...shorter, ...given };
   return RISK_PARTS.some((part) => merged[part] > 0) ? merged : undefined;
 }
 
@@ -142,23 +142,27 @@ export function policyProblem(set: Readonly<Record<string, string>>): string | u
     const field = POLICY_FIELD_NAMES.find((known) => known === name);
     if (field === undefined)
       return `set: there is no field ${JSON.stringify(name.slice(0, 64))}; allowed: ${POLICY_FIELD_NAMES.join(", ")}.`;
-    const rule = POLICY_FIELDS[field];
-    if (value !== "" && rule.parse(value) === undefined)
-      return `set.${field}: ${JSON.stringify(value.slice(0, 64))}; allowed ${rule.range}.`;
+    if (value !== "" && !isInRange(field, value))
+      return `set.${field}: ${JSON.stringify(value.slice(0, 64))}; allowed ${POLICY_FIELDS[field].range}.`;
   }
   return undefined;
+}
+
+function isInRange<Name extends Field>(name: Name, text: string): boolean {
+  const rule: FieldRule<Policy[Name]> = POLICY_FIELDS[name];
+  return rule.parse(text, rule.standard) !== undefined;
 }
 
 /** What is set, nearest prefix last: each takes precedence over those before it (Y1). */
 export function merge(sets: readonly ReadonlyMap<string, string>[]): Policy {
   const chosen = <Name extends Field>(name: Name): Policy[Name] => {
     const rule: FieldRule<Policy[Name]> = POLICY_FIELDS[name];
-    for (let index = sets.length - 1; index >= 0; index -= 1) {
-      const text = sets[index]?.get(name);
-      const value = text === undefined ? undefined : rule.parse(text);
-      if (value !== undefined) return value;
+    let value = rule.standard;
+    for (const set of sets) {
+      const text = set.get(name);
+      if (text !== undefined) value = rule.parse(text, value) ?? value;
     }
-    return rule.standard;
+    return value;
   };
   return {
     policy: chosen("policy"),

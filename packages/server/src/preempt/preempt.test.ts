@@ -2,8 +2,10 @@
 // afterwards ("-": the warning is gone), who holds `a`, and behind a colon what the command was answered.
 import { describe, expect, test } from "vitest";
 import { EXCLUSIVE, SHARED } from "../lock/mode.ts";
-import type { WarningCause } from "../partition/state.ts";
+import { createState, type WarningCause } from "../partition/state.ts";
 import { Scene } from "../partition/testing/scene.ts";
+import { judge } from "./table.ts";
+import { isWait } from "./target.ts";
 
 const CAUSE: WarningCause = {
   countdownMs: 10_000,
@@ -373,4 +375,60 @@ test("another principal's acknowledgement finds nothing", () => {
     refusal: "",
   });
   expect(scene.state.warnings.get(1)?.phase).toBe("warned");
+});
+
+describe("what a warning came to", () => {
+  const kinds = ({ state }: Scene): readonly string[] =>
+    state.judgements.map(({ kind, client, element }) => `${kind} ${client} ${element}`);
+
+  test("is remembered when its holder released in time unasked, and when it was forced", () => {
+    const scene = new Scene();
+    contended(scene);
+    warn(scene);
+    scene.after(9_999);
+    scene.release("ana", "a");
+    warn(scene);
+    scene.after(10_001);
+    expect(scene.holders("a")).toEqual(["cy"]);
+    const [ana, bo] = [scene.session("ana"), scene.session("bo")];
+    expect(kinds(scene)).toEqual([`wrong ${ana.client} a`, `forced ${bo.client} a`]);
+  });
+
+  test("is not when it was acknowledged, ignored or withdrawn, or the session died", () => {
+    const scene = new Scene();
+    contended(scene);
+    warn(scene);
+    acknowledge(scene, "ana");
+    scene.release("ana", "a");
+    warn(scene, { enforce: false });
+    scene.after(10_001);
+    scene.release("bo", "a");
+    warn(scene);
+    scene.after(10_001);
+    scene.expire("cy");
+    expect(kinds(scene)).toEqual([]);
+  });
+
+  test("is remembered of a session that closes, too", () => {
+    const scene = new Scene();
+    contended(scene);
+    warn(scene);
+    scene.do({ kind: "end_session", sessionId: "ana", why: "closed", reason: "" });
+    expect(scene.state.judgements).toMatchObject([{ kind: "wrong", element: "a", warning: 1 }]);
+  });
+
+  test("is forgotten after a day, and beyond the last thousand", () => {
+    const scene = new Scene();
+    contended(scene);
+    warn(scene);
+    const [warning] = scene.state.warnings.values();
+    const { target } = warning ?? {};
+    if (warning === undefined || target === undefined || isWait(target)) throw new Error("expected a warned grant");
+    const state = createState(0);
+    judge(state, { ...warning, id: 1 }, target, "wrong");
+    state.clockMs += 86_400_001;
+    for (let id = 2; id <= 1_002; id += 1) judge(state, { ...warning, id }, target, "forced");
+    expect(state.judgements).toHaveLength(1_000);
+    expect(state.judgements.map(({ warning: id }) => id).slice(0, 2)).toEqual([3, 4]);
+  });
 });

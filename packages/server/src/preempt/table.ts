@@ -1,10 +1,23 @@
 // table.ts (preempt): how warnings, terms and owed calls hang on grants and waits. Called by apply and by the lock's table.
 //   P4. A warning, and what was agreed with a request, goes with its grant or wait, and from the wait to the grant it becomes.
 //   P5. A countdown begins anew, in full, when a server starts, but no more than three times.
-import { addCompensation, addTerms, addWarning } from "../partition/hash.ts";
-import type { CompensationRow, Grant, PartitionState, Terms, Wait, Warning } from "../partition/state.ts";
+//   P7. What a warning came to is kept while it binds what may be done: a day at most, and the last JUDGEMENTS_MAX of a partition.
+import { addCompensation, addJudgement, addTerms, addWarning } from "../partition/hash.ts";
+import type {
+  CompensationRow,
+  Grant,
+  Judgement,
+  JudgementKind,
+  PartitionState,
+  Terms,
+  Wait,
+  Warning,
+} from "../partition/state.ts";
 
 const RESTARTS_MAX = 3;
+/** The longest that anything follows from a judgement: a cool-down of a day. */
+const JUDGED_MS = 86_400_000;
+const JUDGEMENTS_MAX = 1_000;
 
 export function changeWarning(state: PartitionState, warning: Warning, mutate: () => void): void {
   const { endsAtMs } = warning;
@@ -88,6 +101,29 @@ export function owe(state: PartitionState, grant: Grant, why: CompensationRow["w
 export function insertCompensation(state: PartitionState, row: CompensationRow): void {
   state.compensations.set(row.id, row);
   addCompensation(state, 1, row);
+}
+
+/** What came of a grant's warning when the grant ended by its release. Called before the grant goes. */
+export function judgeRelease(state: PartitionState, grant: Grant): void {
+  const warning = state.warnings.size > 0 ? state.warningByTarget.get(grant) : undefined;
+  if (warning?.phase === "warned" && state.clockMs <= warning.endsAtMs) judge(state, warning, grant, "wrong");
+}
+
+/** P7 */
+export function judge(state: PartitionState, { id }: Warning, { element, session }: Grant, kind: JudgementKind): void {
+  for (let oldest = state.judgements[0]; oldest !== undefined; oldest = state.judgements[0]) {
+    if (state.clockMs - oldest.atMs <= JUDGED_MS && state.judgements.length < JUDGEMENTS_MAX) break;
+    addJudgement(state, -1, oldest);
+    state.judgements.shift();
+  }
+  const { principal, client } = session;
+  insertJudgement(state, { kind, warning: id, principal, client, element: element.name, atMs: state.clockMs });
+}
+
+/** Also for snapshots. */
+export function insertJudgement(state: PartitionState, row: Judgement): void {
+  state.judgements.push(row);
+  addJudgement(state, 1, row);
 }
 
 /** P5 */

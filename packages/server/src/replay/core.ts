@@ -27,6 +27,9 @@ const LIMITS: PartitionLimits = {
   dueMax: 1_000,
 };
 
+/** Above the sequences of a session's acquire and release. */
+const ACKNOWLEDGED_FIRST = 3;
+
 /** What a command, or the passing of time, has led to. Valid until the next call. */
 export interface Happened {
   /** Ids of sessions, in the order of their grants. */
@@ -45,6 +48,7 @@ export class Core {
   readonly #state: PartitionState = createState(0);
   readonly #freed = new Freed();
   readonly #ttlMs: number;
+  #acknowledgements = 0;
   #granted: string[] = [];
   #lost: { session: string; why: LossWhy }[] = [];
   readonly #observer: Observer = {
@@ -114,6 +118,19 @@ export class Core {
     const token = this.#tokenOf(session);
     this.#do({ kind: "warn", name: element, token, wait: 0, cause });
     return this.#state.clockMs + cause.countdownMs;
+  }
+
+  /** @param refusal why no extension is given; "" when it is @returns by how much the countdown is longer */
+  acknowledge(requester: Requester, extensionMs: number, refusal: string): number {
+    const grant = this.#state.sessions.get(requester.session)?.firstGrant;
+    const warning = grant && this.#state.warningByTarget.get(grant);
+    if (warning === undefined) return 0;
+    const { extendedMs } = warning;
+    this.#acknowledgements += 1;
+    const session = this.#identity(requester);
+    const asked = request(ACKNOWLEDGED_FIRST + this.#acknowledgements);
+    this.#do({ kind: "acknowledge_warning", session, request: asked, warning: warning.id, extensionMs, refusal });
+    return warning.extendedMs - extendedMs;
   }
 
   /** Ends the countdowns that are due. */

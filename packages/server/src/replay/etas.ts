@@ -3,6 +3,7 @@
 //   Q1. An estimate is made when the request comes, or as soon as it is among the first WAITERS_MAX of its queue, as in the server
 //       (shard/etas.ts), and is scored at the grant as it was made.
 import {
+  cutAt,
   type DurationForecaster,
   type DurationLike,
   type EtaEstimate,
@@ -93,7 +94,8 @@ export class Etas {
 
   #estimate({ element }: Attempt, before: readonly Attempt[], nowMs: number): EtaEstimate {
     const holder = this.#holders.get(element);
-    const holders = holder === undefined ? [] : [cut(this.#holderForecast(holder, nowMs), holder)];
+    const holders =
+      holder === undefined ? [] : [cutAt(this.#holderForecast(holder, nowMs), holder.forcedMs - holder.grantMs)];
     // A batch of one client stands side by side: one forecast does for all.
     const forecastByClient = new Map<string, DurationLike>();
     const ahead = before.map(({ row }) => {
@@ -113,16 +115,4 @@ export class Etas {
     if (waitMs <= estimate.p90Ms) this.#within90 += 1;
     this.#eta.observe(estimate, waitMs);
   }
-}
-
-/** A holder that was warned lasts no longer than its countdown. */
-function cut(forecast: DurationLike, { forcedMs, grantMs }: Attempt): DurationLike {
-  if (forcedMs === Number.POSITIVE_INFINITY) return forecast;
-  const mostMs = Math.max(forecast.ageMs, forcedMs - grantMs);
-  const { ageMs, p5Ms, p50Ms, p90Ms, p95Ms, p99Ms } = forecast;
-  const least = (ms: number): number => Math.min(ms, mostMs);
-  return {
-    ...{ ageMs, p5Ms: least(p5Ms), p50Ms: least(p50Ms), p90Ms: least(p90Ms) },
-    ...{ p95Ms: least(p95Ms), p99Ms: least(p99Ms) },
-  };
 }

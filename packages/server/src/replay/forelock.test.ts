@@ -24,13 +24,14 @@ const SHOP = shop(1_500);
 function under(stuckRatio: number, set: Readonly<Record<string, string>> = {}) {
   const policy = merge([new Map(Object.entries({ policy: "enforce", ...set }))]);
   const preemptor = new ForelockPreemptor(() => policy);
-  return { forelock: simulate(SHOP, preemptor, { stuckRatio, seed: 3 }), eta: preemptor.eta };
+  const forelock = simulate(SHOP, preemptor, { stuckRatio, seed: 3 });
+  return { forelock, eta: preemptor.eta, moves: preemptor.moves };
 }
 
 describe("with stuck holders", () => {
   const conditions = { stuckRatio: 0.02, seed: 3 };
   const none = simulate(SHOP, noPreemption(), conditions);
-  const { forelock, eta } = under(0.02);
+  const { forelock, eta, moves } = under(0.02);
 
   test("waits are shorter than without pre-emption, and everything finishes", () => {
     expect(forelock.waitMsP99).toBeLessThan(none.waitMsP99 * 0.9);
@@ -52,7 +53,7 @@ describe("with stuck holders", () => {
   });
 
   test("the same input gives the same result", () => {
-    expect(under(0.02)).toEqual({ forelock, eta });
+    expect(under(0.02)).toEqual({ forelock, eta, moves });
   });
 });
 
@@ -64,4 +65,43 @@ test("without stuck holders hardly anybody is pre-empted", () => {
 test("what is set of the policy holds: nobody is pre-empted before the minimum hold, and none under observe", () => {
   expect(under(0.02, { minimumHoldMs: "86400000" }).forelock.preemptions).toBe(0);
   expect(under(0.02, { policy: "observe" }).forelock.preemptions).toBe(0);
+});
+
+describe("the controller", () => {
+  test("leaves the threshold where it is while there is nothing to mend", () => {
+    expect(under(0.02).moves).toEqual({ count: 0, first: [] });
+  });
+
+  test("lowers it while waits are above their target, to its least at most, and that pre-empts more", () => {
+    const { forelock, moves } = under(0.02, { waitMsTarget: "1000", thresholdMin: "0.5" });
+    expect(moves.first.map(({ to }) => to).slice(0, 2)).toEqual([0.88, 0.86]);
+    expect(moves.first.every(({ from, to, reason }) => to < from && reason.includes("target"))).toBe(true);
+    expect(moves.first.at(-1)?.to).toBeGreaterThanOrEqual(0.5);
+    expect(forelock.preemptions).toBeGreaterThan(under(0.02).forelock.preemptions);
+  });
+
+  test("raises it while too many warnings are wrong", () => {
+    const set = { threshold: "0.1", thresholdMin: "0", countdownMs: "60000", coolDownMs: "0" };
+    const { moves } = under(0, { ...set, preemptionsPerHourMax: "100000" });
+    expect(moves.first[0]).toMatchObject({ from: 0.1, to: 0.12, reason: expect.stringContaining("were wrong") });
+  });
+});
+
+/** Warns holders that are not late yet. */
+const EAGER = {
+  ...{ policy: "enforce", threshold: "0.1", thresholdMin: "0.1", thresholdMax: "0.1" },
+  ...{ preemptionsPerHourMax: "100000", coolDownMs: "0", countdownMs: "10000", extensionMsMax: "600000" },
+};
+
+test("an extension is judged by the forecast and the policy, and one that was given is no wrong warning", () => {
+  const answer = { acknowledgements: [{ afterMs: 10, extensionMs: 300_000 }], releasedMs: undefined };
+  const workload = { ...SHOP, rows: SHOP.rows.map((row) => ({ ...row, answer })) };
+  const run = (set: Readonly<Record<string, string>>) => {
+    const policy = merge([new Map(Object.entries({ ...EAGER, ...set }))]);
+    return simulate(workload, new ForelockPreemptor(() => policy), { stuckRatio: 0, seed: 3 });
+  };
+  const [given, refused] = [run({}), run({ extensionsMax: "0" })];
+  expect(given.extended).toBeGreaterThan(0);
+  expect([refused.extended, refused.acknowledged > 0]).toEqual([0, true]);
+  expect(given.healthyForced / given.preemptions).toBeLessThan(refused.healthyForced / refused.preemptions);
 });

@@ -1,13 +1,15 @@
 // forelock.ts: the risk engine as a policy of the replay, told what the server would tell it and asked at comparable moments. Not
 // here: the engine (preempt/engine.ts), what a warning does (the core).
 //   F1. Forecasts know only what has ended by then, and the ages of what others wait for.
-//   F2. Nobody acknowledges a warning: a client without a handler for it is the worse case for the engine.
-import { type DurationForecast, DurationForecaster, emptyDurationForecast, type HoldHandle } from "@forelock/forecast";
+//   F2. The threshold is moved as the server's controller moves it, one for all elements that share a policy object.
+import { type DurationForecast, DurationForecaster, type HoldHandle } from "@forelock/forecast";
 import type { WarningCause } from "../partition/state.ts";
-import { type Assessment, Engine, type HoldForecasts, type HoldQuantiles } from "../preempt/engine.ts";
+import { type Assessment, Engine } from "../preempt/engine.ts";
+import { CONTROL_MS, Evidence } from "../preempt/evidence.ts";
 import { Ledger } from "../preempt/ledger.ts";
 import type { Policy } from "../preempt/policy.ts";
 import { HeartbeatRhythm } from "../preempt/suspicion.ts";
+import { forecastOf, holdForecasts } from "../shard/hold-forecasts.ts";
 import { type EtaCoverage, Etas } from "./etas.ts";
 import { type Attempt, type HoldEnd, type Preemptor, TTL_MS } from "./simulation.ts";
 
@@ -30,23 +32,43 @@ interface Contention {
 interface Watch {
   readonly handle: HoldHandle | undefined;
   nextLookMs: number;
+  /** Of its countdown; NaN before a warning. */
+  countdownMs: number;
+  extensions: number;
 }
+
+/** A move of the threshold. */
+export interface ThresholdMove {
+  readonly atMs: number;
+  readonly from: number;
+  readonly to: number;
+  readonly reason: string;
+}
+
+/** Remembered for the report; later ones are counted. */
+const MOVES_MAX = 100;
 
 export class ForelockPreemptor implements Preemptor {
   readonly name = "forelock";
   readonly #policyOf: (element: string) => Policy;
   readonly #forecaster = new DurationForecaster();
-  readonly #ledger = new Ledger();
+  readonly #ledger = new Ledger((row, isWrong) => this.#evidence.judged(this.#policyOf(row.name), isWrong));
+  readonly #evidence = new Evidence<Policy>();
+  readonly #thresholds = new Map<Policy, number>();
+  readonly #waiting = new Set<Attempt>();
+  readonly #moves: ThresholdMove[] = [];
+  #moved = 0;
+  #controlledMs = 0;
   readonly #engine: Engine;
   readonly #etas: Etas;
   readonly #rhythm = steadyRhythm();
   readonly #watches = new Map<Attempt, Watch>();
   readonly #contentionByElement = new Map<string, Contention>();
 
-  /** @param policyOf by name of the element */
+  /** @param policyOf by name of the element: the same object for those whose threshold is one */
   constructor(policyOf: (element: string) => Policy) {
     this.#policyOf = policyOf;
-    this.#engine = new Engine(forecastsOf(this.#forecaster), this.#ledger);
+    this.#engine = new Engine(holdForecasts(this.#forecaster), this.#ledger);
     this.#etas = new Etas(this.#forecaster, (attempt, nowMs) => this.#forecastOf(attempt, nowMs));
   }
 
@@ -54,17 +76,41 @@ export class ForelockPreemptor implements Preemptor {
     return this.#etas.coverage;
   }
 
+  /** Moves of thresholds: how many, and the first of them. */
+  get moves(): { readonly count: number; readonly first: readonly ThresholdMove[] } {
+    return { count: this.#moved, first: this.#moves };
+  }
+
   requested(attempt: Attempt, mustWait: boolean, nowMs: number): void {
+    this.#control(nowMs);
     const { element } = attempt.row;
     const contention = this.#contentionByElement.get(element) ?? { requests: 0, waits: 0 };
     contention.requests = contention.requests * KEEP + 1;
     contention.waits = contention.waits * KEEP + (mustWait ? 1 : 0);
     this.#contentionByElement.set(element, contention);
-    if (mustWait) this.#etas.waits(attempt, nowMs);
+    if (!mustWait) return;
+    this.#waiting.add(attempt);
+    this.#etas.waits(attempt, nowMs);
   }
 
   granted(attempt: Attempt, nowMs: number): void {
+    if (this.#waiting.delete(attempt))
+      this.#evidence.waited(this.#policyOf(attempt.row.element), nowMs - attempt.requestMs);
     this.#etas.granted(attempt, nowMs);
+  }
+
+  acknowledged(attempt: Attempt, extensionMs: number, nowMs: number): string {
+    const { row, grantMs, session } = attempt;
+    const watch = this.#watch(attempt);
+    const { countdownMs, extensions } = watch;
+    const holder = { client: row.client, element: row.element, ageMs: nowMs - grantMs };
+    const wanted = { extensionMs, countdownMs, extensions };
+    const refusal =
+      extensionMs === 0 ? "" : this.#engine.judgeExtension(holder, wanted, this.#policyOf(row.element), nowMs);
+    const isExtended = extensionMs > 0 && refusal === "";
+    if (isExtended) watch.extensions += 1;
+    this.#ledger.acknowledged(session, isExtended);
+    return refusal;
   }
 
   ended(attempt: Attempt, why: HoldEnd, nowMs: number): void {
@@ -90,6 +136,7 @@ export class ForelockPreemptor implements Preemptor {
   }
 
   look(attempt: Attempt, waiters: number, nowMs: number): WarningCause | undefined {
+    this.#control(nowMs);
     const { row, fate, grantMs } = attempt;
     const ageMs = nowMs - grantMs;
     const policy = this.#policyOf(row.element);
@@ -109,12 +156,13 @@ export class ForelockPreemptor implements Preemptor {
         ttlMs: TTL_MS,
       },
       policy,
-      policy.threshold,
+      this.#thresholds.get(policy) ?? policy.threshold,
       nowMs,
     );
     watch.nextLookMs = fate === "dies" ? 0 : patience(assessment);
     const { action, countdownMs, risk, threshold, reason } = assessment;
     if (action !== "enforce") return undefined;
+    watch.countdownMs = countdownMs;
     this.#note(attempt, assessment, { waiters, nowMs });
     return { countdownMs, enforce: true, score: risk.score, threshold, parts: risk.parts, reason, by: "" };
   }
@@ -130,12 +178,28 @@ export class ForelockPreemptor implements Preemptor {
     });
   }
 
+  /** As often as the server does. Between two events there is nothing new to move a threshold for. */
+  #control(nowMs: number): void {
+    if (nowMs - this.#controlledMs < CONTROL_MS) return;
+    this.#controlledMs = nowMs;
+    for (const policy of this.#evidence.keys()) {
+      const from = this.#thresholds.get(policy) ?? policy.threshold;
+      const move = policy.policy === "off" ? undefined : this.#evidence.move(policy, from, policy);
+      if (move === undefined) continue;
+      this.#thresholds.set(policy, move.threshold);
+      this.#moved += 1;
+      if (this.#moves.length < MOVES_MAX)
+        this.#moves.push({ atMs: nowMs, from, to: move.threshold, reason: move.reason });
+    }
+  }
+
   /** Where others wait, the hold is watched: its age is evidence, and what is forecast for it is scored at its end. */
   #watch(attempt: Attempt): Watch {
     let watch = this.#watches.get(attempt);
     if (watch === undefined) {
       const { row, grantMs } = attempt;
-      watch = { handle: this.#forecaster.begin(row.client, row.element, grantMs), nextLookMs: 0 };
+      const handle = this.#forecaster.begin(row.client, row.element, grantMs);
+      watch = { handle, nextLookMs: 0, countdownMs: Number.NaN, extensions: 0 };
       this.#watches.set(attempt, watch);
     }
     return watch;
@@ -144,8 +208,8 @@ export class ForelockPreemptor implements Preemptor {
   #forecastOf(attempt: Attempt, nowMs: number): DurationForecast {
     const { row, grantMs } = attempt;
     const { handle } = this.#watch(attempt);
-    const own = handle === undefined ? undefined : this.#forecaster.forecastHold(handle, nowMs);
-    return own ?? this.#forecaster.forecast(row.client, row.element, nowMs - grantMs, emptyDurationForecast(), nowMs);
+    const hold = { client: row.client, element: row.element, ageMs: nowMs - grantMs, nowMs, self: handle };
+    return forecastOf(this.#forecaster, hold);
   }
 }
 
@@ -160,23 +224,4 @@ function steadyRhythm(): HeartbeatRhythm {
   const rhythm = new HeartbeatRhythm();
   for (let beat = -10; beat <= 0; beat += 1) rhythm.heard(beat * HEARTBEAT_MS);
   return rhythm;
-}
-
-/** Answers as the server's profiles do (shard/profiles.ts). */
-function forecastsOf(forecaster: DurationForecaster): HoldForecasts {
-  const into = emptyDurationForecast();
-  return {
-    quantiles: (client, element, ageMs, nowMs, self): HoldQuantiles => {
-      // Handles leave here as plain numbers and come back: the forecaster refuses one that it does not know.
-      const known = self === undefined ? undefined : forecaster.forecastHold(self as HoldHandle, nowMs, into);
-      const found = known ?? forecaster.forecast(client, element, ageMs, into, nowMs);
-      const { p50Ms, p90Ms, p99Ms, observations, level } = found;
-      return { p50Ms, p90Ms, p99Ms, observations, source: level };
-    },
-    outlives: (client, element, ageMs, deadlineMs, nowMs, self) => {
-      const own =
-        self === undefined ? undefined : forecaster.outlivesHold(self as HoldHandle, nowMs, deadlineMs, ageMs);
-      return own ?? forecaster.outlives(client, element, ageMs, deadlineMs, nowMs);
-    },
-  };
 }

@@ -6,7 +6,16 @@ import type { PolicyResult } from "./tally.ts";
 function policy(name: string, waitMsP99: number, falsePreemptions: number, healthyForced = 0): PolicyResult {
   return {
     ...{ name, grants: 10, waitMsMean: 1, waitMsP90: 1, waitMsP99, grantWaitMsP99: 1, finishedPerHour: 1 },
-    ...{ workLostMs: 0, preemptions: 1, falsePreemptions, healthyForced, gracefulReleases: 0, unfinished: 0 },
+    ...{
+      workLostMs: 0,
+      preemptions: 1,
+      falsePreemptions,
+      healthyForced,
+      gracefulReleases: 0,
+      acknowledged: 0,
+      extended: 0,
+      unfinished: 0,
+    },
   };
 }
 

@@ -30,4 +30,5 @@ export function timeoutsUpTo(longestMs: number): readonly number[] {
   return timeouts;
 }
 
-const DEAF = { requested: () => {}, granted: () => {}, ended: () => {} };
+const NO_EXTENSION = "A timeout is not extended.";
+const DEAF = { requested: () => {}, granted: () => {}, ended: () => {}, acknowledged: () => NO_EXTENSION };

@@ -1,97 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Freed } from "../lock/freed.ts";
-import { EXCLUSIVE, SHARED } from "../lock/mode.ts";
-import type { LogRecord } from "../log/event-log.ts";
-import { apply } from "../partition/apply.ts";
-import { ByteWriter } from "../partition/bytes.ts";
-import { encodeEvent } from "../partition/codec.ts";
-import type { Command, SessionIdentity } from "../partition/commands.ts";
-import { decide } from "../partition/decide.ts";
-import type { PartitionEvent } from "../partition/events.ts";
-import { SILENT } from "../partition/observer.ts";
-import { encodeSnapshot } from "../partition/snapshot.ts";
-import { createState } from "../partition/state.ts";
-import { LIMITS } from "../partition/testing/scene.ts";
+import { SHARED } from "../lock/mode.ts";
+import type { Command } from "../partition/commands.ts";
 import { Recorder } from "./recorded.ts";
-
-/** A partition whose turns are kept as records, one a command. */
-class Log {
-  readonly records: LogRecord[] = [];
-  readonly #state = createState(0);
-  readonly #freed = new Freed();
-  readonly #sequences = new Map<string, number>();
-  #elapsedMs = 0;
-
-  constructor() {
-    this.do({ kind: "start", epoch: 1 });
-  }
-
-  after(ms: number): this {
-    this.#state.clockMs += ms;
-    this.#elapsedMs += ms;
-    return this;
-  }
-
-  acquire(name: string, element: string, mode: typeof EXCLUSIVE | typeof SHARED = EXCLUSIVE): this {
-    return this.do({
-      ...{ kind: "acquire", session: identity(name), request: this.#request(name), waitMs: -1, priority: 0 },
-      ...{
-        parts: [{ name: element, mode, take: 1, limit: 0 }],
-        rollback: false,
-        actor: "",
-        reenter: 0n,
-        terms: undefined,
-      },
-    });
-  }
-
-  release(name: string): this {
-    const grant = this.#state.sessions.get(name)?.firstGrant;
-    if (grant === undefined) throw new Error(`${name} holds nothing`);
-    const { token, element } = grant;
-    return this.do({
-      ...{
-        kind: "release",
-        session: identity(name),
-        request: this.#request(name),
-        name: element.name,
-        token,
-        undo: false,
-      },
-    });
-  }
-
-  do(command: Command): this {
-    const events: PartitionEvent[] = [];
-    const follow = (event: PartitionEvent): void => {
-      apply(this.#state, event, { ...SILENT, freed: (element, below) => this.#freed.add(element, below) });
-      events.push(event);
-    };
-    for (const event of decide(this.#state, command, LIMITS).events) follow(event);
-    const grant = (wait: { readonly id: number }): void => follow({ kind: "wait_granted", wait: wait.id });
-    this.#freed.grant({ state: this.#state, max: 100, grant, settled: () => {} });
-    const out = new ByteWriter(64);
-    for (const event of events) encodeEvent(out, event);
-    const sequence = this.records.length + 1;
-    this.records.push({ partition: 0, epoch: 1, sequence, elapsedMs: this.#elapsedMs, events: out.take() });
-    this.#elapsedMs = 0;
-    return this;
-  }
-
-  snapshot() {
-    return { partition: 0, epoch: 1, sequence: this.records.length, state: encodeSnapshot(this.#state) };
-  }
-
-  #request(name: string) {
-    const sequence = (this.#sequences.get(name) ?? 0) + 1;
-    this.#sequences.set(name, sequence);
-    return { sequence, requestId: "", keepMs: 0, digest: 1 };
-  }
-}
-
-function identity(name: string): SessionIdentity {
-  return { id: name, secretHash: "s", principal: "shop", client: name === "nameless" ? "" : name, ttlMs: 30_000 };
-}
+import { Log } from "./testing/log.ts";
 
 function recordedFrom(log: Log) {
   const recorder = new Recorder([]);
@@ -146,6 +57,50 @@ test("a hold that was pre-empted has not released", () => {
     { client: "ana", durationMs: 100, isLost: true },
     { client: "bo", durationMs: 5, isLost: false },
   ]);
+});
+
+describe("answers to warnings", () => {
+  /** ana holds from 0 and is warned at 100; bo waits. */
+  const warned = (): Log => new Log().acquire("ana", "a").acquire("bo", "a").after(100).warn("a", 1_000);
+
+  test("are those of the log: when it was acknowledged, for how much more time, and when it released", () => {
+    const log = warned().after(20).acknowledge("ana", 500).after(30).acknowledge("ana", 0).after(50).release("ana");
+    const recorded = recordedFrom(log.after(10).release("bo"));
+    const acknowledgements = [
+      { afterMs: 20, extensionMs: 500 },
+      { afterMs: 50, extensionMs: 0 },
+    ];
+    expect(recorded.rows).toMatchObject([
+      { client: "ana", durationMs: 200, answer: { acknowledgements, releasedMs: 100 } },
+      { client: "bo", durationMs: 10 },
+    ]);
+    expect(recorded.rows[1]?.answer).toBeUndefined();
+    expect([recorded.warned, recorded.acknowledged, recorded.extended, recorded.spanMs]).toEqual([1, 1, 1, 210]);
+  });
+
+  test("stand in for holds of the same client that were not warned, in turn, those that were silent among them", () => {
+    const log = warned().after(20).acknowledge("ana").after(30).release("ana").after(10).release("bo");
+    log.acquire("ana", "a").acquire("bo", "a").warn("a", 1_000).after(40).release("ana").release("bo");
+    for (let hold = 0; hold < 3; hold += 1) log.acquire("ana", "b").after(5).release("ana");
+    const answers = recordedFrom(log).rows.flatMap(({ client, answer }) =>
+      client === "ana" ? [answer?.releasedMs] : [],
+    );
+    expect(answers).toEqual([50, undefined, 50, undefined, 50]);
+  });
+
+  test("of a holder that acknowledged and was forced all the same have no release", () => {
+    const log = warned().after(20).acknowledge("ana").after(980).do({ kind: "tick" }).after(1).release("bo");
+    expect(recordedFrom(log).rows[0]).toMatchObject({
+      ...{ client: "ana", isLost: true },
+      answer: { acknowledgements: [{ afterMs: 20, extensionMs: 0 }], releasedMs: undefined },
+    });
+  });
+
+  test("are not made up for one that never released", () => {
+    const log = warned().after(20).acknowledge("ana").release("ana").after(10).release("bo");
+    log.acquire("ana", "b").after(60_000);
+    expect(recordedFrom(log.do({ kind: "tick" })).rows.at(-1)).not.toHaveProperty("answer");
+  });
 });
 
 test("shared grants are counted, and are no rows", () => {

@@ -14,6 +14,7 @@ import type { PartitionEvent } from "../partition/events.ts";
 import { SILENT } from "../partition/observer.ts";
 import { decodeSnapshot } from "../partition/snapshot.ts";
 import {
+  ageOf,
   createState,
   type Grant,
   holderByToken,
@@ -22,7 +23,8 @@ import {
   type Wait,
 } from "../partition/state.ts";
 import { ServiceTime } from "../shard/service-time.ts";
-import type { Row } from "./workload.ts";
+import { type AnsweringRow, Warned, withAnswers } from "./answers.ts";
+import type { Answer, Row } from "./workload.ts";
 
 /** What a log came to. */
 export interface Recorded {
@@ -30,6 +32,12 @@ export interface Recorded {
   /** Among the rows: those that ended by expiry or force, and those that are still held. */
   readonly lost: number;
   readonly stillHeld: number;
+  /** Among the rows: those whose holders were warned, who answered, and who were given more time. */
+  readonly warned: number;
+  readonly acknowledged: number;
+  readonly extended: number;
+  /** From the first request to the last end. */
+  readonly spanMs: number;
   /** Left out: grants of other kinds. */
   readonly otherKinds: number;
   /** What the log last said of policies: fields by prefix. */
@@ -41,14 +49,20 @@ interface Partition {
   sequence: number;
   /** Records have been applied. */
   isFollowed: boolean;
-  readonly open: Map<Grant, { readonly requestMs: number; readonly grantMs: number }>;
+  readonly open: Map<Grant, OpenHold>;
+}
+
+interface OpenHold {
+  readonly requestMs: number;
+  readonly grantMs: number;
+  warned: Warned | undefined;
 }
 
 export class Recorder {
   readonly #snapshots: ReadonlyMap<number, Snapshot>;
   readonly #partitions = new Map<number, Partition>();
   readonly #time = new ServiceTime();
-  readonly #rows: Row[] = [];
+  readonly #rows: AnsweringRow[] = [];
   #lost = 0;
   #otherKinds = 0;
   readonly #missing = new Set<number>();
@@ -82,8 +96,17 @@ export class Recorder {
     const policies = partitions.flatMap(({ state }) =>
       [...state.policies].map(([prefix, row]) => [prefix, row.set] as const),
     );
+    const rows = this.#rows.map(({ row }) => row);
+    const answers = rows.flatMap(({ answer }) => answer ?? []);
+    const isExtended = ({ acknowledgements }: Answer): boolean =>
+      acknowledgements.some(({ extensionMs }) => extensionMs > 0);
+    const firstMs = rows.reduce((least, { requestMs }) => Math.min(least, requestMs), this.#time.nowMs);
     return {
-      rows: this.#rows,
+      rows: withAnswers(this.#rows),
+      warned: this.#rows.filter(({ isWarned }) => isWarned).length,
+      acknowledged: answers.length,
+      extended: answers.filter(isExtended).length,
+      spanMs: Math.round(this.#time.nowMs - firstMs),
       lost: this.#lost - stillHeld,
       stillHeld,
       otherKinds: this.#otherKinds,
@@ -114,8 +137,8 @@ export class Recorder {
     partition.isFollowed = true;
     for (const element of state.elements.values()) {
       for (const grant of holdersOf(element)) {
-        const grantMs = clockIsMs - (state.clockMs - grant.grantedAtMs);
-        if (isKept(grant)) open.set(grant, { requestMs: grantMs, grantMs });
+        const grantMs = clockIsMs - ageOf(state, grant);
+        if (isKept(grant)) open.set(grant, { requestMs: grantMs, grantMs, warned: undefined });
       }
     }
   }
@@ -124,7 +147,11 @@ export class Recorder {
     const { state, open } = partition;
     const wait = event.kind === "wait_granted" ? state.waits.get(event.wait) : undefined;
     const ending = endingOf(state, event);
+    const acknowledging = event.kind === "warning_acknowledged" ? targetOf(state, event.warning) : undefined;
     apply(state, event, SILENT);
+    if (event.kind === "warning_acknowledged" && acknowledging !== undefined)
+      open.get(acknowledging)?.warned?.acknowledged(nowMs, event.extensionMs);
+    if (event.kind === "warned") this.#warned(partition, nowMs);
     if (event.kind === "granted" && event.upgradeOf === 0n) {
       const [part] = event.parts;
       const session = state.sessionByNumber.get(event.request.session);
@@ -138,6 +165,13 @@ export class Recorder {
     for (const grant of ending) if (!isHeld(state, grant)) this.#close(open, grant, { isReleased, nowMs });
   }
 
+  /** The newest warning: a wait that is warned answers for its place, and is no hold yet. */
+  #warned({ state, open }: Partition, nowMs: number): void {
+    const grant = targetOf(state, state.nextWarning - 1);
+    const hold = grant && open.get(grant);
+    if (hold !== undefined) hold.warned ??= new Warned(nowMs);
+  }
+
   #granted({ state, open }: Partition, wait: Wait, nowMs: number): void {
     const [part] = wait.parts;
     const isPlain =
@@ -149,14 +183,10 @@ export class Recorder {
     this.#open(open, state, part.element.name, { requestMs: nowMs - (state.clockMs - wait.sinceMs), grantMs: nowMs });
   }
 
-  #open(
-    open: Partition["open"],
-    state: PartitionState,
-    name: string,
-    times: { readonly requestMs: number; readonly grantMs: number },
-  ): void {
+  #open(open: Partition["open"], state: PartitionState, name: string, times: Omit<OpenHold, "warned">): void {
     const element = state.elements.get(name);
-    for (const grant of element === undefined ? [] : holdersOf(element)) if (isKept(grant)) open.set(grant, times);
+    for (const grant of element === undefined ? [] : holdersOf(element))
+      if (isKept(grant)) open.set(grant, { ...times, warned: undefined });
   }
 
   #close(
@@ -164,18 +194,20 @@ export class Recorder {
     grant: Grant,
     { isReleased, nowMs }: { readonly isReleased: boolean; readonly nowMs: number },
   ): void {
-    const times = open.get(grant);
-    if (times === undefined) return;
+    const hold = open.get(grant);
+    if (hold === undefined) return;
     open.delete(grant);
     if (!isReleased) this.#lost += 1; // G2
     const { client, principal } = grant.session;
-    this.#rows.push({
-      requestMs: Math.max(0, Math.round(times.requestMs)),
-      durationMs: Math.max(0, Math.round(nowMs - times.grantMs)),
+    const row: Row = {
+      requestMs: Math.max(0, Math.round(hold.requestMs)),
+      durationMs: Math.max(0, Math.round(nowMs - hold.grantMs)),
       client: client === "" ? principal : client,
       element: grant.element.name,
       isLost: !isReleased,
-    });
+    };
+    const answer = hold.warned?.answer(isReleased, nowMs);
+    this.#rows.push({ row: answer === undefined ? row : { ...row, answer }, isWarned: hold.warned !== undefined });
   }
 }
 
@@ -191,8 +223,8 @@ function endingOf(state: PartitionState, event: PartitionEvent): readonly Grant[
       return grant === undefined ? [] : [grant];
     }
     case "preempted": {
-      const target = state.warnings.get(event.warning)?.target;
-      return target === undefined || "parts" in target ? [] : [target];
+      const grant = targetOf(state, event.warning);
+      return grant === undefined ? [] : [grant];
     }
     case "session_ended": {
       const grants: Grant[] = [];
@@ -203,6 +235,12 @@ function endingOf(state: PartitionState, event: PartitionEvent): readonly Grant[
     default:
       return [];
   }
+}
+
+/** The grant that a warning is for. */
+function targetOf(state: PartitionState, warning: number): Grant | undefined {
+  const target = state.warnings.get(warning)?.target;
+  return target === undefined || "parts" in target ? undefined : target;
 }
 
 function isHeld(state: PartitionState, grant: Grant): boolean {

@@ -9,7 +9,7 @@ import type { PolicyResult } from "./tally.ts";
 import type { Workload } from "./workload.ts";
 
 export interface ReplayPlan extends Conditions {
-  /** What holds for an element. The countdown of the fixed timeouts is that of the empty name. */
+  /** What holds for an element; the same object for those whose threshold is one. The countdown of the fixed timeouts is that of the empty name. */
   readonly policyOf: (element: string) => Policy;
 }
 
@@ -17,6 +17,8 @@ export interface Replayed {
   /** none, fixed timeouts ascending, forelock. */
   readonly policies: readonly PolicyResult[];
   readonly eta: EtaCoverage;
+  /** Of forelock's thresholds, by its controller. */
+  readonly moves: ForelockPreemptor["moves"];
 }
 
 /** @yields after each policy, so that progress can be told and a signal heard */
@@ -38,5 +40,5 @@ export function* replay(
     policies.push(result);
     yield result;
   }
-  return { policies, eta: forelock.eta };
+  return { policies, eta: forelock.eta, moves: forelock.moves };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { fixedTimeout, noPreemption, timeoutsUpTo } from "./policies.ts";
 import { type Fate, simulate, uniform } from "./simulation.ts";
-import { stretch } from "./workload.ts";
+import { type Answer, stretch } from "./workload.ts";
 
 const COUNTDOWN_MS = 10_000;
 
@@ -88,6 +88,46 @@ describe("a healthy holder that is pre-empted", () => {
     const others = Array.from({ length: 40 }, (_, index) => `bo@${1 + index * 10}+1`);
     const result = simulate(workloadOf("ana@0+1000", ...others), fixedTimeout(20_000, COUNTDOWN_MS), WELL);
     expect(result).toMatchObject({ healthyForced: 5, unfinished: 1 });
+  });
+});
+
+describe("a holder whose answer to a warning is known", () => {
+  const answering = (answer: Answer, ...requests: readonly string[]) => {
+    const { rows, ...workload } = workloadOf(...requests);
+    return { ...workload, rows: rows.map((row) => (row.client === "ana" ? { ...row, answer } : row)) };
+  };
+  const soon = { acknowledgements: [{ afterMs: 100, extensionMs: 0 }], releasedMs: 4_000 };
+
+  test("releases as long after its warning as then, and has lost nothing", () => {
+    const workload = answering(soon, "ana@0+100", "bo@2+5");
+    expect(simulate(workload, fixedTimeout(20_000, COUNTDOWN_MS), WELL)).toMatchObject({
+      ...{ grants: 2, preemptions: 1, falsePreemptions: 0, healthyForced: 0, gracefulReleases: 1, workLostMs: 0 },
+      ...{ waitMsP99: 22_000, acknowledged: 1, extended: 0, unfinished: 0 },
+    });
+  });
+
+  test("is forced at the end of its countdown when it released no sooner then", () => {
+    const late = { ...soon, releasedMs: 11_000 };
+    const result = simulate(answering(late, "ana@0+100", "bo@2+5"), fixedTimeout(20_000, COUNTDOWN_MS), WELL);
+    expect(result).toMatchObject({ healthyForced: 1, gracefulReleases: 0, acknowledged: 1 });
+  });
+
+  test("is given more time where the policy gives it", () => {
+    const generous = { ...fixedTimeout(20_000, COUNTDOWN_MS), acknowledged: () => "" };
+    const extended = { acknowledgements: [{ afterMs: 100, extensionMs: 5_000 }], releasedMs: 12_000 };
+    const workload = answering(extended, "ana@0+100", "bo@2+5");
+    expect(simulate(workload, generous, WELL)).toMatchObject({ gracefulReleases: 1, extended: 1, waitMsP99: 30_000 });
+    const refused = simulate(workload, fixedTimeout(20_000, COUNTDOWN_MS), WELL);
+    expect(refused).toMatchObject({ healthyForced: 1, acknowledged: 1, extended: 0 });
+  });
+
+  test("does nothing when it is dead or hangs", () => {
+    for (const fate of ["dies", "hangs"] as const) {
+      const conditions = { stuckRatio: 0.2, seed: seedFor(fate, 0.2) };
+      const workload = answering(soon, "ana@0+5", "bo@2+10");
+      const result = simulate(workload, fixedTimeout(6_000, COUNTDOWN_MS), conditions);
+      expect(result).toMatchObject({ acknowledged: 0, gracefulReleases: 0, waitMsP99: 14_000 });
+    }
   });
 });
 

@@ -5,6 +5,8 @@
 //   R2. A healthy holder works for the whole duration of its row, each time that it is granted.
 //   R3. A holder that is pre-empted while healthy has lost its work, and asks again at once, behind those who wait.
 //   R4. One that was pre-empted ATTEMPTS_MAX times gives up, and counts as unfinished.
+//   R5. A holder whose answer to a warning was recorded acknowledges and releases as long after its warning as then, with its work
+//       done or saved. The others do not listen to warnings.
 import { unreachable } from "@forelock/protocol";
 import type { WarningCause } from "../partition/state.ts";
 import { Agenda } from "./agenda.ts";
@@ -63,6 +65,11 @@ export interface Preemptor {
   nextLookMs(attempt: Attempt, ageMs: number, isFirst: boolean): number;
   /** @returns with which warning it is pre-empted; undefined: not now */
   look(attempt: Attempt, waiters: number, nowMs: number): WarningCause | undefined;
+  /**
+   * A holder that was warned acknowledges, and asks for an extension unless `extensionMs` is 0.
+   * @returns why it gets none; "" when it does
+   */
+  acknowledged(attempt: Attempt, extensionMs: number, nowMs: number): string;
 }
 
 export interface Conditions {
@@ -76,6 +83,7 @@ type Item =
   | { readonly kind: "silent"; readonly attempt: Attempt }
   | { readonly kind: "expire"; readonly attempt: Attempt }
   | { readonly kind: "look"; readonly attempt: Attempt }
+  | { readonly kind: "acknowledge"; readonly attempt: Attempt; readonly extensionMs: number }
   | { readonly kind: "tick" };
 
 export function simulate(workload: Workload, preemptor: Preemptor, conditions: Conditions): PolicyResult {
@@ -167,6 +175,9 @@ class Simulation {
       case "look":
         if (this.#attempts.has(item.attempt.session)) this.#look(item.attempt);
         return;
+      case "acknowledge":
+        if (this.#attempts.has(item.attempt.session)) this.#acknowledge(item.attempt, item.extensionMs);
+        return;
       case "tick":
         return this.#follow(core.tick());
       default:
@@ -235,6 +246,22 @@ class Simulation {
     if (cause === undefined) return this.#planLook(attempt, false);
     this.tally.warned(attempt, cause, nowMs);
     attempt.forcedMs = this.#core.warn(attempt, cause);
+    this.#agenda.plan(attempt.forcedMs, { kind: "tick" });
+    const { answer } = attempt.row;
+    if (answer === undefined || attempt.fate === "dies" || attempt.fate === "hangs") return; // Those do nothing any more.
+    for (const { afterMs, extensionMs } of answer.acknowledgements)
+      this.#agenda.plan(nowMs + afterMs, { kind: "acknowledge", attempt, extensionMs });
+    if (answer.releasedMs === undefined || nowMs + answer.releasedMs >= attempt.endMs) return;
+    attempt.endMs = nowMs + answer.releasedMs; // R5
+    this.#agenda.plan(attempt.endMs, { kind: "finish", attempt });
+  }
+
+  #acknowledge(attempt: Attempt, extensionMs: number): void {
+    const refusal = this.#preemptor.acknowledged(attempt, extensionMs, this.#core.nowMs);
+    const extendedMs = this.#core.acknowledge(attempt, extensionMs, refusal);
+    this.tally.acknowledged(extendedMs > 0);
+    if (extendedMs === 0) return;
+    attempt.forcedMs += extendedMs;
     this.#agenda.plan(attempt.forcedMs, { kind: "tick" });
   }
 

@@ -24,6 +24,9 @@ export interface PolicyResult {
   /** Healthy holders that were forced: they would have released, but not within the countdown. */
   readonly healthyForced: number;
   readonly gracefulReleases: number;
+  /** Holders that acknowledged, and of them those that were given more time. */
+  readonly acknowledged: number;
+  readonly extended: number;
   /** Requests that neither got stuck nor ever finished. */
   readonly unfinished: number;
 }
@@ -41,6 +44,8 @@ export class Tally {
   #false = 0;
   #healthyForced = 0;
   #graceful = 0;
+  #acknowledged = 0;
+  #extended = 0;
   #lastMs = 0;
 
   constructor(rows: number) {
@@ -68,6 +73,11 @@ export class Tally {
     if (attempt.fate === "well") this.#finished += 1;
     else this.#stuck += 1;
     this.#settle(attempt);
+  }
+
+  acknowledged(isExtended: boolean): void {
+    this.#acknowledged += 1;
+    if (isExtended) this.#extended += 1;
   }
 
   lost(attempt: Attempt, end: HoldEnd, nowMs: number): void {
@@ -103,6 +113,8 @@ export class Tally {
       falsePreemptions: this.#false,
       healthyForced: this.#healthyForced,
       gracefulReleases: this.#graceful,
+      acknowledged: this.#acknowledged,
+      extended: this.#extended,
       unfinished: waits.length - this.#finished - this.#stuck,
     };
   }

@@ -11,6 +11,16 @@ export interface Row {
   readonly element: string;
   /** It did not release: its session ended, or it was forced, `durationMs` after its grant. */
   readonly isLost: boolean;
+  /** How its holder answers a warning; undefined: not at all. */
+  readonly answer?: Answer | undefined;
+}
+
+/** What was recorded of a holder that had been warned. Times in milliseconds from its warning. */
+export interface Answer {
+  /** In order; an `extensionMs` of 0: none was asked for, or given. */
+  readonly acknowledgements: readonly { readonly afterMs: number; readonly extensionMs: number }[];
+  /** Undefined: it did not release by itself. */
+  readonly releasedMs: number | undefined;
 }
 
 export interface Workload {

@@ -9,7 +9,7 @@ import { addSession, addTombstone, sessionHash } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
 import { acknowledge, finish, forgetSession, sessionOf } from "../partition/operations.ts";
 import type { PartitionState, Session, Wait } from "../partition/state.ts";
-import { owe } from "../preempt/table.ts";
+import { judgeRelease, owe } from "../preempt/table.ts";
 
 /** How long an expired session is remembered, in times of its ttl: no client retries under a session for longer. */
 const TOMBSTONE_TTLS = 10;
@@ -122,6 +122,7 @@ function endSession(
     let undone = 0;
     if (why === "closed") {
       commitEffects(state, grant);
+      judgeRelease(state, grant);
       if (!grant.reserved) observer.released(grant);
     } else undone = undoEffects(state, grant, observer);
     if (grant.requestId !== "" && state.parts.get(grant.requestId) === grant) state.parts.delete(grant.requestId);

@@ -45,6 +45,16 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   { what: "Series that wait to be fitted", limit: "64", atLimit: "The others are asked for again at the next step." },
   { what: "Decisions remembered for GetPrediction", limit: "1,000 to 2,000", atLimit: "The oldest is forgotten." },
   { what: "Idle elements kept ready in a partition", limit: "512", atLimit: "The one idle longest is dropped." },
+  {
+    what: "Elements below a waited-for one that a look passes",
+    limit: "256",
+    atLimit: "Holders beyond are looked at when earlier ones have ended.",
+  },
+  {
+    what: "Outcomes of warnings that a partition keeps for budgets and cool-downs",
+    limit: "1,000, a day",
+    atLimit: "The oldest is forgotten: after a restart it does not count.",
+  },
   { what: "Names kept in mind while a log is read", limit: "8,192", atLimit: "The others are made anew." },
   { what: "Live screens of the dashboard", limit: "64", atLimit: "`watchers_full`" },
   { what: "Rows of a live screen", limit: "1 to 500", atLimit: "`bad_argument`; more are found by prefix." },

@@ -68,6 +68,11 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Series that wait to be fitted": ["forecast-worker/forecast-worker.test.ts", '"full"'],
   "Decisions remembered for GetPrediction": ["shard/models.test.ts", "the oldest first"],
   "Idle elements kept ready in a partition": ["lock/elements.test.ts", "only the last are kept"],
+  "Elements below a waited-for one that a look passes": ["lock/below.test.ts", "after as many elements as it may pass"],
+  "Outcomes of warnings that a partition keeps for budgets and cool-downs": [
+    "preempt/preempt.test.ts",
+    "beyond the last thousand",
+  ],
   "Names kept in mind while a log is read": ["partition/texts.test.ts", "more names than are kept in mind"],
   "Live screens of the dashboard": ["edge/http/live.test.ts", "live screens are capped, and given back"],
   "Rows of a live screen": ["edge/http/live.test.ts", "is refused before the stream begins"],

@@ -12,6 +12,7 @@ import { blockersOf } from "../lock/acquire.ts";
 import type { Refusal } from "../partition/commands.ts";
 import {
   type AcknowledgedState,
+  ageOf,
   type Grant,
   isLive,
   type Operation,
@@ -86,10 +87,8 @@ export function acquireReply(
   if (outcome === undefined) {
     if (wait !== undefined) {
       reply.position = positionOf(wait);
-      reply.blockers = blockersOf(
-        state,
-        wait.parts.map((part) => part.element.name),
-      ).map((grant) => holderMessage(state, grant, caller));
+      const parts = wait.parts.map(({ element, mode }) => ({ name: element.name, mode }));
+      reply.blockers = blockersOf(state, parts).map((grant) => holderMessage(state, grant, caller));
     }
     return reply;
   }
@@ -200,7 +199,7 @@ export function holderMessage(
     principal: mayRead ? grant.session.principal : "",
     token: grant.token,
     mode: MODES[grant.mode],
-    heldMs: Math.max(0, state.clockMs - grant.grantedAtMs),
+    heldMs: ageOf(state, grant),
     take: grant.take,
     silent: !isLive(grant.session, state.clockMs),
     client: mayRead ? grant.session.client : "",

@@ -3,11 +3,13 @@
 // start until its answer is durable. Elements are taken in one global order, so that batches cannot wait for each other in a circle.
 //   M4. Parts get tokens only after the home partition has logged that all are reserved.
 //   M5. When a batch ends without a grant, every part is given up before the batch is forgotten.
+//   M6. A batch is granted only while every part is still held: a part that has its token can be lost like any grant, by force or with
+//       its session, and then the whole batch ends.
 import { assert, type ErrorCode, type ForelockError } from "@forelock/protocol";
-import type { BatchCommand, SessionIdentity } from "../partition/commands.ts";
-import type { Batch, FencingToken, Operation } from "../partition/state.ts";
+import type { BatchCommand, Refusal, SessionIdentity } from "../partition/commands.ts";
+import type { Batch, FencingToken, Operation, PartitionState } from "../partition/state.ts";
 import type { Node } from "./node.ts";
-import type { Shard } from "./shard.ts";
+import type { Entry, Shard } from "./shard.ts";
 
 /** Keys have dots, which request ids of callers never have. */
 export function isPart(operation: Operation): boolean {
@@ -67,7 +69,7 @@ export class Batches {
     if (refusal !== undefined) return this.#giveUp(home, batch, keys, refusal);
     const confirming = await this.#step(home, { kind: "confirm_batch", batch: batch.id });
     if (confirming !== undefined) return this.#giveUp(home, batch, keys, confirming);
-    const grants: { name: string; token: FencingToken }[] = [];
+    const grants: Granted[number][] = [];
     for (const [index, part] of batch.parts.entries()) {
       const key = keys[index] ?? "";
       const shard = this.#node.shardOf(part.name);
@@ -76,8 +78,17 @@ export class Batches {
       if (token === undefined) return this.#giveUp(home, batch, keys, refused ?? lost(part.name));
       grants.push({ name: part.name, token });
     }
-    const granted = await this.#step(home, { kind: "grant_batch", batch: batch.id, grants });
-    if (granted !== undefined) await this.#giveUp(home, batch, keys, granted);
+    const refused = await this.#grant(home, batch, keys, grants);
+    if (refused !== undefined) await this.#giveUp(home, batch, keys, refused);
+  }
+
+  /** M6 */
+  #grant(home: Shard, batch: Batch, keys: readonly string[], grants: Granted): Promise<Ended | undefined> {
+    const nameLost = (): string | undefined =>
+      grants.find(({ name, token }, index) => grantToken(this.#node.shardOf(name), keys[index] ?? "") !== token)?.name;
+    return new Promise((resolve, reject) => {
+      home.enter(new GrantEntry({ kind: "grant_batch", batch: batch.id, grants }, nameLost, { resolve, reject }));
+    });
   }
 
   /** @returns why not, or undefined when every part is reserved */
@@ -158,6 +169,48 @@ export class Batches {
         (error: ForelockError) => reject(new Stopped(error.message)),
       );
     });
+  }
+}
+
+interface Settle {
+  readonly resolve: (refused: Ended | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
+type Granted = readonly { readonly name: string; readonly token: FencingToken }[];
+
+/** M6: whether every part is held is asked in the turn that grants, and not before: another command may end one in between. */
+class GrantEntry implements Entry {
+  readonly #command: BatchCommand;
+  readonly #nameLost: () => string | undefined;
+  readonly #settle: Settle;
+  #looked: { readonly nameLost: string | undefined } | undefined;
+  #refused: Ended | undefined;
+
+  constructor(command: BatchCommand, nameLost: () => string | undefined, settle: Settle) {
+    this.#command = command;
+    this.#nameLost = nameLost;
+    this.#settle = settle;
+  }
+
+  get command(): BatchCommand | undefined {
+    this.#looked ??= { nameLost: this.#nameLost() };
+    return this.#looked.nameLost === undefined ? this.#command : undefined;
+  }
+
+  decided(_state: PartitionState, refusal: Refusal | undefined): boolean {
+    const nameLost = this.#looked?.nameLost;
+    if (nameLost !== undefined) this.#refused = lost(nameLost);
+    else if (refusal !== undefined) this.#refused = { code: refusal.code, message: refusal.message };
+    return true;
+  }
+
+  send(): void {
+    this.#settle.resolve(this.#refused);
+  }
+
+  failed(error: ForelockError): void {
+    this.#settle.reject(new Stopped(error.message));
   }
 }
 

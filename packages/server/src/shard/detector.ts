@@ -3,6 +3,7 @@
 //   X1. Edges are of the durable past; that is why a cycle must be there again one check later, with the same waits.
 
 import { type Deadlock, describeDeadlock, findDeadlocks } from "../lock/deadlock.ts";
+import { ageOf } from "../partition/state.ts";
 import type { Shard } from "./shard.ts";
 import { type Actors, actorOf, hasSeveralPlaces, waitEdges } from "./wait-edges.ts";
 
@@ -73,7 +74,7 @@ export class DeadlockDetector {
         for (let grant = state.sessions.get(id)?.firstGrant; grant !== undefined; grant = grant.next) {
           const actor = actorOf(grant);
           grantsByActor.set(actor, (grantsByActor.get(actor) ?? 0) + 1);
-          const workMs = grant.rollback ? Math.max(0, state.clockMs - grant.grantedAtMs) : 0;
+          const workMs = grant.rollback ? ageOf(state, grant) : 0;
           if (workMs > 0) workByActor.set(actor, (workByActor.get(actor) ?? 0) + workMs);
         }
       }

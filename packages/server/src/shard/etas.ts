@@ -1,14 +1,17 @@
 // etas.ts: how long those who wait will still wait: estimated for the first of every queue, told to them when it changed, and held
 // against the truth when they are granted. Not here: the estimate itself (the forecast package), who is looked at when (foresight.ts).
-import { type DurationLike, type EtaEstimate, emptyDurationForecast, type WaitHandle } from "@forelock/forecast";
+import { cutAt, type DurationLike, type EtaEstimate, emptyDurationForecast, type WaitHandle } from "@forelock/forecast";
+import { holdersInTheWay } from "../lock/below.ts";
 import { isBefore } from "../lock/lane.ts";
-import { PERMIT, SHARED } from "../lock/mode.ts";
-import { type Element, type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { CONFLICTS, intentOf, PERMIT, SHARED } from "../lock/mode.ts";
+import { ageOf, type Element, type Grant, holdersOf, type PartitionState, type Wait } from "../partition/state.ts";
+import { forecastOf } from "./hold-forecasts.ts";
 import { clientOf, type Profiles } from "./profiles.ts";
 
 /** Of each queue; those behind are estimated when they have come nearer. */
 export const WAITERS_MAX = 100;
 const HOLDERS_MAX = 64;
+const ABOVE_MAX = 16;
 /** What changed less, or was told less long ago, is not told again. */
 const CHANGE_RATIO = 0.25;
 const CHANGE_MS = 100;
@@ -63,8 +66,11 @@ export class Etas {
     const forecasts = groups.map((group) =>
       group.map((wait) => this.#forecast(clientOf(wait.session), element.name, 0, nowMs)),
     );
-    const view = { holders: this.#holders(state, element, nowMs), ahead: forecasts, capacity };
-    const estimates = this.#profiles.eta.estimateAll(view, groups.length);
+    const above = waitsAbove(waits[0]);
+    const before = groupsOf(above).map((group) => group.map((wait) => this.#forecastAt(wait, nowMs)));
+    const ahead = [...before, ...forecasts];
+    const view = { holders: this.#holders(state, { element, waits, above }, nowMs), ahead, capacity };
+    const estimates = this.#profiles.eta.estimateAll(view, ahead.length).slice(before.length);
     const told: Told[] = [];
     for (const [index, group] of groups.entries()) {
       const estimate = estimates[index];
@@ -118,19 +124,20 @@ export class Etas {
     return isSoon;
   }
 
-  #holders(state: PartitionState, element: Element, nowMs: number): readonly DurationLike[] {
+  #holders(state: PartitionState, queue: Queue, nowMs: number): readonly DurationLike[] {
     const holders: DurationLike[] = [];
-    for (const near of [element, ...element.ancestors]) {
-      for (const grant of holdersOf(near)) {
-        if (holders.length === HOLDERS_MAX) return holders;
-        const ageMs = Math.max(0, state.clockMs - grant.grantedAtMs);
-        const handle = this.#profiles.handleOf(grant);
-        const own = handle && this.#profiles.holds.forecastHold(handle, nowMs);
-        const forecast = own ?? this.#forecast(clientOf(grant.session), near.name, ageMs, nowMs);
-        holders.push(cut(forecast, endOf(state, grant)));
-      }
+    for (const grant of holdersBefore(queue)) {
+      if (holders.length === HOLDERS_MAX) break;
+      const { element, session } = grant;
+      const hold = { client: clientOf(session), element: element.name, ageMs: ageOf(state, grant), nowMs };
+      const forecast = forecastOf(this.#profiles.holds, { ...hold, self: this.#profiles.handleOf(grant) });
+      holders.push(cutAt(forecast, endOf(state, grant)));
     }
     return holders;
+  }
+
+  #forecastAt({ session, parts }: Wait, nowMs: number): DurationLike {
+    return this.#forecast(clientOf(session), parts[0]?.element.name ?? "", 0, nowMs);
   }
 
   #forecast(client: string, element: string, ageMs: number, nowMs: number): DurationLike {
@@ -138,20 +145,41 @@ export class Etas {
   }
 }
 
+/** Who waits for an element, and who goes before them above it. */
+interface Queue {
+  readonly element: Element;
+  readonly waits: readonly Wait[];
+  readonly above: readonly Wait[];
+}
+
+/** At the element, above it, and below; and below those elements above that somebody waits for first. */
+function* holdersBefore({ element, waits, above }: Queue): IterableIterator<Grant> {
+  for (const near of [element, ...element.ancestors]) yield* holdersOf(near);
+  for (const wait of waits.slice(0, 1).concat(above))
+    for (const part of wait.parts) yield* holdersInTheWay(part.element, part.mode);
+}
+
+/** Those who wait for elements above and came before the first of a queue below: it does not overtake them. */
+function waitsAbove(first: Wait | undefined): readonly Wait[] {
+  const waits: Wait[] = [];
+  for (const { element, mode } of first?.parts ?? []) {
+    for (const { lanes } of element.ancestors) {
+      for (const other of CONFLICTS[intentOf(mode)]) {
+        for (const wait of lanes?.[other] ?? []) {
+          if (first === undefined || waits.length === ABOVE_MAX || !isBefore(wait, first)) break;
+          waits.push(wait);
+        }
+      }
+    }
+  }
+  return waits.sort((a, b) => (isBefore(a, b) ? -1 : 1));
+}
+
 /** How old a grant gets at most, when the countdown of a warning is to end it. */
 function endOf(state: PartitionState, grant: Grant): number {
   const warning = state.warnings.size === 0 ? undefined : state.warningByTarget.get(grant);
   if (warning === undefined || !warning.enforce) return Number.POSITIVE_INFINITY;
   return Math.max(0, warning.endsAtMs - grant.grantedAtMs);
-}
-
-function cut(forecast: DurationLike, mostMs: number): DurationLike {
-  if (mostMs === Number.POSITIVE_INFINITY) return forecast;
-  const { ageMs, p5Ms, p50Ms, p90Ms, p95Ms, p99Ms } = forecast;
-  const most = Math.max(ageMs, mostMs);
-  const [p5, p50, p90, p95, p99] = [p5Ms, p50Ms, p90Ms, p95Ms, p99Ms].map((ms) => Math.min(ms, most));
-  // As many as were put in.
-  return { ageMs, p5Ms: p5 ?? most, p50Ms: p50 ?? most, p90Ms: p90 ?? most, p95Ms: p95 ?? most, p99Ms: p99 ?? most };
 }
 
 /** In order of arrival, over all modes. */

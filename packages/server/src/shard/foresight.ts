@@ -4,20 +4,24 @@
 //   F1. Nothing here changes a partition: it submits commands, which are decided on the state of their turn.
 //   F2. Work per look is bounded: what is left over is first in the next one.
 import { ForelockError, Health, type Notice } from "@forelock/protocol";
+import { holdersInTheWay, wantedAt } from "../lock/below.ts";
+import type { Mode } from "../lock/mode.ts";
 import type { PreemptEvent } from "../partition/events.ts";
 import type { LossWhy } from "../partition/observer.ts";
 import {
+  ageOf,
   type Element,
   type Grant,
   holdersOf,
+  type Judgement,
   type PartitionState,
   type PolicyRow,
   type Wait,
   type Warning,
 } from "../partition/state.ts";
-import { moveThreshold } from "../preempt/controller.ts";
 import { isWarnable } from "../preempt/decide.ts";
 import { type Assessment, Engine } from "../preempt/engine.ts";
+import { CONTROL_MS, Evidence } from "../preempt/evidence.ts";
 import { Ledger } from "../preempt/ledger.ts";
 import type { Policy } from "../preempt/policy.ts";
 import { HeartbeatRhythm } from "../preempt/suspicion.ts";
@@ -34,7 +38,6 @@ import type { KnownSession } from "./sessions.ts";
 import type { Shard } from "./shard.ts";
 
 export const LOOK_MS = 200;
-const CONTROL_MS = 10_000;
 /** How far ahead the requests for an element are looked at. */
 const ARRIVALS_MS = 600_000;
 /** Assessments in one look: about 20 us each. */
@@ -53,10 +56,6 @@ const RESEND_MS_MAX = 5_000;
 /** What a client that reports itself degraded, or failing, adds to the suspicion. */
 const ILLNESS: Readonly<Record<number, number>> = { [Health.OK]: 0, [Health.DEGRADED]: 0.2, [Health.FAILING]: 0.7 };
 const LAG_ILLNESS_MAX = 0.5;
-const P99 = 0.99;
-const WAITS_JUDGED_MIN = 20;
-/** Of one prefix, while they are gathered. */
-const WAITS_JUDGED_MAX = 4_096;
 
 export class Foresight {
   readonly ledger: Ledger;
@@ -69,15 +68,14 @@ export class Foresight {
   readonly #rhythms = new WeakMap<KnownSession, HeartbeatRhythm>();
   readonly #sentAtMs = new WeakMap<Warning, number>();
   readonly #assessed = new WeakMap<Grant | Wait, Assessment>();
-  readonly #judgedByPrefix = new Map<string, { judged: number; wrong: number }>();
+  /** By prefix of the policy. */
+  readonly #evidence = new Evidence<string>();
   /** Warnings to be enforced that were submitted and are not decided yet. */
   readonly #promisedByClient = new Map<string, number>();
   /** Countdowns that are to end by force. Counted once a look: between two turns they do not change. */
   #runningByClient: ReadonlyMap<string, number> | undefined;
   /** Policies as they will be, by prefix, that were submitted and are not decided yet. */
   readonly #policiesUnderWay = new Map<string, PolicyRow>();
-  /** Waits that no controller has looked at yet, by prefix of the policy. */
-  readonly #waitsByPrefix = new Map<string, number[]>();
   /** Where the last look ended. */
   #nextPartition = 0;
 
@@ -86,13 +84,7 @@ export class Foresight {
     const first = node.options.states[0];
     if (first === undefined) throw new Error("a node has partitions");
     this.policies = new Policies(first);
-    this.ledger = new Ledger((row, isWrong) => {
-      const { prefix } = this.policies.of(row.name);
-      const counts = this.#judgedByPrefix.get(prefix) ?? { judged: 0, wrong: 0 };
-      counts.judged += 1;
-      counts.wrong += isWrong ? 1 : 0;
-      this.#judgedByPrefix.set(prefix, counts);
-    });
+    this.ledger = new Ledger((row, isWrong) => this.#evidence.judged(this.policies.of(row.name).prefix, isWrong));
     this.profiles = new Profiles(this.ledger);
     this.models = new Models(this.profiles, this.ledger, node.options.models);
     this.etas = new Etas(this.profiles);
@@ -125,7 +117,7 @@ export class Foresight {
 
   released(shard: Shard, grant: Grant): void {
     const nowMs = this.#nowMs();
-    this.profiles.released(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    this.profiles.released(grant, ageOf(shard.state, grant), nowMs);
     // The most frequent thing that happens here: nearly always nothing was ever decided about anybody.
     const key = this.ledger.open === 0 ? "" : keyOf(shard.partition, grant);
     const coolDownMs = key === "" ? 0 : this.policies.of(grant.element.name).policy.coolDownMs;
@@ -134,11 +126,13 @@ export class Foresight {
 
   lost(shard: Shard, grant: Grant, why: LossWhy, undone: number, warning: number): void {
     const nowMs = this.#nowMs();
-    if (this.#node.isPredicting) this.profiles.lost(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
-    this.ledger.ended(keyOf(shard.partition, grant), clientOf(grant.session), why, nowMs);
+    if (this.#node.isPredicting) this.profiles.lost(grant, ageOf(shard.state, grant), nowMs);
+    const key = keyOf(shard.partition, grant);
+    const name = warning === 0 ? key : warningName(shard.partition, warning);
+    this.ledger.ended(key, clientOf(grant.session), why, nowMs, name);
     if (why !== "preempted") return;
     const value = {
-      warning: warningName(shard.partition, warning),
+      warning: name,
       name: grant.element.name,
       reference: grantReference(shard.partition, grant),
       sequence: grant.sequence,
@@ -191,10 +185,20 @@ export class Foresight {
     }
   }
 
-  /** Takes over the warnings that are open when the node begins to lead the partition. */
+  /** Takes over what a partition remembers when this node begins to lead it: open warnings, budgets, cool-downs. */
   adopt(shard: Shard): void {
     for (const warning of shard.state.warnings.values())
       this.ledger.adopt(this.#decidedOf(shard, warning), warning.phase !== "warned" && warning.phase !== "ignored");
+    for (const judgement of shard.state.judgements) this.#adoptJudgement(shard, judgement);
+  }
+
+  /** Its age is that of the partition clock: the time in which nobody served the partition makes nothing older. */
+  #adoptJudgement({ state, partition }: Shard, judgement: Judgement): void {
+    const client = clientOf(judgement);
+    const atMs = this.#nowMs() - (state.clockMs - judgement.atMs);
+    const { element } = judgement;
+    if (judgement.kind === "forced") this.ledger.adoptForced(client, warningName(partition, judgement.warning), atMs);
+    else this.ledger.adoptCoolDown(client, element, atMs + this.policies.of(element).policy.coolDownMs);
   }
 
   #warned(shard: Shard, warning: Warning): void {
@@ -217,7 +221,7 @@ export class Foresight {
       risk: warningRisk(warning),
       threshold: warning.threshold,
       countdownMs: warning.countdownMs,
-      waiters: isWait(target) ? 0 : target.element.waiting,
+      waiters: isWait(target) ? 0 : waitersFor(target),
       reason: warning.reason,
     };
   }
@@ -244,18 +248,13 @@ export class Foresight {
     const looked: Element[] = [];
     for (const element of shard.state.contended) {
       looked.push(element);
-      const { policy, threshold } = this.policies.of(element.name);
-      if (policy.policy === "off") continue;
-      assessed += this.#estimate(shard, element);
-      let holders = 0;
-      for (const grant of holdersOf(element)) {
-        if (assessed >= max || holders >= HOLDERS_MAX) break;
-        holders += 1;
-        if (grant.reserved || shard.state.clockMs - grant.grantedAtMs < policy.minimumHoldMs) continue;
-        assessed += 1;
-        this.#consider(shard, grant, policy, threshold);
-      }
-      if (policy.policy !== "observe") assessed += this.#lookAtWaits(shard, element, policy, max - assessed);
+      const { policy } = this.policies.of(element.name);
+      if (policy.policy !== "off") assessed += this.#estimate(shard, element);
+      assessed += this.#lookAtHolders(shard, holdersOf(element), max - assessed);
+      const wanted = wantedAt(element);
+      if (wanted !== undefined) assessed += this.#lookAtHolders(shard, holdersBelow(element, wanted), max - assessed);
+      if (policy.policy === "warn" || policy.policy === "enforce")
+        assessed += this.#lookAtWaits(shard, element, policy, max - assessed);
       if (assessed >= max) {
         // The set keeps the order of insertion: all that was looked at goes behind the rest.
         for (const each of looked) {
@@ -264,6 +263,22 @@ export class Foresight {
         }
         break;
       }
+    }
+    return assessed;
+  }
+
+  /** The policy that counts is that of the holder's own element. @returns how many were assessed */
+  #lookAtHolders(shard: Shard, holders: Iterable<Grant>, max: number): number {
+    let assessed = 0;
+    let passed = 0;
+    for (const grant of holders) {
+      if (assessed >= max || passed >= HOLDERS_MAX) break;
+      const { policy, threshold } = this.policies.of(grant.element.name);
+      if (policy.policy === "off") continue;
+      passed += 1;
+      if (grant.reserved || ageOf(shard.state, grant) < policy.minimumHoldMs) continue;
+      assessed += 1;
+      this.#consider(shard, grant, policy, threshold);
     }
     return assessed;
   }
@@ -296,7 +311,7 @@ export class Foresight {
 
   #consider(shard: Shard, grant: Grant, policy: Policy, threshold: number): void {
     const nowMs = this.#nowMs();
-    this.profiles.watch(grant, shard.state.clockMs - grant.grantedAtMs, nowMs);
+    this.profiles.watch(grant, ageOf(shard.state, grant), nowMs);
     const assessment = this.assess(shard.state, grant, policy, threshold);
     if (assessment.action === "none" || shard.state.warningByTarget.has(grant)) return;
     if (assessment.action === "observe") {
@@ -306,7 +321,7 @@ export class Foresight {
         ...{ key, kind: "observed", wallMs: this.#node.options.clock.wallMs(), atMs: nowMs },
         ...{ name: grant.element.name, token: grant.token, client: clientOf(grant.session) },
         ...{ risk: assessment.risk, threshold, countdownMs: assessment.countdownMs },
-        ...{ waiters: grant.element.waiting, reason: assessment.reason },
+        ...{ waiters: waitersFor(grant), reason: assessment.reason },
       });
       return;
     }
@@ -385,7 +400,7 @@ export class Foresight {
         self: this.profiles.handleOf(grant),
         client: clientOf(session),
         element: element.name,
-        ageMs: Math.max(0, state.clockMs - grant.grantedAtMs),
+        ageMs: ageOf(state, grant),
         waiters: waitersFor(grant),
         arrivalsPerMs: this.models.expectedRequests(element.name, ARRIVALS_MS) / ARRIVALS_MS,
         silenceRatio: this.suspicion(known),
@@ -504,24 +519,14 @@ export class Foresight {
       const warning = parseWarning(name);
       return warning !== undefined && this.#node.shards[warning.partition]?.state.warnings.has(warning.id) === true;
     });
-    for (const { name, waitMs } of this.profiles.takeWaits()) {
-      const { prefix } = this.policies.of(name);
-      const waits = this.#waitsByPrefix.get(prefix);
-      if (waits === undefined) this.#waitsByPrefix.set(prefix, [waitMs]);
-      else if (waits.length < WAITS_JUDGED_MAX) waits.push(waitMs);
-    }
+    for (const { name, waitMs } of this.profiles.takeWaits())
+      this.#evidence.waited(this.policies.of(name).prefix, waitMs);
     const prefixes = new Set(this.policies.prefixes());
-    for (const known of [this.#waitsByPrefix, this.#judgedByPrefix])
-      for (const prefix of known.keys()) if (!prefixes.has(prefix)) known.delete(prefix);
+    this.#evidence.keepOnly(prefixes);
     for (const prefix of prefixes) {
       const { policy, threshold } = this.policies.of(prefix);
-      if (policy.policy === "off") continue;
-      const judged = this.#judgedByPrefix.get(prefix) ?? { judged: 0, wrong: 0 };
-      const waits = this.#waitsByPrefix.get(prefix) ?? [];
-      if (waits.length >= WAITS_JUDGED_MIN) this.#waitsByPrefix.delete(prefix); // Each speaks once: an hour ago is not the load of now.
-      const move = moveThreshold(threshold, { ...judged, waitMsP99: p99Of(waits) }, policy);
+      const move = policy.policy === "off" ? undefined : this.#evidence.move(prefix, threshold, policy);
       if (move === undefined) continue;
-      this.#judgedByPrefix.delete(prefix);
       this.setPolicy(prefix, {}, { by: "controller", reason: move.reason, threshold: move.threshold }).catch(
         (error: unknown) => {
           this.#node.options.note("threshold not moved", { prefix, error: String(error) });
@@ -575,6 +580,11 @@ export class Foresight {
   }
 }
 
+/** Those below that nobody waits for at their own elements: the others are looked at there. */
+function* holdersBelow(element: Element, wanted: Mode): IterableIterator<Grant> {
+  for (const grant of holdersInTheWay(element, wanted)) if (grant.element.waiting === 0) yield grant;
+}
+
 export function nameOf(target: Grant | Wait): string {
   return isWait(target) ? (target.parts[0]?.element.name ?? "") : target.element.name;
 }
@@ -594,10 +604,4 @@ function illnessOf(known: KnownSession | undefined): number {
   if (known === undefined) return 0;
   const late = Math.min(LAG_ILLNESS_MAX, known.lagMs / known.ttlMs);
   return Math.max(ILLNESS[known.health] ?? 0, late);
-}
-
-function p99Of(values: readonly number[]): number {
-  if (values.length < WAITS_JUDGED_MIN) return Number.NaN;
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * P99))] ?? Number.NaN;
 }

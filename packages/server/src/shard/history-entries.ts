@@ -3,7 +3,7 @@
 //   T1. Nothing is told that the asker may not read: names are asked about before their entries are kept.
 //   T2. Memory is bounded: the newest entries are kept, with a cap on their bytes.
 //   T3. A record that is missing is never passed over: the look fails, and is tried again.
-import { ForelockError, type GetHistoryReply, HistoryEntry } from "@forelock/protocol";
+import { ForelockError, type GetHistoryReply, HistoryEntry, type Risk } from "@forelock/protocol";
 import type { LogRecord, Snapshot } from "../log/event-log.ts";
 import { apply } from "../partition/apply.ts";
 import { decodeEvents } from "../partition/codec.ts";
@@ -11,6 +11,7 @@ import type { PartitionEvent } from "../partition/events.ts";
 import { SILENT } from "../partition/observer.ts";
 import { decodeSnapshot } from "../partition/snapshot.ts";
 import { createState, holderByToken, type PartitionState, tokenOf, type Wait } from "../partition/state.ts";
+import { causeMessage } from "./insight-messages.ts";
 import { ServiceTime } from "./service-time.ts";
 import { type Happening, happeningsOf } from "./watches.ts";
 
@@ -75,6 +76,8 @@ export async function collectHistory(
 interface Told {
   readonly happening: Happening;
   readonly client: string;
+  /** What a warning was given for. */
+  readonly risk: Risk | undefined;
 }
 
 interface Stamped extends Told {
@@ -213,9 +216,9 @@ class Collector {
     const { name } = this.#work;
     state.clockMs += record.elapsedMs;
     decodeEvents(record.events, (event) => {
-      for (const { happening, client } of describeAndApply(state, event)) {
-        if (name !== "" && happening.name !== name) continue;
-        this.#fresh.push({ happening, client, partition: state.partition, clockMs: state.clockMs, atMs, epoch });
+      for (const told of describeAndApply(state, event)) {
+        if (name !== "" && told.happening.name !== name) continue;
+        this.#fresh.push({ ...told, partition: state.partition, clockMs: state.clockMs, atMs, epoch });
       }
     });
   }
@@ -268,6 +271,7 @@ function describeAndApply(state: PartitionState, event: PartitionEvent): readonl
   const told = before(state, event).map((happening) => ({
     happening,
     client: state.sessions.get(happening.session)?.client ?? "",
+    risk: event.kind === "warned" ? causeMessage(event.cause) : undefined,
   }));
   const counterBefore = state.grantCounter;
   apply(state, event, SILENT);
@@ -358,8 +362,8 @@ function endedWith(wait: Wait, why: string): readonly Happening[] {
   }));
 }
 
-function messageOf({ happening, client }: Stamped, agoMs: number): HistoryEntry {
-  return { agoMs, ...happening, client };
+function messageOf({ happening, client, risk }: Stamped, agoMs: number): HistoryEntry {
+  return { agoMs, ...happening, client, risk };
 }
 
 /** T2 */

@@ -272,7 +272,10 @@ test("a warning, its acknowledgement and the forced release are told with their 
   warn({ token: 0n, wait: wait?.id ?? 0 });
   await settle();
   await world.clock.advance(5_000);
-  const told = (await historyOf(world, { name: "a" })).entries.map(({ kind, session, token: of, reason }) => {
+  const { entries } = await historyOf(world, { name: "a" });
+  const risks = entries.map(({ kind, risk }) => `${kind} ${risk?.score ?? "-"} ${risk?.countdownMs ?? "-"}`);
+  expect(risks.slice(2, 5)).toEqual(["warned 0.9 1000", "warned 0.9 1000", "preempted - -"]);
+  const told = entries.map(({ kind, session, token: of, reason }) => {
     const who = session === ana.opened.session.id ? "ana" : "bo";
     return `${who} ${kind}${of === token ? " #1" : ""} ${reason}`.trim();
   });

@@ -1,6 +1,6 @@
 // insight-messages.ts: risks and forecasts as messages of the protocol. Not here: how they come about (foresight.ts).
 import type { Eta, HoldForecast, Risk as RiskMessage } from "@forelock/protocol";
-import type { PartitionState, Warning } from "../partition/state.ts";
+import type { PartitionState, Warning, WarningCause } from "../partition/state.ts";
 import type { Assessment, HoldQuantiles } from "../preempt/engine.ts";
 import { RISK_PARTS, type Risk, type RiskPart } from "../preempt/risk.ts";
 
@@ -24,6 +24,19 @@ export function riskMessage(state: PartitionState, warning: Warning, policy: str
     state: warning.phase,
     countdownMs: isRunning ? Math.max(0, Math.floor(warning.endsAtMs - state.clockMs)) : -1,
     reason: warning.reason,
+  };
+}
+
+/** As the event of a warning says. */
+export function causeMessage({ score, parts, threshold, enforce, countdownMs, reason }: WarningCause): RiskMessage {
+  return {
+    score,
+    parts: parts.map((part) => ({ ...part })),
+    threshold,
+    policy: enforce ? "enforce" : "warn",
+    state: "warned",
+    countdownMs: enforce ? countdownMs : -1,
+    reason,
   };
 }
 

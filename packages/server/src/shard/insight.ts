@@ -17,12 +17,22 @@ import {
   unreachable,
   type WarnRequest,
 } from "@forelock/protocol";
+import { holdersInTheWay, wantedAt } from "../lock/below.ts";
+import { EXCLUSIVE } from "../lock/mode.ts";
 import type { Refusal, SessionCommand } from "../partition/commands.ts";
-import { type Grant, holdersOf, type PartitionState, type Wait, type Warning } from "../partition/state.ts";
-import { span } from "../preempt/engine.ts";
+import {
+  ageOf,
+  type Element,
+  type Grant,
+  holdersOf,
+  type PartitionState,
+  type Wait,
+  type Warning,
+} from "../partition/state.ts";
+import { type HoldQuantiles, span } from "../preempt/engine.ts";
 import type { Decided } from "../preempt/ledger.ts";
 import { POLICY_FIELD_NAMES, POLICY_FIELDS, policyProblem, showPolicy } from "../preempt/policy.ts";
-import { isWait } from "../preempt/target.ts";
+import { isWait, waitersFor } from "../preempt/target.ts";
 import { respondWith } from "./answers.ts";
 import { nameOf } from "./foresight.ts";
 import { assessmentMessage, etaMessage, forecastMessage, riskMessage } from "./insight-messages.ts";
@@ -33,6 +43,8 @@ import type { Caller } from "./service.ts";
 
 const DECISIONS_DEFAULT = 100;
 const CLIENTS_SHOWN_MAX = 20;
+/** Holders that get sentences of their own. */
+const HOLDERS_TOLD_MAX = 3;
 /** Prefixes with policies: all of them fit one answer. */
 const POLICIES_MAX = 500;
 /** Requests of a partition that are not pre-empted or ask for a call, and calls that are owed, all together. */
@@ -54,8 +66,8 @@ export interface Outlook {
     state: PartitionState,
     wait: Wait,
   ): { readonly eta: ReturnType<typeof etaMessage>; readonly risk: Risk | undefined };
-  /** What will happen next and when, in sentences. */
-  next(state: PartitionState, name: string): string[];
+  /** What will happen next and when, in sentences. Holders below the element are told of where the caller may read them. */
+  next(state: PartitionState, name: string, caller: Caller): string[];
 }
 
 export class Insight implements Outlook {
@@ -114,7 +126,7 @@ export class Insight implements Outlook {
     const { target } = warning;
     const { foresight, options } = this.#node;
     const { policy } = foresight.policies.of(nameOf(target));
-    const ageMs = isWait(target) ? 0 : Math.max(0, state.clockMs - target.grantedAtMs);
+    const ageMs = isWait(target) ? 0 : ageOf(state, target);
     const refusal = foresight.engine.judgeExtension(
       { client: clientOf(target.session), element: nameOf(target), ageMs },
       { extensionMs, countdownMs: warning.countdownMs, extensions: warning.extensions },
@@ -287,22 +299,13 @@ export class Insight implements Outlook {
   // ------------------------------------------------------------------------------------------------- the outlook of lists
 
   holder(state: PartitionState, grant: Grant): ReturnType<Outlook["holder"]> {
-    const { foresight, options } = this.#node;
+    const { foresight } = this.#node;
     if (!this.#node.isPredicting || grant.reserved) return NOTHING_AHEAD;
     const { policy, threshold } = foresight.policies.of(grant.element.name);
-    const ageMs = Math.max(0, state.clockMs - grant.grantedAtMs);
-    const forecast = forecastMessage(
-      foresight.engine.forecast(
-        clientOf(grant.session),
-        grant.element.name,
-        ageMs,
-        options.clock.monotonicMs(),
-        foresight.profiles.handleOf(grant),
-      ),
-    );
+    const forecast = forecastMessage(this.#forecastOf(state, grant));
     const warning = state.warningByTarget.get(grant);
     if (warning !== undefined) return { forecast, risk: riskMessage(state, warning, policy.policy) };
-    if (grant.element.waiting === 0) return { forecast, risk: undefined };
+    if (waitersFor(grant) === 0) return { forecast, risk: undefined };
     const assessment = foresight.assess(state, grant, policy, threshold);
     return { forecast, risk: assessmentMessage(assessment, policy.policy, "held") };
   }
@@ -320,41 +323,13 @@ export class Insight implements Outlook {
     return { eta: etaMessage(foresight.etas.of(wait, this.#node.options.clock.monotonicMs())), risk };
   }
 
-  next(state: PartitionState, name: string): string[] {
+  next(state: PartitionState, name: string, caller: Caller): string[] {
     const element = state.elements.get(name);
     if (element === undefined || !this.#node.isPredicting) return [];
-    const { foresight, options } = this.#node;
-    const { policy, threshold, prefix } = foresight.policies.of(name);
     const sentences: string[] = [];
-    for (const grant of [...holdersOf(element)].slice(0, 3)) {
-      if (grant.reserved) continue;
-      const ageMs = Math.max(0, state.clockMs - grant.grantedAtMs);
-      const who = clientOf(grant.session);
-      const forecast = foresight.engine.forecast(
-        who,
-        name,
-        ageMs,
-        options.clock.monotonicMs(),
-        foresight.profiles.handleOf(grant),
-      );
-      if (forecast !== undefined) {
-        const left = (totalMs: number): string => span(Math.max(0, totalMs - ageMs));
-        const from = forecast.source === "prior" ? "no history" : `${forecast.observations} holds (${forecast.source})`;
-        sentences.push(
-          `${who} is expected to release within ${left(forecast.p50Ms)} (half of such holds), ${left(forecast.p90Ms)} (nine of ten), by ${from}.`,
-        );
-      }
-      const warning = state.warningByTarget.get(grant);
-      if (warning !== undefined) sentences.push(warningSentence(state, warning));
-      else if (element.waiting > 0) {
-        const { risk } = foresight.assess(state, grant, policy, threshold);
-        const parts = risk.parts.map((part) => `${part.name} ${part.value.toFixed(2)}`).join(", ");
-        const at = prefix === "" ? "the standard policy" : `the policy of ${prefix}`;
-        sentences.push(
-          `Its risk score is ${risk.score.toFixed(2)} (${parts}); at ${threshold.toFixed(2)} ${at} (${policy.policy}) ${WHAT_FOLLOWS[policy.policy]}.`,
-        );
-      }
-    }
+    for (const grant of firstOf(holdersAround(element, caller), HOLDERS_TOLD_MAX))
+      sentences.push(...this.#outlookOf(state, grant, name));
+    const { foresight, options } = this.#node;
     const first = this.#firstWait(element.lanes);
     const eta = first === undefined ? undefined : foresight.etas.of(first, options.clock.monotonicMs());
     if (first !== undefined && eta !== undefined)
@@ -362,6 +337,43 @@ export class Insight implements Outlook {
         `${clientOf(first.session)} is next, in about ${span(eta.p50Ms)}, very likely within ${span(eta.p90Ms)}.`,
       );
     return sentences;
+  }
+
+  /** @param asked the element that the question is about */
+  #outlookOf(state: PartitionState, grant: Grant, asked: string): readonly string[] {
+    const { foresight } = this.#node;
+    const { name } = grant.element;
+    const { policy, threshold, prefix } = foresight.policies.of(name);
+    const ageMs = ageOf(state, grant);
+    const sentences: string[] = [];
+    const forecast = this.#forecastOf(state, grant);
+    if (forecast !== undefined) {
+      const left = (totalMs: number): string => span(Math.max(0, totalMs - ageMs));
+      const from = forecast.source === "prior" ? "no history" : `${forecast.observations} holds (${forecast.source})`;
+      const what = name === asked ? "release" : `release ${name}`;
+      sentences.push(
+        `${clientOf(grant.session)} is expected to ${what} within ${left(forecast.p50Ms)} (half of such holds), ${left(forecast.p90Ms)} (nine of ten), by ${from}.`,
+      );
+    }
+    const warning = state.warningByTarget.get(grant);
+    if (warning !== undefined) sentences.push(warningSentence(state, warning));
+    else if (waitersFor(grant) > 0) {
+      const { risk } = foresight.assess(state, grant, policy, threshold);
+      const parts = risk.parts.map((part) => `${part.name} ${part.value.toFixed(2)}`).join(", ");
+      const at = prefix === "" ? "the standard policy" : `the policy of ${prefix}`;
+      sentences.push(
+        `Its risk score is ${risk.score.toFixed(2)} (${parts}); at ${threshold.toFixed(2)} ${at} (${policy.policy}) ${WHAT_FOLLOWS[policy.policy]}.`,
+      );
+    }
+    return sentences;
+  }
+
+  #forecastOf(state: PartitionState, grant: Grant): HoldQuantiles | undefined {
+    const { foresight, options } = this.#node;
+    const { element, session } = grant;
+    const self = foresight.profiles.handleOf(grant);
+    const nowMs = options.clock.monotonicMs();
+    return foresight.engine.forecast(clientOf(session), element.name, ageOf(state, grant), nowMs, self);
   }
 
   #firstWait(lanes: readonly (Iterable<Wait> | undefined)[] | undefined): Wait | undefined {
@@ -372,6 +384,22 @@ export class Insight implements Outlook {
         break;
       }
     return first;
+  }
+}
+
+/** Who holds the element itself, then who below keeps it from others. */
+function* holdersAround(element: Element, caller: Caller): IterableIterator<Grant> {
+  for (const grant of holdersOf(element)) if (!grant.reserved) yield grant;
+  for (const grant of holdersInTheWay(element, wantedAt(element) ?? EXCLUSIVE))
+    if (!grant.reserved && caller.may("read", grant.element.name)) yield grant;
+}
+
+function* firstOf<Item>(items: Iterable<Item>, max: number): IterableIterator<Item> {
+  let taken = 0;
+  for (const item of items) {
+    if (taken === max) return;
+    taken += 1;
+    yield item;
   }
 }
 

@@ -37,3 +37,33 @@ test("force answers which grants it ended and what was undone, by name or by tok
   );
   expect(world.notes).toEqual(["forced release"]);
 });
+
+test("a list chooses over all partitions before it describes: nothing is forecast for locks that do not fit", async () => {
+  const asked: string[] = [];
+  const quantiles = (_client: string, element: string) => {
+    asked.push(element);
+    return { p50Ms: 1, p90Ms: 2, p99Ms: 3, observations: 100, source: "pair" };
+  };
+  const world = await World.open({ isPredicting: true, forecasts: () => ({ quantiles, outlives: () => 0 }) });
+  const [ana, bo] = [world.client(), world.client()];
+  const names = Array.from({ length: 24 }, (_, index) => `l${String(index).padStart(2, "0")}`);
+  expect(new Set(names.map((name) => world.node.partitionOf(name))).size).toBeGreaterThan(3);
+  for (const name of names) {
+    await ana.acquire(name);
+    if (name === "l07" || name === "l19") await bo.acquire(name);
+  }
+  await world.clock.advance(500);
+  const list = { prefix: "", after: "", limit: 3, stuck: false, heldMsMin: 0, byPain: false };
+  for (const [byPain, expected] of [
+    [false, ["l00", "l01", "l02"]],
+    [true, ["l07", "l19", "l00"]],
+  ] as const) {
+    asked.length = 0;
+    const { body } = await reply(world, { $case: "listLocks", value: { ...list, byPain } });
+    if (body?.$case !== "listLocks") throw new Error("expected locks");
+    expect([body.value.locks.map(({ name }) => name), body.value.more]).toEqual([expected, true]);
+    expect([...new Set(asked)].sort()).toEqual([...expected].sort());
+  }
+  const rest = await reply(world, { $case: "listLocks", value: { ...list, after: "l21" } });
+  expect(rest.body).toMatchObject({ value: { locks: [{ name: "l22" }, { name: "l23" }], more: false } });
+});

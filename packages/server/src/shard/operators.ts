@@ -3,6 +3,7 @@
 import {
   FileInfo,
   ForelockError,
+  type ListLocksRequest,
   LockInfo,
   type Operation as OperationMessage,
   type Reply,
@@ -15,11 +16,12 @@ import { FORCED_MAX } from "../lock/release.ts";
 import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
 import { holdersOf, isLive, type PartitionState, type Session } from "../partition/state.ts";
+import { waitersFor } from "../preempt/target.ts";
 import { errorMessage, errorReply, respondWith } from "./answers.ts";
 import { HistoryReader } from "./history.ts";
 import type { Outlook } from "./insight.ts";
 import type { Node } from "./node.ts";
-import { firstByName, listFiles, listLocks, why } from "./reads.ts";
+import { chooseLocks, firstByName, firstChoices, listFiles, lockInfos, why } from "./reads.ts";
 import type { Caller } from "./service.ts";
 import type { KnownSession } from "./sessions.ts";
 import type { Shard } from "./shard.ts";
@@ -75,14 +77,8 @@ export class Operators {
       }
       case "listLocks": {
         const limit = pageSize(body.value.limit);
-        const rows = this.#readAll((state) => listLocks(state, body.value, limit, caller, this.#node.insight));
-        const { byPain } = body.value;
-        return answer(
-          rows.then((locks) => ({
-            $case: "listLocks",
-            value: byPain ? byPainPage(locks, limit) : page(locks, limit, "locks"),
-          })),
-        );
+        const rows = this.#locks(caller, body.value, limit);
+        return answer(rows.then(({ locks, more }) => ({ $case: "listLocks", value: { locks: [...locks], more } })));
       }
       case "listFiles": {
         const limit = pageSize(body.value.limit);
@@ -153,21 +149,37 @@ export class Operators {
   async state(caller: Caller, limit: number): Promise<Readonly<Record<string, unknown>>> {
     const wanted = { prefix: "", after: "", limit, stuck: false, heldMsMin: 0, byPain: false };
     const status = await this.status();
-    const locks = await this.#readAll((state) => listLocks(state, wanted, limit, caller, this.#node.insight));
+    const { locks, found } = await this.#locks(caller, wanted, limit);
     const files = await this.#readAll((state) => listFiles(state, wanted, limit, caller));
     const sessions = await this.#sessions(caller, "", limit);
     const isOperator = caller.may("read", "");
     return {
       status: StatusReply.toJSON(status),
-      locks: firstByName(locks, (lock) => lock.name, limit).map((lock) => LockInfo.toJSON(lock)),
-      locksTotal: isOperator
-        ? this.#node.shards.reduce((sum, { state }) => sum + state.elements.size, 0)
-        : locks.length,
+      locks: locks.map((lock) => LockInfo.toJSON(lock)),
+      locksTotal: isOperator ? this.#node.shards.reduce((sum, { state }) => sum + state.elements.size, 0) : found,
       files: firstByName(files, (file) => file.name, limit).map((file) => FileInfo.toJSON(file)),
       filesTotal: isOperator ? status.files : files.length,
       sessions: sessions.sessions.map((session) => SessionInfo.toJSON(session)),
       sessionsTotal: isOperator ? status.sessions : sessions.sessions.length,
     };
+  }
+
+  /** Chosen in one look and described in a second: what is forecast of those that do not fit is not asked for. */
+  async #locks(caller: Caller, wanted: ListLocksRequest, limit: number): Promise<FoundLocks> {
+    const { byPain } = wanted;
+    const found = await this.#readAll((state) => chooseLocks(state, wanted, limit, caller));
+    const namesByPartition = new Map<number, string[]>();
+    for (const { name } of firstChoices(found, byPain, limit)) {
+      const partition = this.#node.partitionOf(name);
+      const names = namesByPartition.get(partition);
+      if (names === undefined) namesByPartition.set(partition, [name]);
+      else names.push(name);
+    }
+    const rows = await this.#readAll(
+      (state) => lockInfos(state, namesByPartition.get(state.partition) ?? [], caller, this.#node.insight),
+      this.#node.shards.filter(({ partition }) => namesByPartition.has(partition) && this.#node.leads(partition)),
+    );
+    return { locks: firstChoices(rows, byPain, limit), more: found.length > limit, found: found.length };
   }
 
   async #force(caller: Caller, wanted: { name: string; token: bigint; reason: string }): Promise<Reply["body"]> {
@@ -302,12 +314,15 @@ export class Operators {
   }
 
   /** Looks at every partition in a turn of its own; resolves when all that was seen is durable. */
-  async #readAll<Row>(look: (state: PartitionState) => readonly Row[]): Promise<Row[]> {
+  async #readAll<Row>(
+    look: (state: PartitionState) => readonly Row[],
+    shards: readonly Shard[] = this.#node.led.map((partition) => this.#node.shardAt(partition)),
+  ): Promise<Row[]> {
     const rows = await Promise.all(
-      this.#node.led.map(
-        (partition) =>
+      shards.map(
+        (shard) =>
           new Promise<readonly Row[]>((resolve, reject) => {
-            this.#node.shardAt(partition).read((state) => {
+            shard.read((state) => {
               const seen = look(state);
               return () => resolve(seen);
             }, reject);
@@ -318,13 +333,20 @@ export class Operators {
   }
 }
 
+interface FoundLocks {
+  readonly locks: readonly LockInfo[];
+  readonly more: boolean;
+  /** Those that were there to choose from: of each partition one more than fit, at most. */
+  readonly found: number;
+}
+
 /** Of the first grants of a session that somebody waits for. */
 function contendedRisks(state: PartitionState, session: Session, outlook: Outlook): readonly Risk[] {
   const risks: Risk[] = [];
   let looked = 0;
   for (let grant = session.firstGrant; grant !== undefined && looked < GRANTS_LOOKED_MAX; grant = grant.next) {
     looked += 1;
-    if (grant.element.waiting === 0 && !state.warningByTarget.has(grant)) continue;
+    if (waitersFor(grant) === 0 && !state.warningByTarget.has(grant)) continue;
     const { risk } = outlook.holder(state, grant);
     if (risk !== undefined) risks.push(risk);
   }
@@ -336,11 +358,6 @@ function highestRisk(risks: readonly Risk[]): Risk | undefined {
     (most, risk) => (most === undefined || risk.score > most.score ? risk : most),
     undefined,
   );
-}
-
-function byPainPage(locks: readonly LockInfo[], limit: number): { locks: LockInfo[]; more: boolean } {
-  const sorted = [...locks].sort((a, b) => b.painMs - a.painMs || (a.name < b.name ? -1 : 1));
-  return { locks: sorted.slice(0, limit), more: sorted.length > limit };
 }
 
 const pageSize = (limit: number): number => (limit === 0 ? LIST_DEFAULT : Math.min(limit, LIST_MAX));

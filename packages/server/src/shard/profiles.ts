@@ -13,6 +13,7 @@ import type { Grant, Session } from "../partition/state.ts";
 import type { HoldForecasts, HoldQuantiles } from "../preempt/engine.ts";
 import type { Ledger, LedgerState } from "../preempt/ledger.ts";
 import type { HistogramView } from "./histogram.ts";
+import { forecastOf, outlivesOf, quantilesOf } from "./hold-forecasts.ts";
 import { Sample } from "./sample.ts";
 import { type ElementCounts, Seen } from "./seen.ts";
 
@@ -132,23 +133,21 @@ export class Profiles implements HoldForecasts {
   }
 
   quantiles(client: string, element: string, ageMs: number, nowMs: number, self?: number): HoldQuantiles | undefined {
-    // Handles leave here as plain numbers and come back: the forecaster refuses one that it does not know.
-    const known = self === undefined ? undefined : this.holds.forecastHold(self as HoldHandle, nowMs, this.#scratch);
-    let found = known ?? this.holds.forecast(client, element, ageMs, this.#scratch, nowMs);
+    const hold = { client, element, ageMs, nowMs, self };
+    const found = forecastOf(this.holds, hold, this.#scratch);
     const voice = this.#voiceOf(client, found.level);
-    if (voice !== client) found = this.holds.forecast(voice, element, ageMs, this.#scratch, nowMs);
-    const { p50Ms, p90Ms, p99Ms, observations, level } = found;
-    return { p50Ms, p90Ms, p99Ms, observations, source: level };
+    if (voice === client) return quantilesOf(found);
+    return quantilesOf(forecastOf(this.holds, { ...hold, client: voice, self: undefined }, this.#scratch));
   }
 
   outlives(client: string, element: string, ageMs: number, deadlineMs: number, nowMs: number, self?: number): number {
+    const hold = { client, element, ageMs, nowMs, self };
     if (this.#applicationByClient.size > 0) {
-      const voice = this.#voiceOf(client, this.holds.forecast(client, element, 0, this.#scratch, nowMs).level);
-      if (voice !== client) return this.holds.outlives(voice, element, ageMs, deadlineMs, nowMs);
+      const { level } = this.holds.forecast(client, element, 0, this.#scratch, nowMs);
+      const voice = this.#voiceOf(client, level);
+      if (voice !== client) return outlivesOf(this.holds, { ...hold, client: voice, self: undefined }, deadlineMs);
     }
-    const own = self === undefined ? undefined : this.holds.outlivesHold(self as HoldHandle, nowMs, deadlineMs, ageMs);
-    if (own !== undefined) return own;
-    return this.holds.outlives(client, element, ageMs, deadlineMs, nowMs);
+    return outlivesOf(this.holds, hold, deadlineMs);
   }
 
   /** The elements with most requests since the last call, and how many. */

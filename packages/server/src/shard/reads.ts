@@ -2,9 +2,19 @@
 // Lists take the first `limit` names after `after` in byte order, of those that the caller may read.
 import type { FileInfo, ListFilesRequest, ListLocksRequest, LockInfo, Waiter, WhyReply } from "@forelock/protocol";
 import { Mode } from "@forelock/protocol";
+import { holdersInTheWay, wantedAt } from "../lock/below.ts";
 import { isBefore } from "../lock/lane.ts";
+import { EXCLUSIVE } from "../lock/mode.ts";
 import { ancestorsOf } from "../lock/name.ts";
-import { type Element, holdersOf, isLive, type PartitionState, type Wait } from "../partition/state.ts";
+import {
+  ageOf,
+  type Element,
+  type Grant,
+  holdersOf,
+  isLive,
+  type PartitionState,
+  type Wait,
+} from "../partition/state.ts";
 import { holderMessage } from "./answers.ts";
 import type { Outlook } from "./insight.ts";
 import { referenceOf } from "./reference.ts";
@@ -29,10 +39,30 @@ export function why(state: PartitionState, name: string, caller: Caller, outlook
     limit: element?.limit ?? 0,
     sentence: "",
     related: element === undefined ? [] : relatedTo(state, element),
-    next: outlook.next(state, name),
+    next: outlook.next(state, name, caller),
   };
-  reply.sentence = sentence(reply);
+  const below = element === undefined ? [] : firstHoldersBelow(element);
+  reply.sentence = sentence(reply, below.length === 0 ? "" : belowSentence(state, below, caller));
   return reply;
+}
+
+/** Of those that keep it from being granted, or would. */
+function firstHoldersBelow(element: Element): readonly Grant[] {
+  const below: Grant[] = [];
+  for (const grant of holdersInTheWay(element, wantedAt(element) ?? EXCLUSIVE)) {
+    if (below.length === RELATED_SHOWN_MAX) break;
+    if (!grant.reserved) below.push(grant);
+  }
+  return below;
+}
+
+function belowSentence(state: PartitionState, below: readonly Grant[], caller: Caller): string {
+  const first = below.find(({ element }) => caller.may("read", element.name));
+  if (first === undefined) return "";
+  const { element, session } = first;
+  const others =
+    below.length === 1 ? "" : ` (and ${below.length === RELATED_SHOWN_MAX ? "many" : below.length - 1} more)`;
+  return `${element.name} below it has been held by ${holderText(session.client, session.id)} for ${seconds(ageOf(state, first))}${others}.`;
 }
 
 function firstWaits(element: Element): readonly Wait[] {
@@ -65,25 +95,24 @@ function waiterMessage(state: PartitionState, wait: Wait, position: number): Omi
 
 /** Elements above or below that are held and so can stand in the way. */
 function relatedTo(state: PartitionState, element: Element): string[] {
-  const related = ancestorsOf(element.name).filter((name) => state.elements.get(name)?.holders !== undefined);
-  if (element.intentExclusive + element.intentShared > 0) {
-    for (const other of state.elements.values()) {
-      if (related.length >= RELATED_SHOWN_MAX) break;
-      if (other.holders !== undefined && other.ancestors.includes(element)) related.push(other.name);
-    }
+  const related = new Set(ancestorsOf(element.name).filter((name) => state.elements.get(name)?.holders !== undefined));
+  for (const { element: below } of holdersInTheWay(element, EXCLUSIVE)) {
+    if (related.size >= RELATED_SHOWN_MAX) break;
+    related.add(below.name);
   }
-  return related;
+  return [...related];
 }
 
-function sentence(reply: WhyReply): string {
+function sentence(reply: WhyReply, below: string): string {
   const { name, holders, waiting, related } = reply;
   const first = holders[0];
   const queue = waiting === 0 ? "Nobody waits." : waiting === 1 ? "One request waits." : `${waiting} requests wait.`;
+  if (first === undefined && below !== "") return `${name} is not held itself. ${below} ${queue}`;
   if (first === undefined) {
     const near = related.length === 0 ? "" : ` ${related.join(", ")} is held in the same tree.`;
     return `${name} is free.${near} ${queue}`;
   }
-  const who = first.client === "" ? `session ${first.session}` : `${first.client} (session ${first.session})`;
+  const who = holderText(first.client, first.session);
   const others = holders.length === 1 ? "" : ` and ${holders.length - 1} more`;
   const silent = first.silent
     ? " It has not been heard from for a while, and loses the lock when its session expires."
@@ -92,6 +121,9 @@ function sentence(reply: WhyReply): string {
   const longest = wait === undefined ? "" : ` The first has waited ${seconds(wait.waitedMs)}.`;
   return `${name} has been held by ${who}${others} for ${seconds(first.heldMs)}.${silent} ${queue}${longest}`;
 }
+
+const holderText = (client: string, session: string): string =>
+  client === "" ? `session ${session}` : `${client} (session ${session})`;
 
 const seconds = (ms: number): string => (ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`);
 
@@ -116,35 +148,51 @@ export function firstByName<Row>(rows: Iterable<Row>, nameOf: (row: Row) => stri
   return first;
 }
 
-/** One more than `limit` where there are more, so that the caller sees it. */
-export function listLocks(
+/** A lock that a list may have. */
+export interface LockChoice {
+  readonly name: string;
+  readonly painMs: number;
+}
+
+/** Of one partition, one more than `limit` where there are more, so that the caller sees it. */
+export function chooseLocks(
   state: PartitionState,
   wanted: ListLocksRequest,
   limit: number,
   caller: Caller,
-  outlook: Outlook,
-): LockInfo[] {
-  const matching = function* (): IterableIterator<Element> {
+): readonly LockChoice[] {
+  const matching = function* (): IterableIterator<LockChoice> {
     for (const element of state.elements.values()) {
-      if (!element.name.startsWith(wanted.prefix) || element.name <= wanted.after) continue;
-      if (element.holders === undefined && element.waiting === 0) continue;
+      if (!element.name.startsWith(wanted.prefix) || element.name <= wanted.after || !isListed(element)) continue;
       if (wanted.stuck && !isStuck(state, element)) continue;
       if (wanted.heldMsMin > 0 && !isHeldFor(state, element, wanted.heldMsMin)) continue;
-      if (caller.may("read", element.name)) yield element;
+      if (!caller.may("read", element.name)) continue;
+      yield { name: element.name, painMs: wanted.byPain ? painOf(state, element) : 0 };
     }
   };
-  const chosen = wanted.byPain
-    ? mostPain(state, matching(), limit + 1)
-    : firstByName(matching(), (element) => element.name, limit + 1);
-  return chosen.map((element) => lockInfo(state, element, caller, outlook));
+  return firstChoices(matching(), wanted.byPain, limit + 1);
 }
 
-/** Those with the most waiting first, then the rest by name. */
-function mostPain(state: PartitionState, elements: Iterable<Element>, limit: number): readonly Element[] {
-  const all = [...elements].map((element) => ({ element, painMs: painOf(state, element) }));
-  all.sort((a, b) => b.painMs - a.painMs || (a.element.name < b.element.name ? -1 : 1));
-  return all.slice(0, limit).map(({ element }) => element);
+/** By name; or those with the most waiting first, then the rest by name. */
+export function firstChoices<Row extends LockChoice>(rows: Iterable<Row>, byPain: boolean, limit: number): Row[] {
+  if (!byPain) return firstByName(rows, ({ name }) => name, limit);
+  return [...rows].sort((a, b) => b.painMs - a.painMs || (a.name < b.name ? -1 : 1)).slice(0, limit);
 }
+
+/** The locks that were chosen, as they are now; those that nobody holds or waits for any more are left out. */
+export function lockInfos(
+  state: PartitionState,
+  names: readonly string[],
+  caller: Caller,
+  outlook: Outlook,
+): readonly LockInfo[] {
+  return names.flatMap((name) => {
+    const element = state.elements.get(name);
+    return element === undefined || !isListed(element) ? [] : [lockInfo(state, element, caller, outlook)];
+  });
+}
+
+const isListed = ({ holders, waiting }: Element): boolean => holders !== undefined || waiting > 0;
 
 /** Waiting done so far by those who wait now, all together. Of a long queue, from a sample of its ends and middle. */
 function painOf(state: PartitionState, element: Element): number {
@@ -180,7 +228,7 @@ function isStuck(state: PartitionState, element: Element): boolean {
 }
 
 function isHeldFor(state: PartitionState, element: Element, heldMsMin: number): boolean {
-  for (const grant of holdersOf(element)) if (state.clockMs - grant.grantedAtMs >= heldMsMin) return true;
+  for (const grant of holdersOf(element)) if (ageOf(state, grant) >= heldMsMin) return true;
   return false;
 }
 

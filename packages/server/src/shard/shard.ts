@@ -112,21 +112,6 @@ const WAIT_GRANTED_BYTES_MAX = 9;
 const TAKEN_MAX = 1_024;
 const WRITER_BYTES = 4_096;
 
-function isOfPreemption(event: PartitionEvent): event is PreemptEvent {
-  switch (event.kind) {
-    case "warned":
-    case "warning_acknowledged":
-    case "warning_over":
-    case "preempted":
-    case "compensated":
-    case "policy_set":
-    case "terms":
-      return true;
-    default:
-      return false;
-  }
-}
-
 export class Shard {
   readonly partition: number;
   readonly state: PartitionState;
@@ -177,6 +162,7 @@ export class Shard {
       },
       released: (grant) => observer.released(this, grant),
       waited: (wait) => observer.waited(this, wait),
+      preempt: (event) => observer.preempt(this, event),
       appended: (file, index, offset, bytes, checksum) => {
         this.#gatheredBulk.push(() => observer.appended(this.partition, file, index, offset, bytes, checksum));
       },
@@ -340,7 +326,6 @@ export class Shard {
     } else {
       apply(this.state, event, this.#applyObserver);
       if (event.kind === "session_opened") observer.sessionOpened(this.partition, event.id);
-      else if (isOfPreemption(event)) observer.preempt(this, event);
     }
     this.events += 1;
   }

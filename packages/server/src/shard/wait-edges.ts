@@ -3,6 +3,8 @@
 //   E1. An edge means that the waiter cannot go while the blocker neither releases nor leaves: a cycle of edges ends by no other
 //       way, so nobody is refused for a cycle that is none. Modes that go together make no edge.
 //   E2. Only what could be part of a cycle makes an edge: the waiter is in somebody's way, the blocker waits for something.
+
+import { holdersInTheWay } from "../lock/below.ts";
 import type { WaitEdge } from "../lock/deadlock.ts";
 import { isItsPhase } from "../lock/grant.ts";
 import { isBefore } from "../lock/lane.ts";
@@ -70,7 +72,6 @@ class Looker {
   readonly #state: PartitionState;
   readonly #actors: Actors;
   readonly #known = new Map<Wait, Blockers>();
-  #grantsBelow: ReadonlyMap<Element, readonly Grant[]> | undefined;
 
   constructor(state: PartitionState, actors: Actors) {
     this.#state = state;
@@ -113,9 +114,9 @@ class Looker {
         this.#addHolder(grant, element, blockers);
       }
       if (mode !== EXCLUSIVE && mode !== SHARED) continue;
-      for (const grant of this.#below(element)) {
-        if (mode === EXCLUSIVE || grant.mode !== SHARED) this.#addHolder(grant, element, blockers);
-      }
+      // All of them: a cycle that is not seen stays for ever.
+      for (const grant of holdersInTheWay(element, mode, Number.POSITIVE_INFINITY))
+        this.#addHolder(grant, element, blockers);
     }
     return blockers;
   }
@@ -139,13 +140,6 @@ class Looker {
     const actor = actorOf(grant);
     if (this.#actors.waits(actor)) add(blockers, actor, element); // E2
   }
-
-  /** One pass over the partition's elements, and only when somebody waits above a held one. */
-  #below(element: Element): readonly Grant[] {
-    if (element.intentExclusive + element.intentShared === 0) return [];
-    this.#grantsBelow ??= grantsBelow(this.#state);
-    return this.#grantsBelow.get(element) ?? [];
-  }
 }
 
 function add(blockers: Blockers, actor: string, { name }: Element): void {
@@ -157,17 +151,4 @@ function* pathsOf(wait: Wait): IterableIterator<readonly [Element, QueueMode]> {
     yield [element, mode];
     for (const ancestor of element.ancestors) yield [ancestor, intentOf(mode)];
   }
-}
-
-function grantsBelow(state: PartitionState): ReadonlyMap<Element, readonly Grant[]> {
-  const grantsByElement = new Map<Element, Grant[]>();
-  for (const element of state.elements.values()) {
-    if (element.holders === undefined) continue;
-    for (const ancestor of element.ancestors) {
-      const grants = grantsByElement.get(ancestor) ?? [];
-      grantsByElement.set(ancestor, grants);
-      grants.push(...holdersOf(element));
-    }
-  }
-  return grantsByElement;
 }

@@ -7,7 +7,7 @@ import { nextGrant } from "../../lock/grant.ts";
 import { isBefore } from "../../lock/lane.ts";
 import { CONFLICTS, intentOf, type QueueMode, SHARED } from "../../lock/mode.ts";
 import type { Command, RequestId, SessionIdentity } from "../commands.ts";
-import { addFile } from "../hash.ts";
+import { addFile, addJudgement } from "../hash.ts";
 import { createState, type Grant, holdersOf, isLive, type Outcome, type PartitionState, type Wait } from "../state.ts";
 import { Scene } from "./scene.ts";
 
@@ -91,6 +91,7 @@ export class Referee {
       this.state;
     const bare = createState(0);
     for (const file of files.values()) addFile(bare, 1, file);
+    for (const judgement of this.state.judgements) addJudgement(bare, 1, judgement); // They outlive sessions, as files do.
     const sizes = {
       ...{ elements, waits, sessions, sessionByNumber, tombstones, kept, keptByPrincipal, parts, batches },
       ...{ warnings, warningByTarget, termsByTarget, compensations, contended },
