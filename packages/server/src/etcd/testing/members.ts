@@ -49,7 +49,12 @@ export async function startMembers({ members: count, flags = [], tls }: MembersO
     const child = spawn("etcd", [...own, ...client, ...peer, "--log-level", "error", ...flags], { stdio: "ignore" });
     return { endpoint: `127.0.0.1:${ports[index]}`, process: child };
   });
+  const killAll = (): void => {
+    for (const { process: child } of members) child.kill("SIGKILL");
+  };
+  process.once("exit", killAll); // A run that fails leaves no members behind.
   const dispose = async (): Promise<void> => {
+    process.off("exit", killAll);
     await Promise.all(members.map(({ process: child }) => ended(child)));
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   };
