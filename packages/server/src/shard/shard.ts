@@ -139,6 +139,8 @@ export class Shard {
   #isScheduled = false;
   #recordedClockMs: number;
   #recordedAtMs: number;
+  /** When the current turn began, by the node's monotonic clock. */
+  turnAtMs: number;
   #sequence: number;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
@@ -157,6 +159,7 @@ export class Shard {
     this.partition = options.state.partition;
     this.#recordedClockMs = options.state.clockMs;
     this.#recordedAtMs = options.clock.monotonicMs();
+    this.turnAtMs = this.#recordedAtMs;
     this.#sequence = options.log.lastSequence(this.partition);
     const { observer } = options;
     this.#applyObserver = {
@@ -342,8 +345,9 @@ export class Shard {
 
   /** H3: the clock moves on only while no event of the record being gathered has been applied. */
   #advanceClock(): void {
+    this.turnAtMs = this.#options.clock.monotonicMs();
     if (this.#writer.length > 0) return;
-    const passedMs = Math.floor(this.#options.clock.monotonicMs() - this.#recordedAtMs);
+    const passedMs = Math.floor(this.turnAtMs - this.#recordedAtMs);
     this.state.clockMs = this.#recordedClockMs + Math.max(0, passedMs);
   }
 
