@@ -154,22 +154,37 @@ export class GrantRow implements Grant {
   tokenHigh: number;
   #extra: GrantExtra = NO_GRANT_EXTRA;
 
-  constructor(wanted: NewGrant, grantedAtMs: number) {
-    this.element = wanted.element;
-    this.session = wanted.session;
-    this.sequence = wanted.sequence;
+  constructor(
+    element: Element,
+    session: Session,
+    sequence: number,
+    mode: Mode,
+    low: number,
+    high: number,
+    grantedAtMs: number,
+  ) {
+    this.element = element;
+    this.session = session;
+    this.sequence = sequence;
     this.grantedAtMs = grantedAtMs;
-    this.mode = wanted.mode;
-    this.tokenLow = tokenLow(wanted.token) | 0;
-    this.tokenHigh = tokenHigh(wanted.token) | 0;
+    this.mode = mode;
+    this.tokenLow = low;
+    this.tokenHigh = high;
+  }
+
+  /** @param grantedAtMs of the partition clock */
+  static of(wanted: NewGrant, grantedAtMs: number): GrantRow {
+    const { element, session, sequence, mode, token } = wanted;
+    const row = new GrantRow(element, session, sequence, mode, tokenLow(token) | 0, tokenHigh(token) | 0, grantedAtMs);
     const { requestId, actor, take, rollback, reserved } = wanted;
-    if (requestId === "" && actor === "" && take === 1 && !rollback && !reserved) return;
-    const extra = this.#own();
+    if (requestId === "" && actor === "" && take === 1 && !rollback && !reserved) return row;
+    const extra = row.#own();
     extra.requestId = requestId;
     extra.actor = actor;
     extra.take = take;
     extra.rollback = rollback;
     extra.reserved = reserved;
+    return row;
   }
 
   get token(): FencingToken {
@@ -182,7 +197,11 @@ export class GrantRow implements Grant {
   }
 
   hasToken(token: FencingToken): boolean {
-    return (tokenLow(token) | 0) === this.tokenLow && (tokenHigh(token) | 0) === this.tokenHigh;
+    return this.hasHalves(tokenLow(token) | 0, tokenHigh(token) | 0);
+  }
+
+  hasHalves(low: number, high: number): boolean {
+    return low === this.tokenLow && high === this.tokenHigh;
   }
 
   get requestId(): string {

@@ -104,20 +104,35 @@ export class ByteWriter {
   }
 }
 
+const double = new Float64Array(1);
+const doubleBytes = new Uint8Array(double.buffer);
+const IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
 export class ByteReader {
-  readonly #buffer: Buffer;
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
+    this.#end = bytes.length;
   }
 
   get isDone(): boolean {
-    return this.#at >= this.#buffer.length;
+    return this.#at >= this.#end;
+  }
+
+  /** To come back to what was read before. */
+  get at(): number {
+    return this.#at;
+  }
+
+  set at(value: number) {
+    this.#at = value;
   }
 
   byte(): number {
-    const value = this.#buffer[this.#at];
+    const value = this.#bytes[this.#at];
     assert(value !== undefined, "the bytes end inside a field");
     this.#at += 1;
     return value;
@@ -150,7 +165,9 @@ export class ByteReader {
 
   float(): number {
     this.#need(8);
-    const value = this.#buffer.readDoubleLE(this.#at);
+    for (let index = 0; index < 8; index += 1)
+      doubleBytes[IS_LITTLE_ENDIAN ? index : 7 - index] = this.#bytes[this.#at + index] ?? 0;
+    const value = double[0] ?? 0; // There is one.
     assert(!Number.isNaN(value), "a time is a number");
     this.#at += 8;
     return value;
@@ -158,9 +175,18 @@ export class ByteReader {
 
   token(): bigint {
     this.#need(8);
-    const value = readToken(this.#buffer, this.#at);
+    const value = readToken(this.#bytes, this.#at);
     this.#at += 8;
     return value;
+  }
+
+  /** Half of a token. */
+  int32(): number {
+    this.#need(4);
+    const bytes = this.#bytes;
+    const at = this.#at;
+    this.#at = at + 4;
+    return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
   }
 
   text(): string {
@@ -168,7 +194,7 @@ export class ByteReader {
     this.#need(bytes);
     const start = this.#at;
     this.#at += bytes;
-    return textAt(this.#buffer, start, this.#at);
+    return textAt(this.#bytes, start, this.#at);
   }
 
   bytes(): Uint8Array {
@@ -176,10 +202,10 @@ export class ByteReader {
     this.#need(length);
     const start = this.#at;
     this.#at += length;
-    return this.#buffer.subarray(start, this.#at);
+    return this.#bytes.subarray(start, this.#at);
   }
 
   #need(bytes: number): void {
-    assert(this.#at + bytes <= this.#buffer.length, "the bytes end inside a field");
+    assert(this.#at + bytes <= this.#end, "the bytes end inside a field");
   }
 }

@@ -73,7 +73,8 @@ export function decide(state: PartitionState, command: Command, limits: Partitio
 
 function decideOperation(state: PartitionState, command: SessionCommand, limits: PartitionLimits): Decision {
   const { request } = command;
-  const known = findOperation(state, state.sessions.get(command.session.id), command.session.principal, request);
+  const { session: asker } = command;
+  const known = findOperation(state, state.sessions.get(asker.id), asker.principal, request);
   if (known !== undefined) {
     if (known.digest === request.digest) return NOTHING; // D1
     return refuse(
@@ -81,7 +82,7 @@ function decideOperation(state: PartitionState, command: SessionCommand, limits:
       `Request ${request.requestId || request.sequence} was made before with other arguments.`,
     );
   }
-  const registered = register(state, command.session, limits);
+  const registered = register(state, asker, limits);
   if (registered.kind === "refused") return registered.decision;
   const { session } = registered;
   const refusal = refuseRequest(state, session, command, limits);

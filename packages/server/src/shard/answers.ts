@@ -13,6 +13,7 @@ import type { Refusal } from "../partition/commands.ts";
 import {
   type AcknowledgedState,
   type Grant,
+  type GrantedOutcome,
   isLive,
   type Operation,
   type Outcome,
@@ -71,18 +72,18 @@ export function acquireReply(
   partitionOf: Placement,
 ): AcquireReply {
   const { partition } = state;
+  const { outcome, wait } = operation;
   const reply: AcquireReply = {
     sequence: operation.sequence,
     reference: referenceOf(partition, operation),
     state: OperationState.QUEUED,
     position: 0,
-    grants: [],
+    grants: outcome?.kind === "granted" ? grantsOf(outcome, partition, partitionOf) : [],
     blockers: [],
     error: undefined,
     partition,
     eta: undefined,
   };
-  const { outcome, wait } = operation;
   if (outcome === undefined) {
     if (wait !== undefined) {
       reply.position = positionOf(wait);
@@ -96,10 +97,6 @@ export function acquireReply(
   switch (outcome.kind) {
     case "granted":
       reply.state = OperationState.GRANTED;
-      for (const { name, token } of outcome.grants) {
-        const isAlone = outcome.grants.length === 1;
-        reply.grants.push({ name, token, partition: isAlone ? partition : partitionOf(name) });
-      }
       return reply;
     case "refused":
       reply.state = OperationState.ENDED;
@@ -113,6 +110,11 @@ export function acquireReply(
       reply.state = OperationState.DONE;
       return reply;
   }
+}
+
+function grantsOf({ grants }: GrantedOutcome, partition: number, partitionOf: Placement): AcquireReply["grants"] {
+  const isAlone = grants.length === 1;
+  return grants.map(({ name, token }) => ({ name, token, partition: isAlone ? partition : partitionOf(name) }));
 }
 
 /** The reply of an operation that is done, or queued. */
