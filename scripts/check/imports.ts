@@ -36,6 +36,8 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   ...Object.fromEntries(PURE.map((folder) => [folder, { parts: PURE, packages: PROTOCOL, isPure: true } as const])),
   "clock.ts": { parts: [], packages: PROTOCOL },
   "version.ts": { parts: [], packages: TECHNOLOGY },
+  // Slices of turns: its clock and its loop are handed to it.
+  "defer.ts": { parts: [], packages: PROTOCOL },
   log: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   bulk: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   shard: { parts: TURN, packages: /^(@forelock\/(protocol|forecast)|node:.+)$/ },
@@ -60,7 +62,7 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
     packages: /^@forelock\/(protocol|forecast)$/,
     isPure: true,
   },
-  "real-time.ts": { parts: ["clock.ts"], packages: TECHNOLOGY },
+  "real-time.ts": { parts: ["clock.ts", "defer.ts"], packages: TECHNOLOGY },
   // For the simulator only; nothing else may import it.
   "internal.ts": { parts: BELOW_CLI, packages: ANY },
   "serve.ts": { parts: [...BELOW_CLI, "real-time.ts"], packages: ANY },

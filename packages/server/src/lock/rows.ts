@@ -1,6 +1,7 @@
 // rows.ts: the two rows that a partition has most of, an element and a grant. What few of them use is kept apart and made when it
 // is first set, so that a plain held element costs as little as it can. Not here: how they are linked (table.ts).
 //   R1. A row reads as if every field were its own: what was never set reads as in the shared row of defaults, which never changes.
+//   R2. No private methods: each row of a class that has one carries a mark of it.
 import type { Effect, Element, FencingToken, Grant, Session } from "../partition/state.ts";
 import { joinToken, tokenHigh, tokenLow } from "../partition/token.ts";
 import type { Lane } from "./lane.ts";
@@ -42,7 +43,7 @@ export class ElementRow implements Element {
   }
 
   set ancestors(value: readonly Element[]) {
-    if (value !== this.#extra.ancestors) this.#own().ancestors = value;
+    if (value !== this.#extra.ancestors) ElementRow.#own(this).ancestors = value;
   }
 
   get taken(): number {
@@ -50,7 +51,7 @@ export class ElementRow implements Element {
   }
 
   set taken(value: number) {
-    if (value !== this.#extra.taken) this.#own().taken = value;
+    if (value !== this.#extra.taken) ElementRow.#own(this).taken = value;
   }
 
   get limit(): number {
@@ -58,7 +59,7 @@ export class ElementRow implements Element {
   }
 
   set limit(value: number) {
-    if (value !== this.#extra.limit) this.#own().limit = value;
+    if (value !== this.#extra.limit) ElementRow.#own(this).limit = value;
   }
 
   get intentExclusive(): number {
@@ -66,7 +67,7 @@ export class ElementRow implements Element {
   }
 
   set intentExclusive(value: number) {
-    if (value !== this.#extra.intentExclusive) this.#own().intentExclusive = value;
+    if (value !== this.#extra.intentExclusive) ElementRow.#own(this).intentExclusive = value;
   }
 
   get intentShared(): number {
@@ -74,7 +75,7 @@ export class ElementRow implements Element {
   }
 
   set intentShared(value: number) {
-    if (value !== this.#extra.intentShared) this.#own().intentShared = value;
+    if (value !== this.#extra.intentShared) ElementRow.#own(this).intentShared = value;
   }
 
   get lanes(): (Lane | undefined)[] | undefined {
@@ -82,7 +83,7 @@ export class ElementRow implements Element {
   }
 
   set lanes(value: (Lane | undefined)[] | undefined) {
-    if (value !== this.#extra.lanes) this.#own().lanes = value;
+    if (value !== this.#extra.lanes) ElementRow.#own(this).lanes = value;
   }
 
   get waiting(): number {
@@ -90,7 +91,7 @@ export class ElementRow implements Element {
   }
 
   set waiting(value: number) {
-    if (value !== this.#extra.waiting) this.#own().waiting = value;
+    if (value !== this.#extra.waiting) ElementRow.#own(this).waiting = value;
   }
 
   get readersBefore(): number {
@@ -98,7 +99,7 @@ export class ElementRow implements Element {
   }
 
   set readersBefore(value: number) {
-    if (value !== this.#extra.readersBefore) this.#own().readersBefore = value;
+    if (value !== this.#extra.readersBefore) ElementRow.#own(this).readersBefore = value;
   }
 
   get phaseReaders(): number {
@@ -106,12 +107,12 @@ export class ElementRow implements Element {
   }
 
   set phaseReaders(value: number) {
-    if (value !== this.#extra.phaseReaders) this.#own().phaseReaders = value;
+    if (value !== this.#extra.phaseReaders) ElementRow.#own(this).phaseReaders = value;
   }
 
-  #own(): ElementExtra {
-    if (this.#extra === NO_ELEMENT_EXTRA) this.#extra = new ElementExtra();
-    return this.#extra;
+  static #own(row: ElementRow): ElementExtra {
+    if (row.#extra === NO_ELEMENT_EXTRA) row.#extra = new ElementExtra();
+    return row.#extra;
   }
 }
 
@@ -178,7 +179,7 @@ export class GrantRow implements Grant {
     const row = new GrantRow(element, session, sequence, mode, tokenLow(token) | 0, tokenHigh(token) | 0, grantedAtMs);
     const { requestId, actor, take, rollback, reserved } = wanted;
     if (requestId === "" && actor === "" && take === 1 && !rollback && !reserved) return row;
-    const extra = row.#own();
+    const extra = GrantRow.#own(row);
     extra.requestId = requestId;
     extra.actor = actor;
     extra.take = take;
@@ -225,7 +226,7 @@ export class GrantRow implements Grant {
   }
 
   set entries(value: number) {
-    if (value !== this.#extra.entries) this.#own().entries = value;
+    if (value !== this.#extra.entries) GrantRow.#own(this).entries = value;
   }
 
   get reserved(): boolean {
@@ -233,7 +234,7 @@ export class GrantRow implements Grant {
   }
 
   set reserved(value: boolean) {
-    if (value !== this.#extra.reserved) this.#own().reserved = value;
+    if (value !== this.#extra.reserved) GrantRow.#own(this).reserved = value;
   }
 
   get effects(): Effect[] | undefined {
@@ -241,11 +242,11 @@ export class GrantRow implements Grant {
   }
 
   set effects(value: Effect[] | undefined) {
-    if (value !== this.#extra.effects) this.#own().effects = value;
+    if (value !== this.#extra.effects) GrantRow.#own(this).effects = value;
   }
 
-  #own(): GrantExtra {
-    if (this.#extra === NO_GRANT_EXTRA) this.#extra = new GrantExtra();
-    return this.#extra;
+  static #own(row: GrantRow): GrantExtra {
+    if (row.#extra === NO_GRANT_EXTRA) row.#extra = new GrantExtra();
+    return row.#extra;
   }
 }

@@ -1,6 +1,7 @@
 // operation-row.ts: what is remembered of a request, as a row, and the outcome that most of them have. Not here: when one is
 // remembered and when it is forgotten (operations.ts).
 //   R1. As in lock/rows.ts: what few rows use is an object of its own, made when it is first set; until then it reads as the defaults.
+//   R2. No private methods: each row of a class that has one carries a mark of it.
 import type { GrantedElement, GrantedOutcome, Operation, Outcome, Session, Wait } from "./state.ts";
 import { joinToken } from "./token.ts";
 
@@ -44,7 +45,7 @@ export class OperationRow implements Operation {
   /** Right after it was made, if at all. */
   keep(requestId: string, keepMs: number): this {
     if (requestId === "" && keepMs === 0) return this;
-    const extra = this.#own();
+    const extra = OperationRow.#own(this);
     extra.requestId = requestId;
     extra.keepMs = keepMs;
     return this;
@@ -63,7 +64,7 @@ export class OperationRow implements Operation {
   }
 
   set forgetAtMs(value: number) {
-    if (value !== this.#extra.forgetAtMs) this.#own().forgetAtMs = value;
+    if (value !== this.#extra.forgetAtMs) OperationRow.#own(this).forgetAtMs = value;
   }
 
   get wait(): Wait | undefined {
@@ -71,12 +72,12 @@ export class OperationRow implements Operation {
   }
 
   set wait(value: Wait | undefined) {
-    if (value !== this.#extra.wait) this.#own().wait = value;
+    if (value !== this.#extra.wait) OperationRow.#own(this).wait = value;
   }
 
-  #own(): OperationExtra {
-    if (this.#extra === NO_EXTRA) this.#extra = new OperationExtra();
-    return this.#extra;
+  static #own(row: OperationRow): OperationExtra {
+    if (row.#extra === NO_EXTRA) row.#extra = new OperationExtra();
+    return row.#extra;
   }
 }
 

@@ -1,0 +1,75 @@
+// Turns run together, in order, and a slice at a time.
+import { expect, test } from "vitest";
+import { slicedDefer } from "./defer.ts";
+
+/** A loop that is turned by hand, with a clock that only what runs moves. */
+function scene() {
+  const asked: (() => void)[] = [];
+  const story: string[] = [];
+  const clock = { nowMs: 0 };
+  const defer = slicedDefer(
+    (run) => asked.push(run),
+    () => clock.nowMs,
+  );
+  return {
+    story,
+    clock,
+    defer,
+    asked,
+    work: (name: string, ms: number) =>
+      defer(() => {
+        story.push(name);
+        clock.nowMs += ms;
+      }),
+    turn: (): boolean => {
+      const run = asked.shift();
+      run?.();
+      story.push("|");
+      return run !== undefined;
+    },
+  };
+}
+
+test("what was asked for in one turn of the loop runs in one go", () => {
+  const { work, turn, story, asked } = scene();
+  for (const name of ["a", "b", "c"]) work(name, 0.1);
+  expect(asked).toHaveLength(1);
+  turn();
+  expect([story.join(""), asked.length]).toEqual(["abc|", 0]);
+});
+
+test("what does not fit a slice runs in the next one, before what was asked for meanwhile", () => {
+  const { work, turn, story, asked } = scene();
+  for (const name of ["a", "b", "c", "d"]) work(name, 0.6);
+  turn();
+  work("e", 0.1);
+  while (asked.length > 0) turn();
+  expect(story.join("")).toBe("ab|cd|e|");
+});
+
+test("a slice is the longer, the longer the pauses between slices are, up to a limit", () => {
+  const { work, turn, story, clock, asked } = scene();
+  const slices: number[] = [];
+  for (let round = 0; round < 60; round += 1) {
+    for (let index = 0; index < 100; index += 1) work("x", 0.5);
+    while (asked.length > 0) {
+      story.length = 0;
+      turn();
+      slices.push(story.length - 1);
+      clock.nowMs += round < 30 ? 2 : 50; // The write.
+    }
+  }
+  expect([slices[0], Math.max(...slices.slice(100, 200)), Math.max(...slices)]).toEqual([2, 12, 32]);
+});
+
+test("when one fails the others run all the same, each once", () => {
+  const { work, turn, story, defer, asked } = scene();
+  work("a", 0);
+  defer(() => {
+    throw new Error("a bug");
+  });
+  work("b", 0);
+  expect(turn).toThrow("a bug");
+  while (asked.length > 0) turn();
+  expect(story.join("")).toBe("ab|");
+});
