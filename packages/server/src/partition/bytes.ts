@@ -8,35 +8,46 @@ const TWO_28 = 268_435_456;
 
 export class ByteWriter {
   #buffer: Buffer;
-  #length = 0;
+  /** Before it lies what was given away. */
+  #start = 0;
+  #end = 0;
+  readonly #bytesMin: number;
 
   constructor(bytes: number) {
+    this.#bytesMin = bytes;
     this.#buffer = Buffer.allocUnsafeSlow(bytes);
   }
 
   get length(): number {
-    return this.#length;
+    return this.#end - this.#start;
   }
 
   /** A copy of what was written; the writer starts anew. */
   take(): Uint8Array {
-    const bytes = new Uint8Array(this.#length);
-    bytes.set(this.#buffer.subarray(0, this.#length));
-    this.#length = 0;
+    const bytes = new Uint8Array(this.length);
+    bytes.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#end = this.#start;
+    return bytes;
+  }
+
+  /** What was written, uncopied: it stays as it is, as the writer goes on behind it. Whoever keeps it keeps its neighbours, too. */
+  give(): Uint8Array {
+    const bytes = new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, this.length);
+    this.#start = this.#end;
     return bytes;
   }
 
   byte(value: number): void {
     this.#reserve(1);
-    this.#buffer[this.#length] = value;
-    this.#length += 1;
+    this.#buffer[this.#end] = value;
+    this.#end += 1;
   }
 
   /** A whole number, 0 to 2^53. */
   number(value: number): void {
     this.#reserve(8);
     let rest = value;
-    let at = this.#length;
+    let at = this.#end;
     while (rest >= TWO_28) {
       this.#buffer[at] = (rest % 128) | 128;
       rest = Math.floor(rest / 128);
@@ -48,20 +59,20 @@ export class ByteWriter {
       at += 1;
     }
     this.#buffer[at] = rest;
-    this.#length = at + 1;
+    this.#end = at + 1;
   }
 
   /** A number of milliseconds that may be negative, fractional or infinite. */
   float(value: number): void {
     this.#reserve(8);
-    this.#buffer.writeDoubleLE(value, this.#length);
-    this.#length += 8;
+    this.#buffer.writeDoubleLE(value, this.#end);
+    this.#end += 8;
   }
 
   token(value: bigint): void {
     this.#reserve(8);
-    writeToken(this.#buffer, this.#length, value);
-    this.#length += 8;
+    writeToken(this.#buffer, this.#end, value);
+    this.#end += 8;
   }
 
   text(value: string): void {
@@ -69,7 +80,7 @@ export class ByteWriter {
     const units = value.length;
     if (units < 64) {
       this.#reserve(units + 1);
-      const start = this.#length;
+      const start = this.#end;
       let index = 0;
       for (; index < units; index += 1) {
         const code = value.charCodeAt(index);
@@ -78,29 +89,33 @@ export class ByteWriter {
       }
       if (index === units) {
         this.#buffer[start] = units;
-        this.#length = start + 1 + units;
+        this.#end = start + 1 + units;
         return;
       }
     }
     const bytes = Buffer.byteLength(value);
     this.number(bytes);
     this.#reserve(bytes);
-    this.#buffer.write(value, this.#length);
-    this.#length += bytes;
+    this.#buffer.write(value, this.#end);
+    this.#end += bytes;
   }
 
   bytes(value: Uint8Array): void {
     this.number(value.length);
     this.#reserve(value.length);
-    this.#buffer.set(value, this.#length);
-    this.#length += value.length;
+    this.#buffer.set(value, this.#end);
+    this.#end += value.length;
   }
 
   #reserve(bytes: number): void {
-    if (this.#length + bytes + 1 <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#length + bytes + 1));
-    larger.set(this.#buffer.subarray(0, this.#length));
-    this.#buffer = larger;
+    if (this.#end + bytes + 1 <= this.#buffer.length) return;
+    // What was given away is left behind, and so is the room that one large record needed.
+    const size = Math.max(this.#bytesMin, (this.length + bytes + 1) * 2);
+    const next = Buffer.allocUnsafeSlow(size);
+    next.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#end = this.length;
+    this.#start = 0;
+    this.#buffer = next;
   }
 }
 

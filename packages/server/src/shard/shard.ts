@@ -105,7 +105,8 @@ const RECORD_BYTES_FULL = 960 * 1024;
 const WAIT_GRANTED_BYTES_MAX = 9;
 /** Entries that were taken and are still in the inbox, because more came all the time: then they are let go. */
 const TAKEN_MAX = 1_024;
-const WRITER_BYTES = 4_096;
+/** Of each partition. Records are cut from it one after another, until it is full and makes room for the next. */
+const WRITER_BYTES = 16_384;
 
 function isOfPreemption(event: PartitionEvent): event is PreemptEvent {
   switch (event.kind) {
@@ -388,7 +389,7 @@ export class Shard {
       epoch: this.state.epoch,
       sequence: this.#sequence,
       elapsedMs,
-      events: this.#writer.take(),
+      events: this.#writer.give(),
     };
     this.#bulkInFlight = this.#gatheredBulk;
     this.#gatheredBulk = [];
