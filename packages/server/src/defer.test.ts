@@ -30,7 +30,27 @@ function scene() {
   };
 }
 
-test("what was asked for in one turn of the loop runs in one go", () => {
+test("all that was deferred in one turn runs in one go, before the promises that it settles go on", async () => {
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+  const defer = slicedDefer(
+    (run) => setImmediate(run),
+    () => 0,
+  );
+  const story: string[] = [];
+  defer(() => {
+    story.push("a");
+    void Promise.resolve().then(() => story.push("after a"));
+    defer(() => story.push("deferred by a"));
+  });
+  defer(() => story.push("b"));
+  expect(story).toEqual([]);
+  await nextTurn();
+  expect(story).toEqual(["a", "b", "after a"]);
+  await nextTurn();
+  expect(story).toEqual(["a", "b", "after a", "deferred by a"]);
+});
+
+test("what was asked for in one turn of the loop is asked for once", () => {
   const { work, turn, story, asked } = scene();
   for (const name of ["a", "b", "c"]) work(name, 0.1);
   expect(asked).toHaveLength(1);
