@@ -60,11 +60,18 @@ test("what was asked for in one turn of the loop is asked for once", () => {
 
 test("what does not fit a slice runs in the next one, before what was asked for meanwhile", () => {
   const { work, turn, story, asked } = scene();
-  for (const name of ["a", "b", "c", "d"]) work(name, 0.6);
+  for (let index = 0; index < 40; index += 1) work("a", 0.05);
   turn();
-  work("e", 0.1);
+  work("e", 0.05);
   while (asked.length > 0) turn();
-  expect(story.join("")).toBe("ab|cd|e|");
+  expect(story.join("")).toBe(`${"a".repeat(20)}|${"a".repeat(20)}|e|`);
+});
+
+test("sixteen run in one slice, however long they take", () => {
+  const { work, turn, story } = scene();
+  for (let index = 0; index < 40; index += 1) work("a", 30);
+  turn();
+  expect(story.join("")).toBe(`${"a".repeat(16)}|`);
 });
 
 test("a slice is the longer, the longer the pauses between slices are, up to a limit", () => {
@@ -76,10 +83,10 @@ test("a slice is the longer, the longer the pauses between slices are, up to a l
       story.length = 0;
       turn();
       slices.push(story.length - 1);
-      clock.nowMs += round < 30 ? 2 : 50; // The write.
+      clock.nowMs += round < 30 ? 4 : 50; // The write.
     }
   }
-  expect([slices[0], Math.max(...slices.slice(100, 200)), Math.max(...slices)]).toEqual([2, 12, 32]);
+  expect([slices[0], Math.max(...slices.slice(60, 110)), Math.max(...slices)]).toEqual([16, 24, 32]);
 });
 
 test("when one fails the others run all the same, each once", () => {
