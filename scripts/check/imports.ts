@@ -42,6 +42,8 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
     parts: ANY_ABOVE_PURE,
     packages: /^(@forelock\/protocol|@bufbuild\/protobuf(\/.+)?|@grpc\/grpc-js|node:.+)$/,
   },
+  // Slices of turns: its clock and its loop are handed to it.
+  "defer.ts": { parts: [], packages: PROTOCOL },
   log: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   "log/etcd": { parts: ["log", "etcd", ...ANY_ABOVE_PURE], packages: TECHNOLOGY },
   bulk: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
@@ -71,7 +73,7 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
     packages: /^@forelock\/(protocol|forecast)$/,
     isPure: true,
   },
-  "real-time.ts": { parts: ["clock.ts"], packages: TECHNOLOGY },
+  "real-time.ts": { parts: ["clock.ts", "defer.ts"], packages: TECHNOLOGY },
   // For the simulator only; nothing else may import it.
   "internal.ts": { parts: BELOW_CLI, packages: ANY },
   "storage.ts": { parts: BELOW_CLI, packages: ANY },

@@ -169,8 +169,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "forgotten-request",
     breaks: "What is unanswered is remembered.",
     file: "packages/server/src/partition/operations.ts",
-    find: "  else session.done.set(request.sequence, operation);",
-    replace: "  else session.done.clear();",
+    find: "  session.done.add(operation);",
+    replace: "  session.done.clear();",
     tests: [...FILE, ...OPERATIONS],
   },
   {

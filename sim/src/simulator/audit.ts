@@ -174,7 +174,8 @@ function auditOperations(state: PartitionState): void {
     for (const operation of session.kept) {
       rule(operation.session === session, () => `kept ${operation.requestId} lies with another session`);
     }
-    for (const [sequence, operation] of session.done) {
+    for (const operation of session.done) {
+      const { sequence } = operation;
       rule(operation.outcome !== undefined && !session.queued.has(sequence), () => `done ${sequence} is not done`);
     }
   }

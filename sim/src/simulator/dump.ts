@@ -82,7 +82,7 @@ type Findable = (operation: RememberedOperation) => boolean;
 function sessionRows(session: Session, isFindable: Findable): readonly string[] {
   const { number, id, principal, ttlMs, unheard, silentSinceMs, lowest } = session;
   const rows = [`session ${number} ${id} ${principal} ${ttlMs} ${unheard} ${silentSinceMs} ${lowest}`];
-  for (const operation of session.done.values()) rows.push(`done ${number} ${operationText(operation)}`);
+  for (const operation of session.done) rows.push(`done ${number} ${operationText(operation)}`);
   for (const operation of session.queued.values()) rows.push(`queued ${number} ${operationText(operation)}`);
   for (let grant = session.firstGrant; grant !== undefined; grant = grant.next) {
     rows.push(grantText(number, grant, isFindable));

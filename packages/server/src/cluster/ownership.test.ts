@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import type { LogRecord } from "../log/event-log.ts";
 import { stateHash } from "../partition/hash.ts";
 import { SILENT } from "../partition/observer.ts";
+import { Replay } from "../partition/replay.ts";
 import { createState, type PartitionState } from "../partition/state.ts";
-import { replay } from "../shard/recovery.ts";
 import { CALLER, describe } from "../shard/testing/world.ts";
 import { Fleet, LEASE_MS } from "./testing/fleet.ts";
 
@@ -18,7 +18,7 @@ async function replayed(fleet: Fleet): Promise<ReadonlyMap<number, string>> {
     last.set(partition, record);
     const state = states.get(partition) ?? createState(partition);
     states.set(partition, state);
-    replay(state, record, SILENT);
+    new Replay(state, SILENT).take(record.elapsedMs, record.events);
   }
   return new Map([...states].map(([partition, state]) => [partition, stateHash(state)]));
 }

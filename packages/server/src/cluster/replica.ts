@@ -3,16 +3,16 @@
 import { assert } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { LogRecord, Snapshot } from "../log/event-log.ts";
-import type { Observer } from "../partition/observer.ts";
+import { Replay } from "../partition/replay.ts";
 import { decodeSnapshot } from "../partition/snapshot.ts";
 import { createState, type PartitionState } from "../partition/state.ts";
 import { Marks } from "../shard/marks.ts";
-import { bulkObserver, replay } from "../shard/recovery.ts";
+import { bulkObserver } from "../shard/recovery.ts";
 import type { Position } from "./shared-log.ts";
 
 export class Replica {
   readonly state: PartitionState;
-  readonly #observer: Observer;
+  readonly #replay: Replay;
   #position: Position;
   readonly marks = new Marks();
   /** Bytes of events applied since the snapshot that it began with, or that it was told of. */
@@ -21,7 +21,7 @@ export class Replica {
   constructor(state: PartitionState, position: Position, bulk: BulkStore) {
     this.state = state;
     this.#position = position;
-    this.#observer = bulkObserver(bulk, state.partition);
+    this.#replay = new Replay(state, bulkObserver(bulk, state.partition));
   }
 
   /** From the newest snapshot, or from nothing. */
@@ -43,7 +43,7 @@ export class Replica {
   apply(record: LogRecord): void {
     assert(record.partition === this.state.partition, "a replica follows one partition");
     assert(record.sequence === this.sequence + 1, `record ${record.sequence} follows ${this.sequence}`);
-    replay(this.state, record, this.#observer);
+    this.#replay.take(record.elapsedMs, record.events);
     this.#position = { epoch: record.epoch, sequence: record.sequence };
     this.marks.note(record.sequence, this.state);
     this.bytesSinceSnapshot += record.events.byteLength;

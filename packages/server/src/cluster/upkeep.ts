@@ -6,9 +6,9 @@ import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { Snapshot } from "../log/event-log.ts";
 import { SILENT } from "../partition/observer.ts";
+import { Replay } from "../partition/replay.ts";
 import { decodeSnapshot, encodeSnapshot } from "../partition/snapshot.ts";
 import { createState } from "../partition/state.ts";
-import { replay } from "../shard/recovery.ts";
 import type { SharedLog } from "./shared-log.ts";
 
 /** How full etcd is. */
@@ -85,10 +85,11 @@ export class Upkeep {
     const { log } = this.#options;
     const last = await log.loadSnapshot(partition);
     const state = last === undefined ? createState(partition) : decodeSnapshot(partition, last.state);
+    const replay = new Replay(state, SILENT);
     let { epoch, sequence } = last ?? { epoch: 0, sequence: 0 };
     for await (const batch of log.read((other) => (other === partition ? sequence : Number.POSITIVE_INFINITY))) {
       for (const record of batch) {
-        replay(state, record, SILENT);
+        replay.take(record.elapsedMs, record.events);
         ({ epoch, sequence } = record);
       }
     }

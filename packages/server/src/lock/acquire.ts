@@ -45,8 +45,8 @@ export function decideAcquire(
     if (refusal !== undefined) return refusal;
   }
   for (const part of parts) {
-    const element = state.elements.get(part.name);
-    if (part.mode === PERMIT && element !== undefined && element.taken > 0 && element.limit !== part.limit) {
+    const element = part.mode === PERMIT ? state.elements.get(part.name) : undefined;
+    if (element !== undefined && element.taken > 0 && element.limit !== part.limit) {
       return refuse(
         "limit_mismatch",
         `${part.name} is in use with ${element.limit} permits; the request says permits = ${part.limit}.`,
@@ -57,8 +57,18 @@ export function decideAcquire(
     arrivalMs: state.clockMs - command.priority * limits.priorityStepMs,
     id: state.nextWait,
   };
-  const terms = { request, parts, rollback: command.rollback, actor: command.actor, reserve: false, upgradeOf: 0n };
-  if (isFree(state, parts, arrival)) return withTerms(state, command, { kind: "granted", ...terms });
+  const { rollback, actor } = command;
+  if (isFree(state, parts, arrival)) {
+    return withTerms(state, command, {
+      kind: "granted",
+      request,
+      parts,
+      rollback,
+      actor,
+      reserve: false,
+      upgradeOf: 0n,
+    });
+  }
   if (command.waitMs === 0) {
     return refuse("busy", `${parts[0]?.name ?? ""} is held or queued for.`, {
       details: { holders: holdersForDetails(state, parts) },
@@ -71,7 +81,18 @@ export function decideAcquire(
     });
   }
   const { waitMs, priority } = command;
-  return withTerms(state, command, { kind: "queued", ...terms, arrivalMs: arrival.arrivalMs, waitMs, priority });
+  return withTerms(state, command, {
+    kind: "queued",
+    request,
+    parts,
+    rollback,
+    actor,
+    reserve: false,
+    upgradeOf: 0n,
+    arrivalMs: arrival.arrivalMs,
+    waitMs,
+    priority,
+  });
 }
 
 function withTerms(

@@ -1,17 +1,30 @@
 // apply.ts (lock): what each event of locks does to the tables. Decides nothing: see acquire.ts, release.ts, grant.ts.
 //   A1. Tokens come from the partition's counter, one for each element granted, in the order of the events: they only rise.
-import { assert, type ErrorCode } from "@forelock/protocol";
+import type { ErrorCode } from "@forelock/protocol";
 import { commitEffects, undoEffects } from "../file/apply.ts";
 import type { EventPart, LockEvent } from "../partition/events.ts";
 import { addGrant } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
-import { attachWait, finish, partOperation, remember, sessionOf } from "../partition/operations.ts";
+import { GrantedOne, RELEASED, STILL_HELD } from "../partition/operation-row.ts";
+import {
+  attachWait,
+  finish,
+  missing,
+  partOperation,
+  remember,
+  rememberDone,
+  sessionOf,
+} from "../partition/operations.ts";
+import { isPlainGrant } from "../partition/plain.ts";
 import {
   type Element,
   type FencingToken,
   type Grant,
   type GrantedElement,
+  highOf,
+  holderByHalves,
   holderByToken,
+  lowOf,
   type PartitionState,
   type Session,
   tokenOf,
@@ -20,7 +33,15 @@ import {
 import { handOn, judgeRelease, owe } from "../preempt/table.ts";
 import { upgradeAt } from "./grant.ts";
 import { EXCLUSIVE, SHARED } from "./mode.ts";
-import { changeGrant, elementFor, insertGrant, insertWait, removeGrant, removeWait } from "./table.ts";
+import {
+  changeGrant,
+  elementFor,
+  insertGrant,
+  insertPlainGrant,
+  insertWait,
+  removeGrant,
+  removeWait,
+} from "./table.ts";
 
 export function applyLock(state: PartitionState, event: LockEvent, observer: Observer): void {
   switch (event.kind) {
@@ -78,20 +99,60 @@ export function applyLock(state: PartitionState, event: LockEvent, observer: Obs
 
 export function waitOf(state: PartitionState, id: number): Wait {
   const wait = state.waits.get(id);
-  assert(wait !== undefined, `event names wait ${id}, which the partition does not have`);
+  if (wait === undefined) throw missing(`wait ${id}`);
   return wait;
 }
 
 export function grantOf(state: PartitionState, name: string, token: FencingToken): Grant {
   const element = state.elements.get(name);
   const grant = element === undefined ? undefined : holderByToken(element, token);
-  assert(grant !== undefined, `event names a grant of ${name} that the partition does not have`);
+  if (grant === undefined) throw missing(`a grant of ${name}`);
+  return grant;
+}
+
+/** As `grantOf`, by the signed halves of its token. */
+export function grantByHalves(state: PartitionState, name: string, low: number, high: number): Grant {
+  const element = state.elements.get(name);
+  const grant = element === undefined ? undefined : holderByHalves(element, low, high);
+  if (grant === undefined) throw missing(`a grant of ${name}`);
   return grant;
 }
 
 function nextToken(state: PartitionState): FencingToken {
+  return tokenOf(state.epoch, nextCounter(state));
+}
+
+function nextCounter(state: PartitionState): number {
   state.grantCounter += 1; // A1
-  return tokenOf(state.epoch, state.grantCounter);
+  return state.grantCounter;
+}
+
+/** The event `granted` in its plain form: see partition/plain.ts. */
+export function grantPlain(
+  state: PartitionState,
+  session: Session,
+  sequence: number,
+  digest: number,
+  name: string,
+): void {
+  const counter = nextCounter(state);
+  const low = lowOf(counter);
+  const high = highOf(state.epoch, counter);
+  insertPlainGrant(state, elementFor(state, name), session, sequence, low, high);
+  rememberDone(state, session, sequence, digest, new GrantedOne(name, low, high));
+}
+
+/** The event `released` in its plain form. */
+export function releasePlain(
+  state: PartitionState,
+  session: Session,
+  sequence: number,
+  digest: number,
+  grant: Grant,
+  observer: Observer,
+): void {
+  const stillHeld = releaseEntry(state, grant, observer);
+  rememberDone(state, session, sequence, digest, stillHeld ? STILL_HELD : RELEASED);
 }
 
 function queue(state: PartitionState, event: LockEvent & { readonly kind: "queued" }): void {
@@ -128,6 +189,8 @@ function queue(state: PartitionState, event: LockEvent & { readonly kind: "queue
 function grantAtOnce(state: PartitionState, event: LockEvent & { readonly kind: "granted" }, observer: Observer): void {
   const { request } = event;
   const session = sessionOf(state, request.session);
+  if (request.requestId === "" && isPlainGrant(event))
+    return grantPlain(state, session, request.sequence, request.digest, event.parts[0]?.name ?? "");
   const upgraded = event.upgradeOf === 0n ? undefined : grantOf(state, event.parts[0]?.name ?? "", event.upgradeOf);
   if (upgraded !== undefined) {
     remember(state, session, request, { kind: "granted", grants: [upgrade(state, upgraded, observer)] });
@@ -209,20 +272,29 @@ function endWait(
 }
 
 function release(state: PartitionState, event: LockEvent & { readonly kind: "released" }, observer: Observer): void {
+  const { request } = event;
+  const session = sessionOf(state, request.session);
   const grant = grantOf(state, event.name, event.token);
-  let undone = 0;
-  if (event.undo) undone = undoEffects(state, grant, observer);
-  const stillHeld = grant.entries > 1;
-  if (stillHeld) changeEntries(state, grant, -1);
-  else {
-    endUpgrade(state, grant, observer);
-    commitEffects(state, grant);
-    dropPart(state, grant);
-    judgeRelease(state, grant);
-    observer.released(grant);
-    removeGrant(state, grant, observer);
+  if (request.requestId === "" && !event.undo)
+    return releasePlain(state, session, request.sequence, request.digest, grant, observer);
+  const undone = event.undo ? undoEffects(state, grant, observer) : 0;
+  const stillHeld = releaseEntry(state, grant, observer);
+  remember(state, session, request, { kind: "released", stillHeld, undone });
+}
+
+/** @returns whether it was entered more than once, and so is held on */
+function releaseEntry(state: PartitionState, grant: Grant, observer: Observer): boolean {
+  if (grant.entries > 1) {
+    changeEntries(state, grant, -1);
+    return true;
   }
-  remember(state, sessionOf(state, event.request.session), event.request, { kind: "released", stillHeld, undone });
+  endUpgrade(state, grant, observer);
+  commitEffects(state, grant);
+  dropPart(state, grant);
+  judgeRelease(state, grant);
+  observer.released(grant);
+  removeGrant(state, grant, observer);
+  return false;
 }
 
 /** A grant that goes takes the wait for its upgrade along. */

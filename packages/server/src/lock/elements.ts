@@ -17,14 +17,24 @@ export class Elements {
   readonly #ring: Element[] = [];
   #ringNext = 0;
   #size = 0;
+  /** What was looked for last, listed or not: one command looks for its element several times. */
+  #lastName = "";
+  #last: Element | undefined;
 
   get size(): number {
     return this.#size;
   }
 
   get(name: string): Element | undefined {
-    const element = this.#byName.get(name);
+    const element = this.#find(name);
     return element !== undefined && (element.listing & LISTED) !== 0 ? element : undefined;
+  }
+
+  #find(name: string): Element | undefined {
+    if (name === this.#lastName) return this.#last;
+    this.#lastName = name;
+    this.#last = this.#byName.get(name);
+    return this.#last;
   }
 
   /**
@@ -32,10 +42,11 @@ export class Elements {
    * @param hashOf of a new element's name
    */
   obtain(name: string, hashOf: (name: string) => number): Element {
-    let element = this.#byName.get(name);
+    let element = this.#find(name);
     if (element === undefined) {
       element = new ElementRow(name, hashOf(name));
       this.#byName.set(name, element);
+      this.#last = element;
     }
     if ((element.listing & LISTED) === 0) this.#size += 1;
     element.listing |= LISTED;
@@ -54,7 +65,9 @@ export class Elements {
     this.#ringNext = (this.#ringNext + 1) % IDLE_MAX;
     if (oldest === undefined) return true;
     oldest.listing &= ~IN_RING;
-    if ((oldest.listing & LISTED) === 0) this.#byName.delete(oldest.name);
+    if ((oldest.listing & LISTED) !== 0) return true;
+    this.#byName.delete(oldest.name);
+    if (this.#last === oldest) this.#last = undefined;
     return true;
   }
 

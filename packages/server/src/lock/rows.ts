@@ -1,6 +1,7 @@
 // rows.ts: the two rows that a partition has most of, an element and a grant. What few of them use is kept apart and made when it
 // is first set, so that a plain held element costs as little as it can. Not here: how they are linked (table.ts).
 //   R1. A row reads as if every field were its own: what was never set reads as in the shared row of defaults, which never changes.
+//   R2. No private methods: each row of a class that has one carries a mark of it.
 import type { Effect, Element, FencingToken, Grant, Session } from "../partition/state.ts";
 import { joinToken, tokenHigh, tokenLow } from "../partition/token.ts";
 import type { TreePlace } from "./below.ts";
@@ -44,7 +45,7 @@ export class ElementRow implements Element {
   }
 
   set ancestors(value: readonly Element[]) {
-    if (value !== this.#extra.ancestors) this.#own().ancestors = value;
+    if (value !== this.#extra.ancestors) ElementRow.#own(this).ancestors = value;
   }
 
   get tree(): TreePlace | undefined {
@@ -52,7 +53,7 @@ export class ElementRow implements Element {
   }
 
   set tree(value: TreePlace | undefined) {
-    if (value !== this.#extra.tree) this.#own().tree = value;
+    if (value !== this.#extra.tree) ElementRow.#own(this).tree = value;
   }
 
   get taken(): number {
@@ -60,7 +61,7 @@ export class ElementRow implements Element {
   }
 
   set taken(value: number) {
-    if (value !== this.#extra.taken) this.#own().taken = value;
+    if (value !== this.#extra.taken) ElementRow.#own(this).taken = value;
   }
 
   get limit(): number {
@@ -68,7 +69,7 @@ export class ElementRow implements Element {
   }
 
   set limit(value: number) {
-    if (value !== this.#extra.limit) this.#own().limit = value;
+    if (value !== this.#extra.limit) ElementRow.#own(this).limit = value;
   }
 
   get intentExclusive(): number {
@@ -76,7 +77,7 @@ export class ElementRow implements Element {
   }
 
   set intentExclusive(value: number) {
-    if (value !== this.#extra.intentExclusive) this.#own().intentExclusive = value;
+    if (value !== this.#extra.intentExclusive) ElementRow.#own(this).intentExclusive = value;
   }
 
   get intentShared(): number {
@@ -84,7 +85,7 @@ export class ElementRow implements Element {
   }
 
   set intentShared(value: number) {
-    if (value !== this.#extra.intentShared) this.#own().intentShared = value;
+    if (value !== this.#extra.intentShared) ElementRow.#own(this).intentShared = value;
   }
 
   get lanes(): (Lane | undefined)[] | undefined {
@@ -92,7 +93,7 @@ export class ElementRow implements Element {
   }
 
   set lanes(value: (Lane | undefined)[] | undefined) {
-    if (value !== this.#extra.lanes) this.#own().lanes = value;
+    if (value !== this.#extra.lanes) ElementRow.#own(this).lanes = value;
   }
 
   get waiting(): number {
@@ -100,7 +101,7 @@ export class ElementRow implements Element {
   }
 
   set waiting(value: number) {
-    if (value !== this.#extra.waiting) this.#own().waiting = value;
+    if (value !== this.#extra.waiting) ElementRow.#own(this).waiting = value;
   }
 
   get readersBefore(): number {
@@ -108,7 +109,7 @@ export class ElementRow implements Element {
   }
 
   set readersBefore(value: number) {
-    if (value !== this.#extra.readersBefore) this.#own().readersBefore = value;
+    if (value !== this.#extra.readersBefore) ElementRow.#own(this).readersBefore = value;
   }
 
   get phaseReaders(): number {
@@ -116,12 +117,12 @@ export class ElementRow implements Element {
   }
 
   set phaseReaders(value: number) {
-    if (value !== this.#extra.phaseReaders) this.#own().phaseReaders = value;
+    if (value !== this.#extra.phaseReaders) ElementRow.#own(this).phaseReaders = value;
   }
 
-  #own(): ElementExtra {
-    if (this.#extra === NO_ELEMENT_EXTRA) this.#extra = new ElementExtra();
-    return this.#extra;
+  static #own(row: ElementRow): ElementExtra {
+    if (row.#extra === NO_ELEMENT_EXTRA) row.#extra = new ElementExtra();
+    return row.#extra;
   }
 }
 
@@ -164,22 +165,37 @@ export class GrantRow implements Grant {
   tokenHigh: number;
   #extra: GrantExtra = NO_GRANT_EXTRA;
 
-  constructor(wanted: NewGrant, grantedAtMs: number) {
-    this.element = wanted.element;
-    this.session = wanted.session;
-    this.sequence = wanted.sequence;
+  constructor(
+    element: Element,
+    session: Session,
+    sequence: number,
+    mode: Mode,
+    low: number,
+    high: number,
+    grantedAtMs: number,
+  ) {
+    this.element = element;
+    this.session = session;
+    this.sequence = sequence;
     this.grantedAtMs = grantedAtMs;
-    this.mode = wanted.mode;
-    this.tokenLow = tokenLow(wanted.token) | 0;
-    this.tokenHigh = tokenHigh(wanted.token) | 0;
+    this.mode = mode;
+    this.tokenLow = low;
+    this.tokenHigh = high;
+  }
+
+  /** @param grantedAtMs of the partition clock */
+  static of(wanted: NewGrant, grantedAtMs: number): GrantRow {
+    const { element, session, sequence, mode, token } = wanted;
+    const row = new GrantRow(element, session, sequence, mode, tokenLow(token) | 0, tokenHigh(token) | 0, grantedAtMs);
     const { requestId, actor, take, rollback, reserved } = wanted;
-    if (requestId === "" && actor === "" && take === 1 && !rollback && !reserved) return;
-    const extra = this.#own();
+    if (requestId === "" && actor === "" && take === 1 && !rollback && !reserved) return row;
+    const extra = GrantRow.#own(row);
     extra.requestId = requestId;
     extra.actor = actor;
     extra.take = take;
     extra.rollback = rollback;
     extra.reserved = reserved;
+    return row;
   }
 
   get token(): FencingToken {
@@ -192,7 +208,11 @@ export class GrantRow implements Grant {
   }
 
   hasToken(token: FencingToken): boolean {
-    return (tokenLow(token) | 0) === this.tokenLow && (tokenHigh(token) | 0) === this.tokenHigh;
+    return this.hasHalves(tokenLow(token) | 0, tokenHigh(token) | 0);
+  }
+
+  hasHalves(low: number, high: number): boolean {
+    return low === this.tokenLow && high === this.tokenHigh;
   }
 
   get requestId(): string {
@@ -216,7 +236,7 @@ export class GrantRow implements Grant {
   }
 
   set entries(value: number) {
-    if (value !== this.#extra.entries) this.#own().entries = value;
+    if (value !== this.#extra.entries) GrantRow.#own(this).entries = value;
   }
 
   get reserved(): boolean {
@@ -224,7 +244,7 @@ export class GrantRow implements Grant {
   }
 
   set reserved(value: boolean) {
-    if (value !== this.#extra.reserved) this.#own().reserved = value;
+    if (value !== this.#extra.reserved) GrantRow.#own(this).reserved = value;
   }
 
   get effects(): Effect[] | undefined {
@@ -232,11 +252,11 @@ export class GrantRow implements Grant {
   }
 
   set effects(value: Effect[] | undefined) {
-    if (value !== this.#extra.effects) this.#own().effects = value;
+    if (value !== this.#extra.effects) GrantRow.#own(this).effects = value;
   }
 
-  #own(): GrantExtra {
-    if (this.#extra === NO_GRANT_EXTRA) this.#extra = new GrantExtra();
-    return this.#extra;
+  static #own(row: GrantRow): GrantExtra {
+    if (row.#extra === NO_GRANT_EXTRA) row.#extra = new GrantExtra();
+    return row.#extra;
   }
 }

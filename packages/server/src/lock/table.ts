@@ -30,12 +30,8 @@ function beginElement(state: PartitionState, name: string): Element {
 
 export function insertGrant(state: PartitionState, wanted: NewGrant): Grant {
   const { element, session, mode } = wanted;
-  const grant = new GrantRow(wanted, state.clockMs);
-  grant.next = session.firstGrant;
-  if (session.firstGrant !== undefined) session.firstGrant.previous = grant;
-  session.firstGrant = grant;
-  session.grants += 1;
-  state.grants += 1;
+  const grant = GrantRow.of(wanted, state.clockMs);
+  linkGrant(state, session, grant);
   if (mode === PERMIT && element.limit !== wanted.limit) {
     addElement(state, -1, element);
     element.limit = wanted.limit;
@@ -46,6 +42,33 @@ export function insertGrant(state: PartitionState, wanted: NewGrant): Grant {
   if (mode === EXCLUSIVE) setReadersBefore(state, element, 0);
   addGrant(state, 1, grant);
   return grant;
+}
+
+/** As `insertGrant`, for nearly all: of a whole element, in no batch and in nobody's name. The token comes in signed halves. */
+export function insertPlainGrant(
+  state: PartitionState,
+  element: Element,
+  session: Session,
+  sequence: number,
+  low: number,
+  high: number,
+): Grant {
+  const grant = new GrantRow(element, session, sequence, EXCLUSIVE, low, high, state.clockMs);
+  linkGrant(state, session, grant);
+  addHolder(element, grant);
+  count(element, EXCLUSIVE, 1, 1);
+  setReadersBefore(state, element, 0);
+  addGrant(state, 1, grant);
+  return grant;
+}
+
+function linkGrant(state: PartitionState, session: Session, grant: Grant): void {
+  const first = session.firstGrant;
+  grant.next = first;
+  if (first !== undefined) first.previous = grant;
+  session.firstGrant = grant;
+  session.grants += 1;
+  state.grants += 1;
 }
 
 /** Takes a grant out of every table. Its effects must have been settled before. */

@@ -8,35 +8,46 @@ const TWO_28 = 268_435_456;
 
 export class ByteWriter {
   #buffer: Buffer;
-  #length = 0;
+  /** Before it lies what was given away. */
+  #start = 0;
+  #end = 0;
+  readonly #bytesMin: number;
 
   constructor(bytes: number) {
+    this.#bytesMin = bytes;
     this.#buffer = Buffer.allocUnsafeSlow(bytes);
   }
 
   get length(): number {
-    return this.#length;
+    return this.#end - this.#start;
   }
 
   /** A copy of what was written; the writer starts anew. */
   take(): Uint8Array {
-    const bytes = new Uint8Array(this.#length);
-    bytes.set(this.#buffer.subarray(0, this.#length));
-    this.#length = 0;
+    const bytes = new Uint8Array(this.length);
+    bytes.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#end = this.#start;
+    return bytes;
+  }
+
+  /** What was written, uncopied: it stays as it is, as the writer goes on behind it. Whoever keeps it keeps its neighbours, too. */
+  give(): Uint8Array {
+    const bytes = new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, this.length);
+    this.#start = this.#end;
     return bytes;
   }
 
   byte(value: number): void {
     this.#reserve(1);
-    this.#buffer[this.#length] = value;
-    this.#length += 1;
+    this.#buffer[this.#end] = value;
+    this.#end += 1;
   }
 
   /** A whole number, 0 to 2^53. */
   number(value: number): void {
     this.#reserve(8);
     let rest = value;
-    let at = this.#length;
+    let at = this.#end;
     while (rest >= TWO_28) {
       this.#buffer[at] = (rest % 128) | 128;
       rest = Math.floor(rest / 128);
@@ -48,20 +59,20 @@ export class ByteWriter {
       at += 1;
     }
     this.#buffer[at] = rest;
-    this.#length = at + 1;
+    this.#end = at + 1;
   }
 
   /** A number of milliseconds that may be negative, fractional or infinite. */
   float(value: number): void {
     this.#reserve(8);
-    this.#buffer.writeDoubleLE(value, this.#length);
-    this.#length += 8;
+    this.#buffer.writeDoubleLE(value, this.#end);
+    this.#end += 8;
   }
 
   token(value: bigint): void {
     this.#reserve(8);
-    writeToken(this.#buffer, this.#length, value);
-    this.#length += 8;
+    writeToken(this.#buffer, this.#end, value);
+    this.#end += 8;
   }
 
   text(value: string): void {
@@ -69,7 +80,7 @@ export class ByteWriter {
     const units = value.length;
     if (units < 64) {
       this.#reserve(units + 1);
-      const start = this.#length;
+      const start = this.#end;
       let index = 0;
       for (; index < units; index += 1) {
         const code = value.charCodeAt(index);
@@ -78,46 +89,65 @@ export class ByteWriter {
       }
       if (index === units) {
         this.#buffer[start] = units;
-        this.#length = start + 1 + units;
+        this.#end = start + 1 + units;
         return;
       }
     }
     const bytes = Buffer.byteLength(value);
     this.number(bytes);
     this.#reserve(bytes);
-    this.#buffer.write(value, this.#length);
-    this.#length += bytes;
+    this.#buffer.write(value, this.#end);
+    this.#end += bytes;
   }
 
   bytes(value: Uint8Array): void {
     this.number(value.length);
     this.#reserve(value.length);
-    this.#buffer.set(value, this.#length);
-    this.#length += value.length;
+    this.#buffer.set(value, this.#end);
+    this.#end += value.length;
   }
 
   #reserve(bytes: number): void {
-    if (this.#length + bytes + 1 <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#length + bytes + 1));
-    larger.set(this.#buffer.subarray(0, this.#length));
-    this.#buffer = larger;
+    if (this.#end + bytes + 1 <= this.#buffer.length) return;
+    // What was given away is left behind, and so is the room that one large record needed.
+    const size = Math.max(this.#bytesMin, (this.length + bytes + 1) * 2);
+    const next = Buffer.allocUnsafeSlow(size);
+    next.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#end = this.length;
+    this.#start = 0;
+    this.#buffer = next;
   }
 }
 
+const double = new Float64Array(1);
+const doubleBytes = new Uint8Array(double.buffer);
+const IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
 export class ByteReader {
-  readonly #buffer: Buffer;
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
+    this.#end = bytes.length;
   }
 
   get isDone(): boolean {
-    return this.#at >= this.#buffer.length;
+    return this.#at >= this.#end;
+  }
+
+  /** To come back to what was read before. */
+  get at(): number {
+    return this.#at;
+  }
+
+  set at(value: number) {
+    this.#at = value;
   }
 
   byte(): number {
-    const value = this.#buffer[this.#at];
+    const value = this.#bytes[this.#at];
     assert(value !== undefined, "the bytes end inside a field");
     this.#at += 1;
     return value;
@@ -150,7 +180,9 @@ export class ByteReader {
 
   float(): number {
     this.#need(8);
-    const value = this.#buffer.readDoubleLE(this.#at);
+    for (let index = 0; index < 8; index += 1)
+      doubleBytes[IS_LITTLE_ENDIAN ? index : 7 - index] = this.#bytes[this.#at + index] ?? 0;
+    const value = double[0] ?? 0; // There is one.
     assert(!Number.isNaN(value), "a time is a number");
     this.#at += 8;
     return value;
@@ -158,9 +190,18 @@ export class ByteReader {
 
   token(): bigint {
     this.#need(8);
-    const value = readToken(this.#buffer, this.#at);
+    const value = readToken(this.#bytes, this.#at);
     this.#at += 8;
     return value;
+  }
+
+  /** Half of a token. */
+  int32(): number {
+    this.#need(4);
+    const bytes = this.#bytes;
+    const at = this.#at;
+    this.#at = at + 4;
+    return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
   }
 
   text(): string {
@@ -168,7 +209,7 @@ export class ByteReader {
     this.#need(bytes);
     const start = this.#at;
     this.#at += bytes;
-    return textAt(this.#buffer, start, this.#at);
+    return textAt(this.#bytes, start, this.#at);
   }
 
   bytes(): Uint8Array {
@@ -176,10 +217,10 @@ export class ByteReader {
     this.#need(length);
     const start = this.#at;
     this.#at += length;
-    return this.#buffer.subarray(start, this.#at);
+    return this.#bytes.subarray(start, this.#at);
   }
 
   #need(bytes: number): void {
-    assert(this.#at + bytes <= this.#buffer.length, "the bytes end inside a field");
+    assert(this.#at + bytes <= this.#end, "the bytes end inside a field");
   }
 }

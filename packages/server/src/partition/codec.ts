@@ -6,6 +6,7 @@ import type { Mode } from "../lock/mode.ts";
 import { ByteReader, type ByteWriter } from "./bytes.ts";
 import { decodePreempt, encodePreempt } from "./codec-preempt.ts";
 import type { EventPart, EventRequest, PartitionEvent, SessionEnd } from "./events.ts";
+import { isPlainGrant, type PlainEvents } from "./plain.ts";
 
 /** C2. Gaps are left for what is to come (pre-emption, keymap, objects). */
 export const KIND = {
@@ -50,10 +51,18 @@ export const KIND = {
 const ENDS: readonly SessionEnd[] = ["expired", "closed", "forced"];
 
 export function encodeEvent(out: ByteWriter, event: PartitionEvent): void {
-  if (event.kind === "granted" && isPlain(event)) {
+  if (event.kind === "granted" && isPlainGrant(event)) {
     out.byte(KIND.granted_plain);
     writeRequest(out, event.request);
     out.text(event.parts[0]?.name ?? "");
+    return;
+  }
+  if (event.kind === "released") {
+    out.byte(KIND.released);
+    writeRequest(out, event.request);
+    out.text(event.name);
+    out.token(event.token);
+    out.byte(event.undo ? 1 : 0);
     return;
   }
   out.byte(KIND[event.kind]);
@@ -118,12 +127,6 @@ export function encodeEvent(out: ByteWriter, event: PartitionEvent): void {
       writeRequest(out, event.request);
       out.text(event.name);
       out.token(event.token);
-      return;
-    case "released":
-      writeRequest(out, event.request);
-      out.text(event.name);
-      out.token(event.token);
-      out.byte(event.undo ? 1 : 0);
       return;
     case "forced":
       out.text(event.name);
@@ -192,11 +195,48 @@ export function encodeEvent(out: ByteWriter, event: PartitionEvent): void {
 /** All events of a record, in order. @throws when the bytes are no whole record: a bug or damage, never a torn write. */
 export function decodeEvents(bytes: Uint8Array, each: (event: PartitionEvent) => void): void {
   const reader = new ByteReader(bytes);
-  while (!reader.isDone) each(decodeEvent(reader));
+  while (!reader.isDone) each(decodeEvent(reader, reader.byte()));
 }
 
-function decodeEvent(reader: ByteReader): PartitionEvent {
-  const kind = reader.byte();
+/** As `decodeEvents`, but for plain events, whose fields go to `plain`. @returns how many there were of all kinds */
+export function decodeFields(bytes: Uint8Array, plain: PlainEvents, each: (event: PartitionEvent) => void): number {
+  const reader = new ByteReader(bytes);
+  let events = 0;
+  while (!reader.isDone) {
+    const kind = reader.byte();
+    if (kind === KIND.granted_plain || kind === KIND.released) decodePlain(reader, kind, plain, each);
+    else each(decodeEvent(reader, kind));
+    events += 1;
+  }
+  return events;
+}
+
+/** The event may turn out not to be plain. */
+function decodePlain(
+  reader: ByteReader,
+  kind: typeof KIND.granted_plain | typeof KIND.released,
+  plain: PlainEvents,
+  each: (event: PartitionEvent) => void,
+): void {
+  const start = reader.at;
+  const session = reader.number();
+  const coded = reader.number();
+  if (coded % 2 === 1) {
+    reader.at = start; // It is kept.
+    return each(decodeEvent(reader, kind));
+  }
+  const sequence = Math.floor(coded / 2);
+  const digest = reader.number() | 0;
+  const name = reader.text();
+  if (kind === KIND.granted_plain) return plain.granted(session, sequence, digest, name);
+  const low = reader.int32();
+  const high = reader.int32();
+  if (!reader.flag()) return plain.released(session, sequence, digest, name, low, high);
+  reader.at = start; // With an undo.
+  each(decodeEvent(reader, kind));
+}
+
+function decodeEvent(reader: ByteReader, kind: number): PartitionEvent {
   switch (kind) {
     case KIND.granted_plain:
       return {
@@ -333,18 +373,6 @@ function decodeEvent(reader: ByteReader): PartitionEvent {
     default:
       throw new Error(`a record holds an event of kind ${kind}, which this version does not know`);
   }
-}
-
-function isPlain(event: PartitionEvent & { readonly kind: "granted" }): boolean {
-  const part = event.parts[0];
-  return (
-    event.parts.length === 1 &&
-    part?.mode === 0 &&
-    !event.rollback &&
-    !event.reserve &&
-    event.actor === "" &&
-    event.upgradeOf === 0n
-  );
 }
 
 export function writeRequest(out: ByteWriter, request: EventRequest): void {

@@ -16,6 +16,7 @@ import type { EventRequest, PartitionEvent } from "./events.ts";
 import { findOperation } from "./operations.ts";
 import { type Grant, keptKey, type PartitionState, type Session, type Wait, type Warning } from "./state.ts";
 
+/** What frees memory must get through when new work does not. */
 const RELIEF: ReadonlySet<Command["kind"]> = new Set(["release", "cancel", "downgrade", "acknowledge_warning"]);
 
 export function decide(state: PartitionState, command: Command, limits: PartitionLimits): Decision {
@@ -73,7 +74,8 @@ export function decide(state: PartitionState, command: Command, limits: Partitio
 
 function decideOperation(state: PartitionState, command: SessionCommand, limits: PartitionLimits): Decision {
   const { request } = command;
-  const known = findOperation(state, state.sessions.get(command.session.id), command.session.principal, request);
+  const { session: asker } = command;
+  const known = findOperation(state, state.sessions.get(asker.id), asker.principal, request);
   if (known !== undefined) {
     if (known.digest === request.digest) return NOTHING; // D1
     return refuse(
@@ -81,7 +83,7 @@ function decideOperation(state: PartitionState, command: SessionCommand, limits:
       `Request ${request.requestId || request.sequence} was made before with other arguments.`,
     );
   }
-  const registered = register(state, command.session, limits);
+  const registered = register(state, asker, limits);
   if (registered.kind === "refused") return registered.decision;
   const { session } = registered;
   const refusal = refuseRequest(state, session, command, limits);
@@ -121,12 +123,9 @@ function refuseRequest(
   limits: PartitionLimits,
 ): Decision | undefined {
   const { request } = command;
-  // D3: what frees memory must get through when new work does not.
-  const isRelief = RELIEF.has(command.kind);
-  const factor = isRelief ? 2 : 1;
   if (request.requestId !== "") {
     const kept = state.keptByPrincipal.get(command.session.principal) ?? 0;
-    if (kept < limits.keptMax * factor) return undefined;
+    if (kept < limits.keptMax || (kept < limits.keptMax * 2 && RELIEF.has(command.kind))) return undefined; // D3
     return refuse("operations_full", `${kept} operations are kept for this principal; ${limits.keptMax} may be.`, {
       retryAfterMs: 1_000,
     });
@@ -139,7 +138,8 @@ function refuseRequest(
     ); // D2
   }
   const remembered = session.done.size + session.queued.size;
-  if (remembered < limits.unansweredMax * factor) return undefined;
+  const max = limits.unansweredMax;
+  if (remembered < max || (remembered < max * 2 && RELIEF.has(command.kind))) return undefined; // D3
   return refuse(
     "operations_full",
     `The session has ${remembered} unanswered operations; it may have ${limits.unansweredMax}.`,

@@ -2,6 +2,7 @@
 //   H1. `add` before a row is changed or removed with sign -1, after it is added or changed with sign 1: the sum then depends on
 //       the rows alone, not on the way that led to them.
 //   Source of the mixing steps: MurmurHash3 (Appleby), finaliser constants.
+import { GrantedOne } from "./operation-row.ts";
 import type {
   Batch,
   CompensationRow,
@@ -143,6 +144,7 @@ function outcomeHash(outcome: Outcome | undefined): number {
   switch (outcome.kind) {
     case "granted": {
       let hash = 11;
+      if (outcome instanceof GrantedOne) return mix(hash, halvesHash(outcome.tokenLow, outcome.tokenHigh));
       for (const grant of outcome.grants) hash = mix(hash, tokenHash(grant.token));
       return hash;
     }

@@ -6,13 +6,19 @@ import { assert } from "@forelock/protocol";
 import type { EventRequest } from "./events.ts";
 import { addOperation } from "./hash.ts";
 import type { Observer } from "./observer.ts";
+import { OperationRow } from "./operation-row.ts";
 import { keptKey, type Operation, type Outcome, type PartitionState, type Session, type Wait } from "./state.ts";
 
 /** The session that an event names. Events are decided on the state they apply to, so it is there. */
 export function sessionOf(state: PartitionState, number: number): Session {
   const session = state.sessionByNumber.get(number);
-  assert(session !== undefined, `event names session ${number}, which the partition does not have`);
+  if (session === undefined) throw missing(`session ${number}`);
   return session;
+}
+
+/** A bug, or damage: events are decided on the state that they apply to. Made only when it is thrown, as each event asks. */
+export function missing(what: string): Error {
+  return new Error(`assertion failed: an event names ${what}, which the partition does not have`);
 }
 
 /** The operation that a request id finds, waiting or done. */
@@ -23,7 +29,9 @@ export function findOperation(
   request: { readonly sequence: number; readonly requestId: string },
 ): Operation | undefined {
   if (request.requestId !== "") return state.kept.get(keptKey(principal, request.requestId));
-  return session?.done.get(request.sequence) ?? session?.queued.get(request.sequence);
+  if (session === undefined) return undefined;
+  const done = session.done.get(request.sequence);
+  return done === undefined && session.queued.size > 0 ? session.queued.get(request.sequence) : done;
 }
 
 /** Remembers a request with its outcome, or waiting when `outcome` is undefined. */
@@ -33,50 +41,44 @@ export function remember(
   request: EventRequest,
   outcome: Outcome | undefined,
 ): Operation {
-  const operation: Operation = {
-    session,
-    sessionId: session.id,
-    sequence: request.sequence,
-    requestId: request.requestId,
-    principal: session.principal,
-    digest: request.digest,
-    keepMs: request.keepMs,
-    wait: undefined,
-    outcome,
-    forgetAtMs: Number.POSITIVE_INFINITY,
-    hashLow: 0,
-    hashHigh: 0,
-  };
-  if (request.requestId !== "") {
-    const key = keptKey(session.principal, request.requestId);
+  const { sequence, requestId, digest } = request;
+  if (requestId === "" && outcome !== undefined) return rememberDone(state, session, sequence, digest, outcome);
+  const operation = rowOf(session, sequence, digest, outcome).keep(requestId, request.keepMs);
+  if (requestId !== "") {
+    const key = keptKey(session.principal, requestId);
     assert(!state.kept.has(key), "a kept operation is remembered once");
     state.kept.set(key, operation);
     state.keptByPrincipal.set(session.principal, (state.keptByPrincipal.get(session.principal) ?? 0) + 1);
     session.kept.add(operation);
     if (outcome !== undefined) scheduleForgetting(state, operation);
-  } else if (outcome === undefined) session.queued.set(request.sequence, operation);
-  else session.done.set(request.sequence, operation);
+  } else session.queued.set(sequence, operation);
   state.operations += 1;
   addOperation(state, 1, operation);
   return operation;
 }
 
+/** As `remember`, for nearly all: of a session, and done. */
+export function rememberDone(
+  state: PartitionState,
+  session: Session,
+  sequence: number,
+  digest: number,
+  outcome: Outcome,
+): Operation {
+  const operation = rowOf(session, sequence, digest, outcome);
+  session.done.add(operation);
+  state.operations += 1;
+  addOperation(state, 1, operation);
+  return operation;
+}
+
+function rowOf(session: Session, sequence: number, digest: number, outcome: Outcome | undefined): OperationRow {
+  return new OperationRow(session, session.id, session.principal, sequence, digest, outcome);
+}
+
 /** An operation that no request id finds: a part of a batch, whose key is `request.requestId`. */
 export function partOperation(session: Session, request: EventRequest): Operation {
-  return {
-    session,
-    sessionId: session.id,
-    sequence: 0,
-    requestId: request.requestId,
-    principal: session.principal,
-    digest: 0,
-    keepMs: 0,
-    wait: undefined,
-    outcome: undefined,
-    forgetAtMs: Number.POSITIVE_INFINITY,
-    hashLow: 0,
-    hashHigh: 0,
-  };
+  return rowOf(session, 0, 0, undefined).keep(request.requestId, 0);
 }
 
 /** Links a remembered operation with its wait. */
@@ -113,9 +115,9 @@ export function amend(state: PartitionState, operation: Operation, outcome: Outc
 
 /** O1: drops what the client needs no more. */
 export function acknowledge(state: PartitionState, session: Session, below: number, settled: readonly number[]): void {
-  for (const [sequence, operation] of session.done) {
-    if (sequence >= below) break;
-    session.done.delete(sequence);
+  for (;;) {
+    const operation = session.done.takeBelow(below);
+    if (operation === undefined) break;
     forget(state, operation);
   }
   for (const sequence of settled) {
@@ -128,7 +130,7 @@ export function acknowledge(state: PartitionState, session: Session, below: numb
 
 /** All that is remembered for a session that ends; its kept operations stay (O2) but are nobody's. */
 export function forgetSession(state: PartitionState, session: Session): void {
-  for (const operation of session.done.values()) forget(state, operation);
+  for (const operation of session.done) forget(state, operation);
   for (const operation of session.queued.values()) forget(state, operation);
   session.done.clear();
   session.queued.clear();

@@ -4,6 +4,7 @@ import { assert, type ErrorCode, isErrorCode } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
 import { elementFor, insertGrant, insertWait, restoreReadPhase } from "../lock/table.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import { DoneOperations } from "./done.ts";
 import {
   addBatch,
   addFile,
@@ -15,6 +16,7 @@ import {
   sessionHash,
   stateHash,
 } from "./hash.ts";
+import { OperationRow } from "./operation-row.ts";
 import { findOperation, partOperation } from "./operations.ts";
 import { readPreempt, writePreempt } from "./snapshot-preempt.ts";
 import {
@@ -172,7 +174,7 @@ function writeSession(out: ByteWriter, session: Session): void {
   out.byte(session.unheard ? 1 : 0);
   out.float(session.silentSinceMs);
   out.number(session.lowest);
-  writeAll(out, session.done.size, session.done.values(), (operation) => writeOperation(out, operation));
+  writeAll(out, session.done.size, session.done, (operation) => writeOperation(out, operation));
   writeAll(out, session.queued.size, session.queued.values(), (operation) => writeOperation(out, operation));
 }
 
@@ -190,7 +192,7 @@ function readSession(reader: ByteReader, state: PartitionState): void {
     unheard: reader.flag(),
     silentSinceMs: reader.float(),
     lowest: reader.number(),
-    done: new Map(),
+    done: new DoneOperations(),
     queued: new Map(),
     kept: new Set(),
     firstGrant: undefined,
@@ -200,15 +202,16 @@ function readSession(reader: ByteReader, state: PartitionState): void {
   state.sessions.set(session.id, session);
   state.sessionByNumber.set(number, session);
   addSession(state, 1, session);
-  for (const operations of [session.done, session.queued]) {
+  const readInto = (add: (operation: Operation) => void): void =>
     readAll(reader, () => {
       const operation = readOperation(reader, session, session.principal);
-      operations.set(operation.sequence, operation);
+      add(operation);
       state.operations += 1;
       // A waiting one is hashed with its wait: see readWait and readBatch.
       if (operation.outcome !== undefined) addOperation(state, 1, operation);
     });
-  }
+  readInto((operation) => session.done.add(operation));
+  readInto((operation) => session.queued.set(operation.sequence, operation));
 }
 
 function writeOperation(out: ByteWriter, operation: Operation): void {
@@ -222,20 +225,15 @@ function writeOperation(out: ByteWriter, operation: Operation): void {
 }
 
 function readOperation(reader: ByteReader, session: Session | undefined, principal: string): Operation {
-  return {
-    session,
-    principal,
-    sessionId: reader.text(),
-    sequence: reader.number(),
-    requestId: reader.text(),
-    digest: reader.number() | 0,
-    keepMs: reader.number(),
-    forgetAtMs: reader.float(),
-    outcome: readOutcome(reader),
-    wait: undefined,
-    hashLow: 0,
-    hashHigh: 0,
-  };
+  const sessionId = reader.text();
+  const sequence = reader.number();
+  const requestId = reader.text();
+  const digest = reader.number() | 0;
+  const keepMs = reader.number();
+  const forgetAtMs = reader.float();
+  const row = new OperationRow(session, sessionId, principal, sequence, digest, readOutcome(reader));
+  row.keep(requestId, keepMs).forgetAtMs = forgetAtMs;
+  return row;
 }
 
 function readKept(reader: ByteReader, state: PartitionState): void {
@@ -433,25 +431,12 @@ function readEffect(reader: ByteReader, state: PartitionState, files: ReadonlyMa
 }
 
 /** Stands for an operation whose answer nobody can ask for any more. */
-function forgotten(principal: string): Operation {
-  return {
-    session: undefined,
-    sessionId: "",
-    sequence: 0,
-    requestId: "",
-    principal,
-    digest: 0,
-    keepMs: 0,
-    wait: undefined,
-    outcome: undefined,
-    forgetAtMs: Number.POSITIVE_INFINITY,
-    hashLow: 0,
-    hashHigh: 0,
-  };
+function forgotten(principal: string, outcome?: Outcome): Operation {
+  return new OperationRow(undefined, "", principal, 0, 0, outcome);
 }
 
 function ended(principal: string): Operation {
-  return { ...forgotten(principal), outcome: { kind: "cancelled", cancelled: true } };
+  return forgotten(principal, { kind: "cancelled", cancelled: true });
 }
 
 function writeWait(out: ByteWriter, wait: Wait): void {

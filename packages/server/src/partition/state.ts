@@ -6,6 +6,9 @@ import { Elements } from "../lock/elements.ts";
 import type { Lane } from "../lock/lane.ts";
 import type { Mode } from "../lock/mode.ts";
 import { DeadlineHeap } from "./deadlines.ts";
+import type { DoneOperations } from "./done.ts";
+import { LastFound } from "./last-found.ts";
+import { joinToken } from "./token.ts";
 
 /** Rises with every grant of the partition, over restarts too: epoch x 2^40 + counter, below 2^63. */
 export type FencingToken = bigint;
@@ -77,8 +80,8 @@ export interface Session {
   silentSinceMs: number;
   /** Sequences below are forgotten, and refused. */
   lowest: number;
-  /** Done operations by sequence, ascending. */
-  readonly done: Map<number, Operation>;
+  /** Done operations, by sequence. */
+  readonly done: DoneOperations;
   /** Acquires that were queued: waiting, or ended and not yet settled by the client. By sequence. */
   readonly queued: Map<number, Operation>;
   /** Kept operations that it started. They outlive it. */
@@ -125,6 +128,7 @@ export interface Grant {
   readonly tokenLow: number;
   readonly tokenHigh: number;
   hasToken(token: FencingToken): boolean;
+  hasHalves(low: number, high: number): boolean;
   readonly element: Element;
   readonly session: Session;
   /** With the session, the owner. 0 when the request id is `requestId`. */
@@ -301,9 +305,15 @@ export interface Operation {
 export const ACKNOWLEDGED_STATES = ["acknowledged", "extended", "refused", "over"] as const;
 export type AcknowledgedState = (typeof ACKNOWLEDGED_STATES)[number];
 
+/** Everything that was asked for is held. */
+export interface GrantedOutcome {
+  readonly kind: "granted";
+  readonly grants: readonly GrantedElement[];
+}
+
 /** How a request ended. */
 export type Outcome =
-  | { readonly kind: "granted"; readonly grants: readonly GrantedElement[] }
+  | GrantedOutcome
   | { readonly kind: "released"; readonly stillHeld: boolean; readonly undone: number }
   | { readonly kind: "downgraded"; readonly token: FencingToken }
   | {
@@ -378,8 +388,8 @@ export function createState(partition: number): PartitionState {
     nextSession: 1,
     nextWait: 1,
     nextFile: 1,
-    sessions: new Map(),
-    sessionByNumber: new Map(),
+    sessions: new LastFound(),
+    sessionByNumber: new LastFound(),
     tombstones: new Map(),
     elements: new Elements(),
     waits: new Map(),
@@ -409,14 +419,21 @@ export function keptKey(principal: string, requestId: string): string {
   return `${principal}\n${requestId}`;
 }
 
-const COUNTER_SCALE = 2 ** 40;
-/** Below it a token is exact as a number. */
-const PLAIN_EPOCHS = 2 ** 13;
+/** A token is epoch x 2^40 + counter. */
+const EPOCH_SCALE = 2 ** (40 - 32);
 
-/** The token of the grant that is number `counter` (below 2^40) of its partition. */
 export function tokenOf(epoch: number, counter: number): FencingToken {
-  if (epoch < PLAIN_EPOCHS) return BigInt(epoch * COUNTER_SCALE + counter);
-  return BigInt(epoch) * BigInt(COUNTER_SCALE) + BigInt(counter);
+  return joinToken(lowOf(counter), highOf(epoch, counter));
+}
+
+/** Lower 32 bits, signed, of the token of the grant that is number `counter` (below 2^40) of its partition. */
+export function lowOf(counter: number): number {
+  return counter | 0;
+}
+
+/** Upper 32 bits, signed. */
+export function highOf(epoch: number, counter: number): number {
+  return (epoch * EPOCH_SCALE + Math.floor(counter / 2 ** 32)) | 0;
 }
 
 export function holdersOf(element: Element): Iterable<Grant> {
@@ -434,6 +451,13 @@ export function holderByToken(element: Element, token: FencingToken): Grant | un
 /** How long a grant has been held: milliseconds of the partition clock. */
 export function ageOf({ clockMs }: Pick<PartitionState, "clockMs">, { grantedAtMs }: Grant): number {
   return Math.max(0, clockMs - grantedAtMs);
+}
+
+/** @param low and `high`: of the token, as signed 32 bits */
+export function holderByHalves(element: Element, low: number, high: number): Grant | undefined {
+  const { holders } = element;
+  if (holders instanceof Map) return holders.get(joinToken(low, high));
+  return holders?.hasHalves(low, high) === true ? holders : undefined;
 }
 
 /** Whether the session may be granted anything now. `clockMs` is the partition's. */

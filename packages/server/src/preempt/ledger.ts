@@ -309,7 +309,8 @@ export class Ledger {
   #end(client: string, stuck: number): void {
     this.#ends = this.#ends * KEEP + 1;
     this.#stuck = this.#stuck * KEEP + stuck;
-    const record = stuck > 0 ? this.#record(client) : this.#clients.size === 0 ? undefined : this.#clients.get(client);
+    if (stuck === 0 && this.#clients.size === 0) return; // Nearly always.
+    const record = stuck > 0 ? this.#record(client) : this.#clients.get(client);
     if (record === undefined) return;
     record.ends = record.ends * KEEP + 1;
     record.stuck = record.stuck * KEEP + stuck;

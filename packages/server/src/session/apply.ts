@@ -4,6 +4,7 @@
 import { assert } from "@forelock/protocol";
 import { commitEffects, undoEffects } from "../file/apply.ts";
 import { removeGrant, removeWait } from "../lock/table.ts";
+import { DoneOperations } from "../partition/done.ts";
 import type { SessionEnd, SessionEvent } from "../partition/events.ts";
 import { addSession, addTombstone, sessionHash } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
@@ -80,7 +81,7 @@ function openSession(state: PartitionState, event: SessionEvent & { readonly kin
     unheard: false,
     silentSinceMs: Number.POSITIVE_INFINITY,
     lowest: 1,
-    done: new Map(),
+    done: new DoneOperations(),
     queued: new Map(),
     kept: new Set(),
     firstGrant: undefined,

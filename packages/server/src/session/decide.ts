@@ -5,7 +5,9 @@ import type { Decision, OwnerCommand, PartitionLimits, Refusal, SessionIdentity 
 import type { PartitionEvent } from "../partition/events.ts";
 import type { PartitionState, Session } from "../partition/state.ts";
 
-export const NOTHING: Decision = { events: [], refusal: undefined };
+const NO_EVENTS: readonly PartitionEvent[] = [];
+
+export const NOTHING: Decision = { events: NO_EVENTS, refusal: undefined };
 
 export function refuse(code: Refusal["code"], message: string, more?: Partial<Refusal>): Decision {
   return { events: [], refusal: { code, message, ...more } };
@@ -17,7 +19,7 @@ export type Registered =
       readonly kind: "registered";
       readonly session: Session | undefined;
       readonly number: number;
-      readonly events: PartitionEvent[];
+      readonly events: readonly PartitionEvent[];
     }
   | { readonly kind: "refused"; readonly decision: Decision };
 
@@ -31,8 +33,8 @@ export function register(state: PartitionState, identity: SessionIdentity, limit
       };
     }
     // S3
-    const events: PartitionEvent[] =
-      session.unheard || isSilent(session) ? [{ kind: "session_heard", session: session.number }] : [];
+    const events: readonly PartitionEvent[] =
+      session.unheard || isSilent(session) ? [{ kind: "session_heard", session: session.number }] : NO_EVENTS;
     return { kind: "registered", session, number: session.number, events };
   }
   if (state.tombstones.has(identity.id)) {
@@ -89,8 +91,7 @@ export function decideSession(state: PartitionState, command: SessionOwnerComman
     case "acknowledge": {
       const below = Math.max(command.below, session.lowest);
       const settled = command.settled.filter((sequence) => session.queued.get(sequence)?.outcome !== undefined);
-      const oldest = session.done.keys().next();
-      const forgets = settled.length > 0 || (oldest.done !== true && oldest.value < below);
+      const forgets = settled.length > 0 || (session.done.lowest ?? below) < below;
       if (!forgets) return NOTHING;
       return { events: [{ kind: "acknowledged", session: session.number, below, settled }], refusal: undefined };
     }

@@ -14,6 +14,7 @@ import {
   type AcknowledgedState,
   ageOf,
   type Grant,
+  type GrantedOutcome,
   isLive,
   type Operation,
   type Outcome,
@@ -72,18 +73,18 @@ export function acquireReply(
   partitionOf: Placement,
 ): AcquireReply {
   const { partition } = state;
+  const { outcome, wait } = operation;
   const reply: AcquireReply = {
     sequence: operation.sequence,
     reference: referenceOf(partition, operation),
     state: OperationState.QUEUED,
     position: 0,
-    grants: [],
+    grants: outcome?.kind === "granted" ? grantsOf(outcome, partition, partitionOf) : [],
     blockers: [],
     error: undefined,
     partition,
     eta: undefined,
   };
-  const { outcome, wait } = operation;
   if (outcome === undefined) {
     if (wait !== undefined) {
       reply.position = positionOf(wait);
@@ -95,10 +96,6 @@ export function acquireReply(
   switch (outcome.kind) {
     case "granted":
       reply.state = OperationState.GRANTED;
-      for (const { name, token } of outcome.grants) {
-        const isAlone = outcome.grants.length === 1;
-        reply.grants.push({ name, token, partition: isAlone ? partition : partitionOf(name) });
-      }
       return reply;
     case "refused":
       reply.state = OperationState.ENDED;
@@ -112,6 +109,11 @@ export function acquireReply(
       reply.state = OperationState.DONE;
       return reply;
   }
+}
+
+function grantsOf({ grants }: GrantedOutcome, partition: number, partitionOf: Placement): AcquireReply["grants"] {
+  const isAlone = grants.length === 1;
+  return grants.map(({ name, token }) => ({ name, token, partition: isAlone ? partition : partitionOf(name) }));
 }
 
 /** The reply of an operation that is done, or queued. */

@@ -116,7 +116,7 @@ export class Foresight {
   }
 
   released(shard: Shard, grant: Grant): void {
-    const nowMs = this.#nowMs();
+    const nowMs = shard.turnAtMs;
     this.profiles.released(grant, ageOf(shard.state, grant), nowMs);
     // The most frequent thing that happens here: nearly always nothing was ever decided about anybody.
     const key = this.ledger.open === 0 ? "" : keyOf(shard.partition, grant);

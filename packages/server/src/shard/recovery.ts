@@ -1,10 +1,8 @@
 // recovery.ts: partition states from snapshots and log. Used at start, and by the snapshot worker.
-//   Y1. The same records give the same states, whoever replays them.
 import type { BulkStore } from "../bulk/bulk-store.ts";
-import type { EventLog, LogRecord, Snapshot } from "../log/event-log.ts";
-import { apply } from "../partition/apply.ts";
-import { decodeEvents } from "../partition/codec.ts";
+import type { EventLog, Snapshot } from "../log/event-log.ts";
 import { type Observer, SILENT } from "../partition/observer.ts";
+import { Replay } from "../partition/replay.ts";
 import { decodeSnapshot } from "../partition/snapshot.ts";
 import { createState, type PartitionState } from "../partition/state.ts";
 
@@ -31,35 +29,20 @@ export async function recover(
     covered[snapshot.partition] = snapshot.sequence;
   }
   snapshotsLoaded();
-  const observers = states.map((state) => (bulk === undefined ? SILENT : bulkObserver(bulk, state.partition)));
+  const replays = states.map(
+    (state) => new Replay(state, bulk === undefined ? SILENT : bulkObserver(bulk, state.partition)),
+  );
   let events = 0;
   let records = 0;
   for await (const batch of log.read((partition) => covered[partition] ?? 0)) {
     for (const record of batch) {
       records += 1;
-      const state = states[record.partition];
-      const observer = observers[record.partition];
-      if (state === undefined || observer === undefined)
-        throw new Error(`the log names partition ${record.partition} of ${partitions}`);
-      events += replay(state, record, observer);
+      const replay = replays[record.partition];
+      if (replay === undefined) throw new Error(`the log names partition ${record.partition} of ${partitions}`);
+      events += replay.take(record.elapsedMs, record.events);
     }
   }
   return { states, events, records };
-}
-
-/** @returns how many events the record held */
-export function replay(
-  state: PartitionState,
-  record: Pick<LogRecord, "elapsedMs" | "events">,
-  observer: Observer,
-): number {
-  let events = 0;
-  state.clockMs += record.elapsedMs;
-  decodeEvents(record.events, (event) => {
-    apply(state, event, observer);
-    events += 1;
-  });
-  return events;
 }
 
 export function bulkObserver(bulk: BulkStore, partition: number): Observer {

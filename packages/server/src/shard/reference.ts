@@ -6,9 +6,20 @@ export function referenceOf(
   partition: number,
   operation: Pick<Operation, "sessionId" | "sequence" | "requestId">,
 ): string {
-  if (operation.requestId !== "") return `p${partition}.k.${operation.requestId}`;
-  return `p${partition}.s.${operation.sessionId}.${operation.sequence}`;
+  const { requestId, sessionId, sequence } = operation;
+  if (requestId !== "") return `p${partition}.k.${requestId}`;
+  // Those of one turn are mostly of one session.
+  if (partition !== lastPartition || sessionId !== lastSession) {
+    lastPartition = partition;
+    lastSession = sessionId;
+    lastPrefix = `p${partition}.s.${sessionId}.`;
+  }
+  return lastPrefix + sequence;
 }
+
+let lastPartition = -1;
+let lastSession = "";
+let lastPrefix = "";
 
 const FORM = /^p(\d{1,4})\.(?:k\.([A-Za-z0-9_-]{22,64})|s\.([A-Za-z0-9_-]{22})\.(\d{1,16}))$/;
 

@@ -65,7 +65,7 @@ export class SessionRequest implements Entry {
   }
 
   decided(state: PartitionState, refusal: Refusal | undefined): boolean {
-    this.#reply = this.#replyTo(state, refusal);
+    this.#reply = SessionRequest.#replyTo(this, state, refusal);
     return true;
   }
 
@@ -81,11 +81,12 @@ export class SessionRequest implements Entry {
     this.#respond(errorReply(this.#operation.sequence, errorMessage(error)));
   }
 
-  #replyTo(state: PartitionState, refusal: Refusal | undefined): Reply {
-    const { command } = this;
-    const { sequence } = this.#operation;
+  /** Static, for a request with a private method carries a mark of its class. */
+  static #replyTo(request: SessionRequest, state: PartitionState, refusal: Refusal | undefined): Reply {
+    const { command } = request;
+    const { sequence } = request.#operation;
     if (refusal !== undefined) {
-      this.#node.refusals += 1;
+      request.#node.refusals += 1;
       return errorReply(sequence, refusalMessage(refusal));
     }
     const { id, principal } = command.session;
@@ -95,12 +96,12 @@ export class SessionRequest implements Entry {
       // Else only a cancel that found its operation ended leaves none.
       return { sequence, body: { $case: "cancel", value: { cancelled: false } } };
     }
-    const reply = operationReply(state, sequence, operation, this.#caller, this.#node.partitionOf);
+    const reply = operationReply(state, sequence, operation, request.#caller, request.#node.partitionOf);
     if (operation.wait !== undefined && reply.body?.$case === "acquire") {
       operation.wait.toldPosition = reply.body.value.position;
     }
     if (command.kind === "open_batch" && operation.outcome === undefined)
-      this.#node.batches.begin(this.#shard, operation);
+      request.#node.batches.begin(request.#shard, operation);
     return reply;
   }
 }

@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ForelockError, Health } from "@forelock/protocol";
 import type { SessionIdentity } from "../partition/commands.ts";
+import { LastFound } from "../partition/last-found.ts";
 import type { PartitionState, Session } from "../partition/state.ts";
 import type { NodeSession, NoticeSink } from "./service.ts";
 
@@ -39,7 +40,7 @@ export interface KnownSession extends NodeSession, SessionIdentity {
 /** Of what a partition remembers. */
 function highestOf(session: Session): number {
   let highest = session.lowest - 1;
-  for (const sequence of session.done.keys()) highest = Math.max(highest, sequence);
+  for (const { sequence } of session.done) highest = Math.max(highest, sequence);
   for (const sequence of session.queued.keys()) highest = Math.max(highest, sequence);
   return highest;
 }
@@ -54,7 +55,7 @@ export function isSecret(session: { readonly secretHash: string }, secret: Uint8
 }
 
 export class SessionDirectory {
-  readonly #sessions = new Map<string, KnownSession>();
+  readonly #sessions = new LastFound<string, KnownSession>();
   readonly #sessionsMax: number;
 
   constructor(sessionsMax: number) {

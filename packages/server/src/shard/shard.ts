@@ -110,7 +110,8 @@ const RECORD_BYTES_FULL = 960 * 1024;
 const WAIT_GRANTED_BYTES_MAX = 9;
 /** Entries that were taken and are still in the inbox, because more came all the time: then they are let go. */
 const TAKEN_MAX = 1_024;
-const WRITER_BYTES = 4_096;
+/** Of each partition. Records are cut from it one after another, until it is full and makes room for the next. */
+const WRITER_BYTES = 16_384;
 
 export class Shard {
   readonly partition: number;
@@ -129,6 +130,8 @@ export class Shard {
   #isScheduled = false;
   #recordedClockMs: number;
   #recordedAtMs: number;
+  /** When the current turn began, by the node's monotonic clock. */
+  turnAtMs: number;
   #sequence: number;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
@@ -151,6 +154,7 @@ export class Shard {
     this.partition = options.state.partition;
     this.#recordedClockMs = options.state.clockMs;
     this.#recordedAtMs = options.clock.monotonicMs();
+    this.turnAtMs = this.#recordedAtMs;
     this.#sequence = options.log.lastSequence(this.partition);
     const { observer } = options;
     this.#applyObserver = {
@@ -358,8 +362,9 @@ export class Shard {
 
   /** H3: the clock moves on only while no event of the record being gathered has been applied. */
   #advanceClock(): void {
+    this.turnAtMs = this.#options.clock.monotonicMs();
     if (this.#writer.length > 0) return;
-    const passedMs = Math.floor(this.#options.clock.monotonicMs() - this.#recordedAtMs);
+    const passedMs = Math.floor(this.turnAtMs - this.#recordedAtMs);
     this.state.clockMs = this.#recordedClockMs + Math.max(0, passedMs);
   }
 
@@ -403,7 +408,7 @@ export class Shard {
       epoch: this.state.epoch,
       sequence: this.#sequence,
       elapsedMs,
-      events: this.#writer.take(),
+      events: this.#writer.give(),
     };
     this.#bulkInFlight = this.#gatheredBulk;
     this.#gatheredBulk = [];

@@ -5,9 +5,9 @@ import type { Files } from "../log/segment/files.ts";
 import { dumpLog } from "../log/segment/inspect.ts";
 import { generationsAmong, loadGeneration } from "../log/segment/snapshot.ts";
 import { SILENT } from "../partition/observer.ts";
+import { Replay } from "../partition/replay.ts";
 import { decodeSnapshot, encodeSnapshot } from "../partition/snapshot.ts";
 import { createState } from "../partition/state.ts";
-import { replay } from "./recovery.ts";
 
 export interface SnapshotWork {
   readonly logFolder: string;
@@ -26,11 +26,15 @@ export async function buildSnapshots(
   files: Files,
   { logFolder, through }: SnapshotWork,
 ): Promise<readonly BuiltSnapshot[]> {
-  const rows = through.map((_, partition) => ({ state: createState(partition), sequence: 0, epoch: 0 }));
+  const rows = through.map((_, partition) => ({
+    replay: new Replay(createState(partition), SILENT),
+    sequence: 0,
+    epoch: 0,
+  }));
   const newest = generationsAmong(logFolder, await files.list(logFolder))[0];
   for (const snapshot of newest === undefined ? [] : await loadGeneration(files, newest)) {
     rows[snapshot.partition] = {
-      state: decodeSnapshot(snapshot.partition, snapshot.state),
+      replay: new Replay(decodeSnapshot(snapshot.partition, snapshot.state), SILENT),
       sequence: snapshot.sequence,
       epoch: snapshot.epoch,
     };
@@ -41,13 +45,13 @@ export async function buildSnapshots(
       assert(row !== undefined, "a record names a partition of the folder");
       if (record.sequence <= row.sequence || record.sequence > (through[record.partition] ?? 0)) continue;
       assert(record.sequence === row.sequence + 1, `partition ${record.partition} misses record ${row.sequence + 1}`);
-      replay(row.state, record, SILENT);
+      row.replay.take(record.elapsedMs, record.events);
       row.sequence = record.sequence;
       row.epoch = record.epoch;
     }
   }
   return rows.map((row, partition) => {
     assert(row.sequence === through[partition], `the log ends at record ${row.sequence} of partition ${partition}`);
-    return { partition, epoch: row.epoch, sequence: row.sequence, state: encodeSnapshot(row.state) };
+    return { partition, epoch: row.epoch, sequence: row.sequence, state: encodeSnapshot(row.replay.state) };
   });
 }

@@ -12,7 +12,7 @@ import {
   type Welcome,
 } from "@forelock/protocol";
 import type { RandomBytes } from "../../clock.ts";
-import { realDefer } from "../../real-time.ts";
+import { slicedDefer } from "../../defer.ts";
 import type {
   Caller,
   NodeSession,
@@ -75,9 +75,15 @@ export function createFakeService(random: RandomBytes): FakeService {
   let lastToken = 2n ** 40n;
   let references = 0;
 
+  // One tick, however slow the machine: its clock stands still.
+  const defer = slicedDefer(
+    (run) => setImmediate(run),
+    () => 0,
+  );
+
   const later = (call: () => void): void => {
     if (fake.isStalled) stalled.push(call);
-    else realDefer(call); // Y1
+    else defer(call); // Y1
   };
 
   const element = (name: string): FakeElement => {

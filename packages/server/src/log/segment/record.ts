@@ -1,6 +1,5 @@
 // record.ts: one LogRecord as bytes within the payload of a commit. Pure. Integrity is the block's (block.ts); here only shape.
 //   eventsBytes u32 | partition u32 | epoch u32 | sequence u64 | elapsedMs f64 | events       (little-endian)
-import { assert } from "@forelock/protocol";
 import { type LogRecord, RECORD_BYTES_MAX } from "../event-log.ts";
 import { type Bytes, getUint64, setUint64 } from "./block.ts";
 
@@ -13,11 +12,17 @@ export function encodedBytes(record: LogRecord): number {
 
 /** Refuses what could not be read back as it was. A wrong record is a bug of the writer. */
 export function assertRecord(record: LogRecord): void {
-  assert(isCount(record.partition) && record.partition <= UINT32_MAX, `partition ${record.partition} fits 32 bits`);
-  assert(isCount(record.epoch) && record.epoch <= UINT32_MAX, `epoch ${record.epoch} fits 32 bits`);
-  assert(isCount(record.sequence) && record.sequence >= 1, `sequence ${record.sequence} is 1 or more`);
-  assert(record.elapsedMs >= 0 && Number.isFinite(record.elapsedMs), `elapsedMs ${record.elapsedMs} is 0 or more`);
-  assert(record.events.byteLength <= RECORD_BYTES_MAX, `a record has at most ${RECORD_BYTES_MAX} bytes`);
+  const { partition, epoch, sequence, elapsedMs, events } = record;
+  if (!isCount(partition) || partition > UINT32_MAX) throw wrong(`partition ${partition} fits 32 bits`);
+  if (!isCount(epoch) || epoch > UINT32_MAX) throw wrong(`epoch ${epoch} fits 32 bits`);
+  if (!isCount(sequence) || sequence < 1) throw wrong(`sequence ${sequence} is 1 or more`);
+  if (!(elapsedMs >= 0 && Number.isFinite(elapsedMs))) throw wrong(`elapsedMs ${elapsedMs} is 0 or more`);
+  if (events.byteLength > RECORD_BYTES_MAX) throw wrong(`a record has at most ${RECORD_BYTES_MAX} bytes`);
+}
+
+/** Every append is asked: its text is made only for what is thrown. */
+export function wrong(claim: string): Error {
+  return new Error(`assertion failed: ${claim}`);
 }
 
 /** @returns the byte after the record */

@@ -12,7 +12,7 @@ import type { Files } from "./files.ts";
 import type { LogNotice } from "./notice.ts";
 import { Preparer } from "./prepare.ts";
 import { readRecords } from "./read.ts";
-import { assertRecord, encodedBytes } from "./record.ts";
+import { assertRecord, encodedBytes, wrong } from "./record.ts";
 import { type PartitionTail, repair, type Segment, type Survey, survey } from "./recover.ts";
 import {
   COMMITS_FROM,
@@ -103,6 +103,8 @@ function emptySegment({ cursor: { generation, path, commit }, segmentBytes }: Ta
     readers: 0,
   };
 }
+
+const NO_TAIL: PartitionTail = { sequence: 0, epoch: 0 };
 
 /** Made by `openSegmentEventLog`. */
 export class SegmentEventLog implements EventLog {
@@ -223,14 +225,13 @@ export class SegmentEventLog implements EventLog {
   #assertNext(record: LogRecord): void {
     assertRecord(record);
     const { partition, sequence, epoch } = record;
-    assert(
-      encodedBytes(record) <= this.#commits.recordBytesMax,
-      `a record fits a segment of ${this.#options.segmentBytes} bytes`,
-    );
-    assert(!this.#inFlight.has(partition), `partition ${partition} has no append in flight`);
-    const tail = this.#tailByPartition.get(partition) ?? { sequence: 0, epoch: 0 };
-    assert(sequence === tail.sequence + 1, `sequence ${sequence} of partition ${partition} follows ${tail.sequence}`);
-    assert(epoch >= tail.epoch, `epoch ${epoch} of partition ${partition} is not below ${tail.epoch}`);
+    if (encodedBytes(record) > this.#commits.recordBytesMax)
+      throw wrong(`a record fits a segment of ${this.#options.segmentBytes} bytes`);
+    if (this.#inFlight.has(partition)) throw wrong(`partition ${partition} has no append in flight`);
+    const tail = this.#tailByPartition.get(partition) ?? NO_TAIL;
+    if (sequence !== tail.sequence + 1)
+      throw wrong(`sequence ${sequence} of partition ${partition} follows ${tail.sequence}`);
+    if (epoch < tail.epoch) throw wrong(`epoch ${epoch} of partition ${partition} is not below ${tail.epoch}`);
   }
 
   #onDurable(records: readonly LogRecord[], next: Cursor, bytes: number): void {

@@ -238,7 +238,7 @@ export function act(referee: Referee, action: Action): void {
     case "acknowledge": {
       const row = state.sessions.get(action.who);
       if (row === undefined) return;
-      const last = Math.max(0, ...row.done.keys(), ...row.queued.keys());
+      const last = Math.max(0, ...[...row.done].map(({ sequence }) => sequence), ...row.queued.keys());
       const settled = [...row.queued.keys()];
       return referee.do({
         kind: "acknowledge",

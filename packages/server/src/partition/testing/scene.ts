@@ -7,13 +7,14 @@ import { EXCLUSIVE, type Mode } from "../../lock/mode.ts";
 import { passOver } from "../../lock/table.ts";
 import { apply } from "../apply.ts";
 import { ByteWriter } from "../bytes.ts";
-import { decodeEvents, encodeEvent } from "../codec.ts";
+import { encodeEvent } from "../codec.ts";
 import type { Command, CommandPart, Decision, PartitionLimits, RequestId, SessionIdentity } from "../commands.ts";
 import { decide } from "../decide.ts";
 import type { PartitionEvent } from "../events.ts";
 import { stateHash } from "../hash.ts";
 import { type Observer, SILENT } from "../observer.ts";
 import { findOperation } from "../operations.ts";
+import { Replay } from "../replay.ts";
 import { decodeSnapshot, encodeSnapshot } from "../snapshot.ts";
 import {
   createState,
@@ -221,12 +222,9 @@ export class Scene {
 
   /** The same state from nothing but the log. */
   replayed(): PartitionState {
-    const state = createState(0);
-    for (const record of this.#records) {
-      state.clockMs += record.elapsedMs;
-      decodeEvents(record.events, (event) => apply(state, event, SILENT));
-    }
-    return state;
+    const replay = new Replay(createState(0), SILENT);
+    for (const record of this.#records) replay.take(record.elapsedMs, record.events);
+    return replay.state;
   }
 
   #apply(event: PartitionEvent, events: PartitionEvent[]): void {
