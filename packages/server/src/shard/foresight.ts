@@ -46,6 +46,8 @@ const ESTIMATED_MS_MIN = 100;
 /** Waiters whose estimates cost as much as one assessment. */
 const WAITERS_AN_ASSESSMENT = 5;
 const HOLDERS_MAX = 16;
+/** Those among them that are left alone. */
+const HOLDERS_PASSED_MAX = 256;
 const WAITS_MAX = 8;
 /** Of a queue, from its front. */
 const WAITS_PASSED_MAX = 256;
@@ -270,12 +272,14 @@ export class Foresight {
   /** The policy that counts is that of the holder's own element. @returns how many were assessed */
   #lookAtHolders(shard: Shard, holders: Iterable<Grant>, max: number): number {
     let assessed = 0;
+    let looked = 0;
     let passed = 0;
     for (const grant of holders) {
-      if (assessed >= max || passed >= HOLDERS_MAX) break;
+      passed += 1;
+      if (assessed >= max || looked >= HOLDERS_MAX || passed > HOLDERS_PASSED_MAX) break; // F2
       const { policy, threshold } = this.policies.of(grant.element.name);
       if (policy.policy === "off") continue;
-      passed += 1;
+      looked += 1;
       if (grant.reserved || ageOf(shard.state, grant) < policy.minimumHoldMs) continue;
       assessed += 1;
       this.#consider(shard, grant, policy, threshold);

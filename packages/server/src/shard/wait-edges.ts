@@ -72,6 +72,7 @@ class Looker {
   readonly #state: PartitionState;
   readonly #actors: Actors;
   readonly #known = new Map<Wait, Blockers>();
+  readonly #belowByElement = new Map<Element, readonly Grant[]>();
 
   constructor(state: PartitionState, actors: Actors) {
     this.#state = state;
@@ -114,9 +115,9 @@ class Looker {
         this.#addHolder(grant, element, blockers);
       }
       if (mode !== EXCLUSIVE && mode !== SHARED) continue;
-      // All of them: a cycle that is not seen stays for ever.
-      for (const grant of holdersInTheWay(element, mode, Number.POSITIVE_INFINITY))
-        this.#addHolder(grant, element, blockers);
+      for (const grant of this.#below(element)) {
+        if (mode === EXCLUSIVE || grant.mode !== SHARED) this.#addHolder(grant, element, blockers);
+      }
     }
     return blockers;
   }
@@ -139,6 +140,16 @@ class Looker {
   #addHolder(grant: Grant, element: Element, blockers: Blockers): void {
     const actor = actorOf(grant);
     if (this.#actors.waits(actor)) add(blockers, actor, element); // E2
+  }
+
+  /** All of them: a cycle that is not seen stays for ever. */
+  #below(element: Element): readonly Grant[] {
+    let below = this.#belowByElement.get(element);
+    if (below === undefined) {
+      below = [...holdersInTheWay(element, EXCLUSIVE, Number.POSITIVE_INFINITY)];
+      this.#belowByElement.set(element, below);
+    }
+    return below;
   }
 }
 
