@@ -6,7 +6,8 @@
 //   O3. Given away: everything decided is durable, then one transaction names the successor; what was asked meanwhile is told
 //       `not_owner` and asked again there. Without an answer in time this node goes on as the owner, if it still is.
 //   O4. One step at a time for each partition.
-//   O5. Owner and standby are compared at equal positions, all the time. A standby that differs stops, and takes over nothing.
+//   O5. Owner and standby are compared at equal positions, all the time. A standby that differs stops, and takes over nothing with
+//       what it has.
 import { ForelockError } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
@@ -193,6 +194,11 @@ export class Ownership implements NodeOwnership, Owners {
     }
   }
 
+  /** What it follows, as it has it. */
+  replica(partition: number): Replica | undefined {
+    return this.#replicaOf(partition);
+  }
+
   /** What this node is to the partition: a word for operators. */
   role(partition: number): Slot["kind"] {
     return this.#slots[partition]?.kind ?? "away";
@@ -242,7 +248,14 @@ export class Ownership implements NodeOwnership, Owners {
         if (successor !== undefined) void this.#step(partition, () => this.#give(partition, successor));
         return;
       }
-      case "broken":
+      case "broken": {
+        // What it had is given up; with the owner gone, the log itself is better than nobody.
+        const record = this.#epochs.get(partition);
+        if (record === undefined || !this.#options.members().isOwnerLive(record.owner)) {
+          this.#slots[partition] = { kind: "away" };
+        }
+        return;
+      }
       case "loading":
       case "taking":
       case "giving":

@@ -126,6 +126,20 @@ test("a freeze resolves only when everything decided is durable", async () => {
   expect(describe(await granted)).toBe("granted 1");
 });
 
+test("a frozen partition has the clock of its records, however long it was only looked at", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  const name = shared.nameIn(0);
+  await ana.acquire(name);
+  await shared.clock.advance(700);
+  await ana.submit({ $case: "why", value: { name } });
+  await shared.node.shardAt(0).freeze();
+  const recorded = shared.disk.records.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0);
+  expect(shared.node.shardAt(0).state.clockMs).toBe(recorded);
+  expect(shared.node.resign(0).clockMs).toBe(recorded);
+});
+
 test("the state given up is the one that the log gives, and leading it again keeps grants, queues and request ids", async () => {
   const shared = new Shared();
   await shared.lead(0);

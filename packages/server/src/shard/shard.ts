@@ -235,11 +235,15 @@ export class Shard {
     );
   }
 
-  /** Decides no more until `thaw`. Resolves when everything decided so far is durable, or the shard has stopped. H6 */
-  freeze(): Promise<void> {
+  /**
+   * Decides no more until `thaw`. Resolves when everything decided so far is durable, or the shard has stopped: the state is then what
+   * the log gives, its clock included. H6
+   */
+  async freeze(): Promise<void> {
     this.#isFrozen = true;
-    if (this.#isSettled) return Promise.resolve();
-    return new Promise((resolve) => this.#settled.push(resolve));
+    if (!this.#isSettled) await new Promise<void>((resolve) => this.#settled.push(resolve));
+    // Looks at the state moved it on without a record: who goes on from this state by the log would be ahead of all others for good.
+    if (this.#isFrozen && this.#isSettled) this.state.clockMs = this.#recordedClockMs;
   }
 
   thaw(): void {
