@@ -206,6 +206,27 @@ test("who gave a partition away goes on as a standby with the same state, also w
   expect(token).toBeGreaterThan(0n);
 });
 
+test("who stands by learns how long locks are held, and forecasts with it from the moment it takes over", async () => {
+  const fleet = new Fleet(8);
+  fleet.isPredicting = true;
+  for (const id of ["a", "b"]) await fleet.join(id);
+  await fleet.settle();
+  const name = fleet.nameAt("a");
+  const ana = fleet.client("a");
+  for (let round = 0; round < 8; round += 1) {
+    const token = await fleet.passing(ana.token(ana.acquire(name)));
+    await fleet.clock.advance(500);
+    await fleet.passing(ana.release(name, token));
+    fleet.get("a").node.acknowledge(ana.opened.session, ana.sequence + 1, []);
+  }
+  await fleet.settle();
+  const { profiles } = fleet.get("b").node.foresight;
+  expect(fleet.get("b").node.leads(fleet.get("b").node.partitionOf(name))).toBe(false);
+  const forecast = profiles.quantiles("test", name, 0, fleet.clock.monotonicMs());
+  expect(forecast?.p50Ms).toBeGreaterThan(300);
+  expect(forecast?.p50Ms).toBeLessThan(900);
+});
+
 test("after a storm of cuts every partition is led once, and its state is what the log gives", async () => {
   const fleet = await Fleet.of(["a", "b", "c"], 12);
   const clients = ["a", "b", "c"].map((id) => ({ id, client: fleet.client(id) }));

@@ -317,7 +317,10 @@ export class Ownership implements NodeOwnership, Owners {
         policies?.changed();
       },
       epoch: (record) => {
-        if (this.#replicaOf(partition) === replica) this.#complete.set(partition, record.epoch);
+        if (this.#replicaOf(partition) === replica) {
+          this.#complete.set(partition, record.epoch);
+          replica.learner ??= this.#node?.foresight.learner(replica.state);
+        }
         this.#sawEpoch(partition, record);
         this.#reconcile(partition);
       },

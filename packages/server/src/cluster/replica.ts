@@ -3,6 +3,7 @@
 import { assert } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { LogRecord, Snapshot } from "../log/event-log.ts";
+import type { Observer } from "../partition/observer.ts";
 import { Replay } from "../partition/replay.ts";
 import { decodeSnapshot } from "../partition/snapshot.ts";
 import { createState, type PartitionState } from "../partition/state.ts";
@@ -10,18 +11,25 @@ import { Marks } from "../shard/marks.ts";
 import { bulkObserver } from "../shard/recovery.ts";
 import type { Position } from "./shared-log.ts";
 
+export type Learner = Pick<Observer, "released" | "waited" | "lost">;
+
 export class Replica {
   readonly state: PartitionState;
   readonly #replay: Replay;
   #position: Position;
   readonly marks = new Marks();
-  /** Bytes of events applied since the snapshot that it began with, or that it was told of. */
-  bytesSinceSnapshot = 0;
+  /** Told of holds and waits as they end, once there is nothing old left to apply: what is forecast goes on when this node takes over. */
+  learner: Learner | undefined;
 
   constructor(state: PartitionState, position: Position, bulk: BulkStore) {
     this.state = state;
     this.#position = position;
-    this.#replay = new Replay(state, bulkObserver(bulk, state.partition));
+    this.#replay = new Replay(state, {
+      ...bulkObserver(bulk, state.partition),
+      released: (grant) => this.learner?.released(grant),
+      waited: (wait) => this.learner?.waited(wait),
+      lost: (grant, why, reason, undone, warning) => this.learner?.lost(grant, why, reason, undone, warning),
+    });
   }
 
   /** From the newest snapshot, or from nothing. */
@@ -46,6 +54,5 @@ export class Replica {
     this.#replay.take(record.elapsedMs, record.events);
     this.#position = { epoch: record.epoch, sequence: record.sequence };
     this.marks.note(record.sequence, this.state);
-    this.bytesSinceSnapshot += record.events.byteLength;
   }
 }

@@ -7,7 +7,7 @@ import { ForelockError, Health, type Notice } from "@forelock/protocol";
 import { holdersInTheWay, wantedAt } from "../lock/below.ts";
 import type { Mode } from "../lock/mode.ts";
 import type { PreemptEvent } from "../partition/events.ts";
-import type { LossWhy } from "../partition/observer.ts";
+import type { LossWhy, Observer } from "../partition/observer.ts";
 import {
   ageOf,
   type Element,
@@ -155,6 +155,20 @@ export class Foresight {
     const warning = parseWarning(this.ledger.openDecision(key)?.warning ?? "");
     const target = warning === undefined ? undefined : shard.state.warnings.get(warning.id)?.target;
     if (target !== undefined && target !== wait) this.ledger.renamed(key, keyOf(shard.partition, target));
+  }
+
+  /** For a partition that is only followed: profiles go on, and nothing is decided or judged. Undefined: nothing is learned. */
+  learner(state: PartitionState): Pick<Observer, "released" | "waited" | "lost"> | undefined {
+    if (!this.#node.isPredicting) return undefined;
+    const { profiles } = this;
+    return {
+      released: (grant) => profiles.released(grant, ageOf(state, grant), this.#nowMs()),
+      lost: (grant) => profiles.lost(grant, ageOf(state, grant), this.#nowMs()),
+      waited: (wait) => {
+        const name = wait.parts[0]?.element.name;
+        if (name !== undefined) profiles.waited(name, state.clockMs - wait.sinceMs);
+      },
+    };
   }
 
   /** Right after the event was applied. */
@@ -527,6 +541,7 @@ export class Foresight {
       this.#evidence.waited(this.policies.of(name).prefix, waitMs);
     const prefixes = new Set(this.policies.prefixes());
     this.#evidence.keepOnly(prefixes);
+    if (!this.#node.leads(0)) return; // Whoever leads the policies moves them, by what it leads and follows.
     for (const prefix of prefixes) {
       const { policy, threshold } = this.policies.of(prefix);
       const move = policy.policy === "off" ? undefined : this.#evidence.move(prefix, threshold, policy);

@@ -32,6 +32,8 @@ export class Fleet {
   readonly nodes = new Map<string, FleetNode>();
   /** What becomes of a request of a node; undefined: it takes a little. */
   fault: ((id: string, kind: RequestKind) => RequestFault | undefined) | undefined;
+  /** Of nodes that join from now on. */
+  isPredicting = false;
   readonly #partitions: number;
   #boots = 0;
   #drawn = 0;
@@ -97,7 +99,7 @@ export class Fleet {
       placementKey: new Uint8Array(16),
       isDurable: true,
       version: "test",
-      isPredicting: false,
+      isPredicting: this.isPredicting,
       note,
     });
     const joined = { id, node, cluster, etcd, log };
