@@ -15,6 +15,7 @@ import { FORCED_MAX } from "../lock/release.ts";
 import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
 import { holdersOf, isLive, type PartitionState, type Session } from "../partition/state.ts";
+import { aloneReport, refuseAlone } from "./alone.ts";
 import { errorMessage, errorReply, respondWith } from "./answers.ts";
 import { HistoryReader } from "./history.ts";
 import type { Outlook } from "./insight.ts";
@@ -40,7 +41,9 @@ type OperatorBody = Extract<
       | "listLocks"
       | "listSessions"
       | "getStatus"
-      | "getHistory";
+      | "getHistory"
+      | "getCluster"
+      | "changeCluster";
   }
 >;
 
@@ -98,6 +101,10 @@ export class Operators {
         return answer(this.status().then((value) => ({ $case: "getStatus", value })));
       case "getHistory":
         return answer(this.#history.get(caller, body.value).then((value) => ({ $case: "getHistory", value })));
+      case "getCluster":
+        return answer(Promise.resolve({ $case: "getCluster", value: aloneReport(this.#node) }));
+      case "changeCluster":
+        return answer(refuseAlone(body.value.action).then((value) => ({ $case: "changeCluster", value })));
       default:
         return unreachable(body);
     }
