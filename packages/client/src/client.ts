@@ -1,6 +1,8 @@
 // client.ts: what `connect` gives: everything a program does with Forelock. The contract; open-client.ts keeps it.
+
 import type { Election, ElectOptions } from "./elect/election.ts";
 import type { FileInfo, FileList, GuardedFile } from "./file/file.ts";
+import type { ChangeClusterOptions, ClusterChange, ClusterOptions, ClusterReport } from "./inspect/cluster.ts";
 import type { LockInfo, LockList, ServerStatus, SessionInfo, SessionList, Why } from "./inspect/inspect.ts";
 import type {
   History,
@@ -108,6 +110,14 @@ export interface ForelockClient extends AsyncDisposable {
   profile(name: string, options?: RequestOptions): Promise<Profile>;
   /** How good the forecasts are, and what was done on them of late. */
   prediction(options?: PredictionOptions): Promise<Prediction>;
+  /** Nodes, partitions, etcd, and what moved of late. A server that runs alone is its one node. */
+  cluster(options?: ClusterOptions): Promise<ClusterReport>;
+  /**
+   * For operators: drains a node, moves a partition. Resolves when the wish is written; `cluster()` tells what follows from it.
+   * @returns how many partitions it concerns: those that a drained node owns, 1 for a move unless it is there already, those that
+   *   had been moved by hand for a rebalance
+   */
+  changeCluster(change: ClusterChange, options: ChangeClusterOptions): Promise<{ readonly partitions: number }>;
   /** What happens to a name, or to all names with a prefix (`orders/*`), from now on. Ends when the loop over it ends. */
   watch(pattern: string, options?: RequestOptions): AsyncIterable<WatchEvent>;
 

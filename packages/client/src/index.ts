@@ -17,6 +17,18 @@ export type {
 export type { TokenGuard, TokenGuardOptions } from "./guard/guard.ts";
 export { tokenGuard } from "./guard/guard.ts";
 export type {
+  ChangeClusterOptions,
+  ClusterChange,
+  ClusterMove,
+  ClusterNode,
+  ClusterOptions,
+  ClusterPartition,
+  ClusterReport,
+  ClusterStandby,
+  EtcdInfo,
+  EtcdMember,
+} from "./inspect/cluster.ts";
+export type {
   LockInfo,
   LockList,
   ServerStatus,

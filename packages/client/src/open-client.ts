@@ -7,6 +7,7 @@ import type { Election, ElectOptions } from "./elect/election.ts";
 import type { Environment } from "./environment.ts";
 import type { FileInfo, FileList, GuardedFile } from "./file/file.ts";
 import { allFiles, listFiles, RemoteFile } from "./file/remote-file.ts";
+import type { ChangeClusterOptions, ClusterChange, ClusterOptions, ClusterReport } from "./inspect/cluster.ts";
 import type { LockList, ServerStatus, SessionList, Why } from "./inspect/inspect.ts";
 import type {
   History,
@@ -188,6 +189,14 @@ export class OpenClient implements ForelockClient {
 
   prediction(options: PredictionOptions = {}): Promise<Prediction> {
     return reads.prediction(this.#caller, options);
+  }
+
+  cluster(options: ClusterOptions = {}): Promise<ClusterReport> {
+    return reads.cluster(this.#caller, options);
+  }
+
+  changeCluster(change: ClusterChange, options: ChangeClusterOptions): ReturnType<ForelockClient["changeCluster"]> {
+    return reads.changeCluster(this.#caller, change, options);
   }
 
   watch(pattern: string, options: RequestOptions = {}): AsyncIterable<WatchEvent> {

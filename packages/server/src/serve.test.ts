@@ -134,3 +134,29 @@ test("a restart keeps what was granted, and takes a higher epoch", async () => {
   again.end();
   expect(lines.some((text) => text.includes('"replayed"'))).toBe(true);
 });
+
+/** One operation as POST /v1/<method>. */
+async function post(method: string, body: unknown): Promise<{ readonly status: number; readonly body: unknown }> {
+  const init = { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+  const response = await fetch(`http://127.0.0.1:${port}/v1/${method}`, init);
+  return { status: response.status, body: await response.json() };
+}
+
+test("a server that runs alone is its one node, which owns every partition, and changes nothing of it", async () => {
+  const told = await post("get-cluster", {});
+  expect(told).toMatchObject({
+    status: 200,
+    body: {
+      node: "local",
+      nodes: [{ id: "local", address: `127.0.0.1:${port}`, live: true, owned: 64, answered: true }],
+    },
+  });
+  const partitions = (told.body as { partitions: readonly { owner: string; sequence: number; role: string }[] })
+    .partitions;
+  expect(partitions).toHaveLength(64);
+  expect(partitions.every(({ owner, sequence, role }) => owner === "local" && sequence > 0 && role === "leading")).toBe(
+    true,
+  );
+  const refused = await post("change-cluster", { action: "drain", node: "local", reason: "a test" });
+  expect(refused).toMatchObject({ status: 501, body: { code: "not_supported" } });
+});

@@ -50,6 +50,7 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
+  let address = "";
   try {
     const poster = new Poster({
       allow: values["compensation.allow"],
@@ -75,6 +76,7 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       ...(readHistory === undefined ? {} : { readHistory }),
       isDurable: values.durability === "durable",
       version: VERSION,
+      address: () => address,
       isCompensationAllowed: poster.allows,
       callOut: poster,
       isPredicting: values.prediction === "on",
@@ -95,6 +97,7 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
     }
     if (begin.when === "before_port") await begin.run(node); // W1
     const edge = await startEdge(await edgeOptions(settings), storage.service(node), realClock, realRandom, logger);
+    address = addressOf(edge);
     closers.push(() => edge.close());
     closers.push(() => storage.leave()); // First of all: while others take over, this node still answers and forwards.
     if (begin.when === "after_port") await begin.run(node, edge);
@@ -102,7 +105,7 @@ export async function serve(settings: Settings, io: ServeIo): Promise<Served> {
       { host: edge.host, port: edge.port, data: resolve(values.data), durability: values.durability },
       "listening",
     );
-    return { address: addressOf(edge), closed: whenStopped(io.signal, closeAll) };
+    return { address, closed: whenStopped(io.signal, closeAll) };
   } catch (error) {
     await closeAll();
     throw error;

@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { DiskBulkStore } from "./bulk/disk.ts";
 import { nodeFiles as bulkFiles } from "./bulk/files.ts";
 import { Cluster } from "./cluster/cluster.ts";
+import { EtcdHealth } from "./cluster/etcd-health.ts";
 import type { PeerAddress } from "./cluster/owners.ts";
 import { ownerName } from "./cluster/records.ts";
 import { Router } from "./cluster/router.ts";
@@ -67,6 +68,13 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
     closers.push(() => bulk.close());
     const leaseMs = values["node.leaseMs"];
     const admission = new AdmissionControl({ etcd, quotaBytes: values["cluster.etcdQuotaBytes"] });
+    const health = new EtcdHealth({
+      etcd,
+      endpoints: values["cluster.etcd"],
+      quotaBytes: values["cluster.etcdQuotaBytes"],
+      admission: () => admission.state,
+      clock: realClock,
+    });
     const cluster = new Cluster({
       growthRefused: () => admission.state.why,
       cluster: values["cluster.name"],
@@ -98,6 +106,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
           dial,
           linksMax: LINKS_MAX,
           holdMs: leaseMs * HOLD_LEASES,
+          administration: cluster.administration(health),
         });
         return router;
       },

@@ -1,7 +1,9 @@
 // inspect/reads.ts: asking what there is, and operator commands. Not here: what the answers mean (inspect.ts).
 import {
+  ChangeClusterRequest,
   EndSessionRequest,
   ForceReleaseRequest,
+  GetClusterRequest,
   GetHistoryRequest,
   GetPredictionRequest,
   Health,
@@ -14,6 +16,7 @@ import type { Caller } from "../caller.ts";
 import type { EndSessionOptions, ForceReleaseOptions } from "../client.ts";
 import type { RequestOptions } from "../lock/lock.ts";
 import { holderFromWire, modeFromWire } from "../lock/modes.ts";
+import type { ChangeClusterOptions, ClusterChange, ClusterOptions, ClusterReport } from "./cluster.ts";
 import type { LockInfo, LockList, ServerStatus, SessionInfo, SessionList, Why } from "./inspect.ts";
 import type {
   History,
@@ -120,6 +123,20 @@ export async function prediction(caller: Caller, { signal, ...options }: Predict
   const value = GetPredictionRequest.create(options);
   const { totals, ...rest } = await caller.ask("read", { $case: "getPrediction", value }, "getPrediction", signal);
   return { ...rest, totals: totals ?? NO_TOTALS };
+}
+
+export async function cluster(caller: Caller, { signal, ...options }: ClusterOptions): Promise<ClusterReport> {
+  const value = GetClusterRequest.create(options);
+  return caller.ask("read", { $case: "getCluster", value }, "getCluster", signal);
+}
+
+export async function changeCluster(
+  caller: Caller,
+  change: ClusterChange,
+  { reason, signal }: ChangeClusterOptions,
+): Promise<{ readonly partitions: number }> {
+  const value = ChangeClusterRequest.create({ ...change, reason });
+  return caller.ask("read", { $case: "changeCluster", value }, "changeCluster", signal);
 }
 
 const NO_TOTALS: PredictionTotals = {

@@ -136,4 +136,5 @@ const READS: ReadonlySet<RequestBody["$case"]> = new Set([
   "getProfile",
   "getPrediction",
   "getHistory",
+  "getCluster",
 ]);

@@ -445,6 +445,8 @@ export interface Operation {
     | { $case: "getProfile"; value: GetProfileRequest }
     | { $case: "getPrediction"; value: GetPredictionRequest }
     | { $case: "getHistory"; value: GetHistoryRequest }
+    | { $case: "getCluster"; value: GetClusterRequest }
+    | { $case: "changeCluster"; value: ChangeClusterRequest }
     | undefined;
 }
 
@@ -483,6 +485,8 @@ export interface Reply {
     | { $case: "getProfile"; value: GetProfileReply }
     | { $case: "getPrediction"; value: GetPredictionReply }
     | { $case: "getHistory"; value: GetHistoryReply }
+    | { $case: "getCluster"; value: GetClusterReply }
+    | { $case: "changeCluster"; value: ChangeClusterReply }
     | undefined;
 }
 
@@ -1239,6 +1243,148 @@ export interface Event {
   revision: number;
   /** Events were left out because the watcher was slow: read the state again. */
   missed: number;
+}
+
+export interface GetClusterRequest {
+  /** Moves, the newest first; 0: 100, at most 1,000. */
+  movesMax: number;
+}
+
+/** Nodes, partitions, etcd, and what moved. A server that runs alone is its one node, and owns everything. */
+export interface GetClusterReply {
+  /** The node that answers; what it knows of others is as it sees them. */
+  node: string;
+  /** The name of the cluster; empty when the server runs alone. */
+  cluster: string;
+  /** By id. */
+  nodes: ClusterNode[];
+  /** By number. */
+  partitions: ClusterPartition[];
+  /** Absent when the server runs alone. */
+  etcd:
+    | EtcdInfo
+    | undefined;
+  /** Of all nodes that answered, the newest first. */
+  moves: ClusterMove[];
+  moreMoves: boolean;
+  /** Copies of each partition that are wished for, the owner's included. */
+  replicas: number;
+  /** How long a node must be silent before its partitions are taken over. */
+  leaseMs: number;
+}
+
+export interface ClusterNode {
+  id: string;
+  /** Where nodes and clients reach it, as in `10.0.0.7:7420`. */
+  address: string;
+  version: string;
+  /** It has written its record within the lease. */
+  live: boolean;
+  /** Since it last did, as the answering node has seen it. */
+  silentMs: number;
+  /** It is stopping, and gives away what it owns. */
+  leaving: boolean;
+  /** An operator wants it to own nothing. */
+  draining: boolean;
+  /** Partitions that it owns, and those that it stands by for. */
+  owned: number;
+  standingBy: number;
+  /** It answered when it was asked just now. Of one that did not, positions are those of its record, and moves are missing. */
+  answered: boolean;
+}
+
+export interface ClusterPartition {
+  partition: number;
+  /** Empty: none, or one that is silent and not yet replaced. */
+  owner: string;
+  epoch: number;
+  /** The last record of the owner; 0 without one. */
+  sequence: number;
+  /** Who follows it, by id. */
+  standbys: ClusterStandby[];
+  /** Who is to own it by the plan, and who is to stand by. */
+  wishedOwner: string;
+  wishedStandbys: string[];
+  /** An operator wants it at that node; empty otherwise. */
+  pinned: string;
+  /** What the answering node is to it: `leading`, `giving`, `taking`, `following`, `loading`, `away`. */
+  role: string;
+}
+
+export interface ClusterStandby {
+  node: string;
+  /** The last record that it has. */
+  sequence: number;
+  /** Records that the owner has and it has not. Both are asked a moment apart: under load some are on their way. */
+  lag: number;
+}
+
+export interface EtcdInfo {
+  members: EtcdMember[];
+  /** Why the members could not be asked; empty when they could. */
+  unreachable: string;
+  /** `open`, or `growth_refused`: nothing is taken that makes the store larger for good. */
+  admission: string;
+  /** Why it is refused. */
+  admissionReason: string;
+}
+
+export interface EtcdMember {
+  endpoint: string;
+  /** False: it did not answer, and nothing else is known of it. */
+  answered: boolean;
+  version: string;
+  leader: boolean;
+  /** False: it knows no leader, and serves nothing that must be current. */
+  hasLeader: boolean;
+  fileBytes: number;
+  inUseBytes: number;
+  /** Of its file. */
+  quotaBytes: number;
+  /** `no_space`, `corrupt`. */
+  alarms: string[];
+  /** In its own words. */
+  errors: string[];
+}
+
+export interface ClusterMove {
+  /** Wall clock of the node that tells it. */
+  atMs: number;
+  /** The node that tells it. */
+  node: string;
+  /** `took_over` (from a silent owner), `received` (from a living one), `gave`; `fenced` and `lost`: another owner was there. */
+  kind: string;
+  partition: number;
+  /** The other node; empty when there is none. */
+  other: string;
+  epoch: number;
+  /** From the decision to service, or to the end of it. */
+  tookMs: number;
+}
+
+export interface ChangeClusterRequest {
+  /**
+   * `drain`: the node gives away what it owns and gets nothing new. `undrain`: no more. `rebalance`: what was moved by hand is
+   * forgotten, and partitions go where they are even. `move`: the partition goes to the node, and stays while it can.
+   */
+  action: string;
+  /** Not with `rebalance`. */
+  node: string;
+  /** With `move`, where it must be there. */
+  partition?:
+    | number
+    | undefined;
+  /** 1 to 256 bytes. */
+  reason: string;
+}
+
+/** The wish is written; what follows from it is told by GetCluster. */
+export interface ChangeClusterReply {
+  /**
+   * How many it concerns: `drain`: those that the node owns now; `move`: 1, or 0 when it is there; `rebalance`: those that were moved
+   * by hand; `undrain`: 0.
+   */
+  partitions: number;
 }
 
 function createBaseClientFrame(): ClientFrame {
@@ -2906,6 +3052,12 @@ export const Operation: MessageFns<Operation> = {
       case "getHistory":
         GetHistoryRequest.encode(message.body.value, writer.uint32(370).fork()).join();
         break;
+      case "getCluster":
+        GetClusterRequest.encode(message.body.value, writer.uint32(378).fork()).join();
+        break;
+      case "changeCluster":
+        ChangeClusterRequest.encode(message.body.value, writer.uint32(386).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3155,6 +3307,22 @@ export const Operation: MessageFns<Operation> = {
             message.body = { $case: "getHistory", value: GetHistoryRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 47: {
+            if (tag !== 378) {
+              break;
+            }
+
+            message.body = { $case: "getCluster", value: GetClusterRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 48: {
+            if (tag !== 386) {
+              break;
+            }
+
+            message.body = { $case: "changeCluster", value: ChangeClusterRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3257,6 +3425,14 @@ export const Operation: MessageFns<Operation> = {
         ? { $case: "getHistory", value: GetHistoryRequest.fromJSON(object.getHistory) }
         : isSet(object.get_history)
         ? { $case: "getHistory", value: GetHistoryRequest.fromJSON(object.get_history) }
+        : isSet(object.getCluster)
+        ? { $case: "getCluster", value: GetClusterRequest.fromJSON(object.getCluster) }
+        : isSet(object.get_cluster)
+        ? { $case: "getCluster", value: GetClusterRequest.fromJSON(object.get_cluster) }
+        : isSet(object.changeCluster)
+        ? { $case: "changeCluster", value: ChangeClusterRequest.fromJSON(object.changeCluster) }
+        : isSet(object.change_cluster)
+        ? { $case: "changeCluster", value: ChangeClusterRequest.fromJSON(object.change_cluster) }
         : undefined,
     };
   },
@@ -3323,6 +3499,10 @@ export const Operation: MessageFns<Operation> = {
       obj.getPrediction = GetPredictionRequest.toJSON(message.body.value);
     } else if (message.body?.$case === "getHistory") {
       obj.getHistory = GetHistoryRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "getCluster") {
+      obj.getCluster = GetClusterRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "changeCluster") {
+      obj.changeCluster = ChangeClusterRequest.toJSON(message.body.value);
     }
     return obj;
   },
@@ -3494,6 +3674,18 @@ export const Operation: MessageFns<Operation> = {
       case "getHistory": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "getHistory", value: GetHistoryRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getCluster": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getCluster", value: GetClusterRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "changeCluster": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "changeCluster", value: ChangeClusterRequest.fromPartial(object.body.value) };
         }
         break;
       }
@@ -3682,6 +3874,12 @@ export const Reply: MessageFns<Reply> = {
         break;
       case "getHistory":
         GetHistoryReply.encode(message.body.value, writer.uint32(370).fork()).join();
+        break;
+      case "getCluster":
+        GetClusterReply.encode(message.body.value, writer.uint32(378).fork()).join();
+        break;
+      case "changeCluster":
+        ChangeClusterReply.encode(message.body.value, writer.uint32(386).fork()).join();
         break;
     }
     return writer;
@@ -3908,6 +4106,22 @@ export const Reply: MessageFns<Reply> = {
             message.body = { $case: "getHistory", value: GetHistoryReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 47: {
+            if (tag !== 378) {
+              break;
+            }
+
+            message.body = { $case: "getCluster", value: GetClusterReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 48: {
+            if (tag !== 386) {
+              break;
+            }
+
+            message.body = { $case: "changeCluster", value: ChangeClusterReply.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4001,6 +4215,14 @@ export const Reply: MessageFns<Reply> = {
         ? { $case: "getHistory", value: GetHistoryReply.fromJSON(object.getHistory) }
         : isSet(object.get_history)
         ? { $case: "getHistory", value: GetHistoryReply.fromJSON(object.get_history) }
+        : isSet(object.getCluster)
+        ? { $case: "getCluster", value: GetClusterReply.fromJSON(object.getCluster) }
+        : isSet(object.get_cluster)
+        ? { $case: "getCluster", value: GetClusterReply.fromJSON(object.get_cluster) }
+        : isSet(object.changeCluster)
+        ? { $case: "changeCluster", value: ChangeClusterReply.fromJSON(object.changeCluster) }
+        : isSet(object.change_cluster)
+        ? { $case: "changeCluster", value: ChangeClusterReply.fromJSON(object.change_cluster) }
         : undefined,
     };
   },
@@ -4060,6 +4282,10 @@ export const Reply: MessageFns<Reply> = {
       obj.getPrediction = GetPredictionReply.toJSON(message.body.value);
     } else if (message.body?.$case === "getHistory") {
       obj.getHistory = GetHistoryReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "getCluster") {
+      obj.getCluster = GetClusterReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "changeCluster") {
+      obj.changeCluster = ChangeClusterReply.toJSON(message.body.value);
     }
     return obj;
   },
@@ -4218,6 +4444,18 @@ export const Reply: MessageFns<Reply> = {
       case "getHistory": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "getHistory", value: GetHistoryReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "getCluster": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "getCluster", value: GetClusterReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "changeCluster": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "changeCluster", value: ChangeClusterReply.fromPartial(object.body.value) };
         }
         break;
       }
@@ -14930,6 +15168,1598 @@ export const Event: MessageFns<Event> = {
     message.reason = object.reason ?? "";
     message.revision = object.revision ?? 0;
     message.missed = object.missed ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetClusterRequest(): GetClusterRequest {
+  return { movesMax: 0 };
+}
+
+export const GetClusterRequest: MessageFns<GetClusterRequest> = {
+  encode(message: GetClusterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.movesMax !== 0) {
+      writer.uint32(8).uint32(message.movesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetClusterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetClusterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.movesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetClusterRequest {
+    return {
+      movesMax: isSet(object.movesMax)
+        ? globalThis.Number(object.movesMax)
+        : isSet(object.moves_max)
+        ? globalThis.Number(object.moves_max)
+        : 0,
+    };
+  },
+
+  toJSON(message: GetClusterRequest): unknown {
+    const obj: any = {};
+    if (message.movesMax !== 0) {
+      obj.movesMax = Math.round(message.movesMax);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetClusterRequest>): GetClusterRequest {
+    return GetClusterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetClusterRequest>): GetClusterRequest {
+    const message = createBaseGetClusterRequest();
+    message.movesMax = object.movesMax ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetClusterReply(): GetClusterReply {
+  return {
+    node: "",
+    cluster: "",
+    nodes: [],
+    partitions: [],
+    etcd: undefined,
+    moves: [],
+    moreMoves: false,
+    replicas: 0,
+    leaseMs: 0,
+  };
+}
+
+export const GetClusterReply: MessageFns<GetClusterReply> = {
+  encode(message: GetClusterReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.cluster !== "") {
+      writer.uint32(18).string(message.cluster);
+    }
+    for (const v of message.nodes) {
+      ClusterNode.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.partitions) {
+      ClusterPartition.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.etcd !== undefined) {
+      EtcdInfo.encode(message.etcd, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.moves) {
+      ClusterMove.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.moreMoves !== false) {
+      writer.uint32(56).bool(message.moreMoves);
+    }
+    if (message.replicas !== 0) {
+      writer.uint32(64).uint32(message.replicas);
+    }
+    if (message.leaseMs !== 0) {
+      writer.uint32(72).uint32(message.leaseMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetClusterReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetClusterReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nodes.push(ClusterNode.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.partitions.push(ClusterPartition.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.etcd = EtcdInfo.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.moves.push(ClusterMove.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.moreMoves = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.replicas = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.leaseMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetClusterReply {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      cluster: isSet(object.cluster) ? globalThis.String(object.cluster) : "",
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => ClusterNode.fromJSON(e)) : [],
+      partitions: globalThis.Array.isArray(object?.partitions)
+        ? object.partitions.map((e: any) => ClusterPartition.fromJSON(e))
+        : [],
+      etcd: isSet(object.etcd) ? EtcdInfo.fromJSON(object.etcd) : undefined,
+      moves: globalThis.Array.isArray(object?.moves) ? object.moves.map((e: any) => ClusterMove.fromJSON(e)) : [],
+      moreMoves: isSet(object.moreMoves)
+        ? globalThis.Boolean(object.moreMoves)
+        : isSet(object.more_moves)
+        ? globalThis.Boolean(object.more_moves)
+        : false,
+      replicas: isSet(object.replicas) ? globalThis.Number(object.replicas) : 0,
+      leaseMs: isSet(object.leaseMs)
+        ? globalThis.Number(object.leaseMs)
+        : isSet(object.lease_ms)
+        ? globalThis.Number(object.lease_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: GetClusterReply): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.cluster !== "") {
+      obj.cluster = message.cluster;
+    }
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes.map((e) => ClusterNode.toJSON(e));
+    }
+    if (message.partitions?.length) {
+      obj.partitions = message.partitions.map((e) => ClusterPartition.toJSON(e));
+    }
+    if (message.etcd !== undefined) {
+      obj.etcd = EtcdInfo.toJSON(message.etcd);
+    }
+    if (message.moves?.length) {
+      obj.moves = message.moves.map((e) => ClusterMove.toJSON(e));
+    }
+    if (message.moreMoves !== false) {
+      obj.moreMoves = message.moreMoves;
+    }
+    if (message.replicas !== 0) {
+      obj.replicas = Math.round(message.replicas);
+    }
+    if (message.leaseMs !== 0) {
+      obj.leaseMs = Math.round(message.leaseMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetClusterReply>): GetClusterReply {
+    return GetClusterReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetClusterReply>): GetClusterReply {
+    const message = createBaseGetClusterReply();
+    message.node = object.node ?? "";
+    message.cluster = object.cluster ?? "";
+    message.nodes = object.nodes?.map((e) => ClusterNode.fromPartial(e)) || [];
+    message.partitions = object.partitions?.map((e) => ClusterPartition.fromPartial(e)) || [];
+    message.etcd = (object.etcd !== undefined && object.etcd !== null) ? EtcdInfo.fromPartial(object.etcd) : undefined;
+    message.moves = object.moves?.map((e) => ClusterMove.fromPartial(e)) || [];
+    message.moreMoves = object.moreMoves ?? false;
+    message.replicas = object.replicas ?? 0;
+    message.leaseMs = object.leaseMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseClusterNode(): ClusterNode {
+  return {
+    id: "",
+    address: "",
+    version: "",
+    live: false,
+    silentMs: 0,
+    leaving: false,
+    draining: false,
+    owned: 0,
+    standingBy: 0,
+    answered: false,
+  };
+}
+
+export const ClusterNode: MessageFns<ClusterNode> = {
+  encode(message: ClusterNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
+    }
+    if (message.live !== false) {
+      writer.uint32(32).bool(message.live);
+    }
+    if (message.silentMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.silentMs)) !== BigInt(message.silentMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.silentMs) of type uint64 too large");
+      }
+      writer.uint32(40).uint64(BigInt(message.silentMs));
+    }
+    if (message.leaving !== false) {
+      writer.uint32(48).bool(message.leaving);
+    }
+    if (message.draining !== false) {
+      writer.uint32(56).bool(message.draining);
+    }
+    if (message.owned !== 0) {
+      writer.uint32(64).uint32(message.owned);
+    }
+    if (message.standingBy !== 0) {
+      writer.uint32(72).uint32(message.standingBy);
+    }
+    if (message.answered !== false) {
+      writer.uint32(80).bool(message.answered);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterNode {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterNode();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.live = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.silentMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.leaving = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.draining = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.owned = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.standingBy = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.answered = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClusterNode {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      live: isSet(object.live) ? globalThis.Boolean(object.live) : false,
+      silentMs: isSet(object.silentMs)
+        ? globalThis.Number(object.silentMs)
+        : isSet(object.silent_ms)
+        ? globalThis.Number(object.silent_ms)
+        : 0,
+      leaving: isSet(object.leaving) ? globalThis.Boolean(object.leaving) : false,
+      draining: isSet(object.draining) ? globalThis.Boolean(object.draining) : false,
+      owned: isSet(object.owned) ? globalThis.Number(object.owned) : 0,
+      standingBy: isSet(object.standingBy)
+        ? globalThis.Number(object.standingBy)
+        : isSet(object.standing_by)
+        ? globalThis.Number(object.standing_by)
+        : 0,
+      answered: isSet(object.answered) ? globalThis.Boolean(object.answered) : false,
+    };
+  },
+
+  toJSON(message: ClusterNode): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.live !== false) {
+      obj.live = message.live;
+    }
+    if (message.silentMs !== 0) {
+      obj.silentMs = globalThis.Number(message.silentMs);
+    }
+    if (message.leaving !== false) {
+      obj.leaving = message.leaving;
+    }
+    if (message.draining !== false) {
+      obj.draining = message.draining;
+    }
+    if (message.owned !== 0) {
+      obj.owned = Math.round(message.owned);
+    }
+    if (message.standingBy !== 0) {
+      obj.standingBy = Math.round(message.standingBy);
+    }
+    if (message.answered !== false) {
+      obj.answered = message.answered;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClusterNode>): ClusterNode {
+    return ClusterNode.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClusterNode>): ClusterNode {
+    const message = createBaseClusterNode();
+    message.id = object.id ?? "";
+    message.address = object.address ?? "";
+    message.version = object.version ?? "";
+    message.live = object.live ?? false;
+    message.silentMs = object.silentMs ?? 0;
+    message.leaving = object.leaving ?? false;
+    message.draining = object.draining ?? false;
+    message.owned = object.owned ?? 0;
+    message.standingBy = object.standingBy ?? 0;
+    message.answered = object.answered ?? false;
+    return message;
+  },
+};
+
+function createBaseClusterPartition(): ClusterPartition {
+  return {
+    partition: 0,
+    owner: "",
+    epoch: 0,
+    sequence: 0,
+    standbys: [],
+    wishedOwner: "",
+    wishedStandbys: [],
+    pinned: "",
+    role: "",
+  };
+}
+
+export const ClusterPartition: MessageFns<ClusterPartition> = {
+  encode(message: ClusterPartition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).uint32(message.partition);
+    }
+    if (message.owner !== "") {
+      writer.uint32(18).string(message.owner);
+    }
+    if (message.epoch !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.epoch)) !== BigInt(message.epoch)) {
+        throw new globalThis.Error("value provided for field BigInt(message.epoch) of type uint64 too large");
+      }
+      writer.uint32(24).uint64(BigInt(message.epoch));
+    }
+    if (message.sequence !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.sequence)) !== BigInt(message.sequence)) {
+        throw new globalThis.Error("value provided for field BigInt(message.sequence) of type uint64 too large");
+      }
+      writer.uint32(32).uint64(BigInt(message.sequence));
+    }
+    for (const v of message.standbys) {
+      ClusterStandby.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.wishedOwner !== "") {
+      writer.uint32(50).string(message.wishedOwner);
+    }
+    for (const v of message.wishedStandbys) {
+      writer.uint32(58).string(v!);
+    }
+    if (message.pinned !== "") {
+      writer.uint32(66).string(message.pinned);
+    }
+    if (message.role !== "") {
+      writer.uint32(74).string(message.role);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterPartition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterPartition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.standbys.push(ClusterStandby.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.wishedOwner = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.wishedStandbys.push(reader.string());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.pinned = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClusterPartition {
+    return {
+      partition: isSet(object.partition) ? globalThis.Number(object.partition) : 0,
+      owner: isSet(object.owner) ? globalThis.String(object.owner) : "",
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+      standbys: globalThis.Array.isArray(object?.standbys)
+        ? object.standbys.map((e: any) => ClusterStandby.fromJSON(e))
+        : [],
+      wishedOwner: isSet(object.wishedOwner)
+        ? globalThis.String(object.wishedOwner)
+        : isSet(object.wished_owner)
+        ? globalThis.String(object.wished_owner)
+        : "",
+      wishedStandbys: globalThis.Array.isArray(object?.wishedStandbys)
+        ? object.wishedStandbys.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.wished_standbys)
+        ? object.wished_standbys.map((e: any) => globalThis.String(e))
+        : [],
+      pinned: isSet(object.pinned) ? globalThis.String(object.pinned) : "",
+      role: isSet(object.role) ? globalThis.String(object.role) : "",
+    };
+  },
+
+  toJSON(message: ClusterPartition): unknown {
+    const obj: any = {};
+    if (message.partition !== 0) {
+      obj.partition = Math.round(message.partition);
+    }
+    if (message.owner !== "") {
+      obj.owner = message.owner;
+    }
+    if (message.epoch !== 0) {
+      obj.epoch = globalThis.Number(message.epoch);
+    }
+    if (message.sequence !== 0) {
+      obj.sequence = globalThis.Number(message.sequence);
+    }
+    if (message.standbys?.length) {
+      obj.standbys = message.standbys.map((e) => ClusterStandby.toJSON(e));
+    }
+    if (message.wishedOwner !== "") {
+      obj.wishedOwner = message.wishedOwner;
+    }
+    if (message.wishedStandbys?.length) {
+      obj.wishedStandbys = message.wishedStandbys;
+    }
+    if (message.pinned !== "") {
+      obj.pinned = message.pinned;
+    }
+    if (message.role !== "") {
+      obj.role = message.role;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClusterPartition>): ClusterPartition {
+    return ClusterPartition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClusterPartition>): ClusterPartition {
+    const message = createBaseClusterPartition();
+    message.partition = object.partition ?? 0;
+    message.owner = object.owner ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.sequence = object.sequence ?? 0;
+    message.standbys = object.standbys?.map((e) => ClusterStandby.fromPartial(e)) || [];
+    message.wishedOwner = object.wishedOwner ?? "";
+    message.wishedStandbys = object.wishedStandbys?.map((e) => e) || [];
+    message.pinned = object.pinned ?? "";
+    message.role = object.role ?? "";
+    return message;
+  },
+};
+
+function createBaseClusterStandby(): ClusterStandby {
+  return { node: "", sequence: 0, lag: 0 };
+}
+
+export const ClusterStandby: MessageFns<ClusterStandby> = {
+  encode(message: ClusterStandby, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.sequence !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.sequence)) !== BigInt(message.sequence)) {
+        throw new globalThis.Error("value provided for field BigInt(message.sequence) of type uint64 too large");
+      }
+      writer.uint32(16).uint64(BigInt(message.sequence));
+    }
+    if (message.lag !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.lag)) !== BigInt(message.lag)) {
+        throw new globalThis.Error("value provided for field BigInt(message.lag) of type uint64 too large");
+      }
+      writer.uint32(24).uint64(BigInt(message.lag));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterStandby {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterStandby();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.lag = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClusterStandby {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+      lag: isSet(object.lag) ? globalThis.Number(object.lag) : 0,
+    };
+  },
+
+  toJSON(message: ClusterStandby): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.sequence !== 0) {
+      obj.sequence = globalThis.Number(message.sequence);
+    }
+    if (message.lag !== 0) {
+      obj.lag = globalThis.Number(message.lag);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClusterStandby>): ClusterStandby {
+    return ClusterStandby.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClusterStandby>): ClusterStandby {
+    const message = createBaseClusterStandby();
+    message.node = object.node ?? "";
+    message.sequence = object.sequence ?? 0;
+    message.lag = object.lag ?? 0;
+    return message;
+  },
+};
+
+function createBaseEtcdInfo(): EtcdInfo {
+  return { members: [], unreachable: "", admission: "", admissionReason: "" };
+}
+
+export const EtcdInfo: MessageFns<EtcdInfo> = {
+  encode(message: EtcdInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.members) {
+      EtcdMember.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.unreachable !== "") {
+      writer.uint32(18).string(message.unreachable);
+    }
+    if (message.admission !== "") {
+      writer.uint32(26).string(message.admission);
+    }
+    if (message.admissionReason !== "") {
+      writer.uint32(34).string(message.admissionReason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EtcdInfo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEtcdInfo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.members.push(EtcdMember.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.unreachable = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.admission = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.admissionReason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EtcdInfo {
+    return {
+      members: globalThis.Array.isArray(object?.members) ? object.members.map((e: any) => EtcdMember.fromJSON(e)) : [],
+      unreachable: isSet(object.unreachable) ? globalThis.String(object.unreachable) : "",
+      admission: isSet(object.admission) ? globalThis.String(object.admission) : "",
+      admissionReason: isSet(object.admissionReason)
+        ? globalThis.String(object.admissionReason)
+        : isSet(object.admission_reason)
+        ? globalThis.String(object.admission_reason)
+        : "",
+    };
+  },
+
+  toJSON(message: EtcdInfo): unknown {
+    const obj: any = {};
+    if (message.members?.length) {
+      obj.members = message.members.map((e) => EtcdMember.toJSON(e));
+    }
+    if (message.unreachable !== "") {
+      obj.unreachable = message.unreachable;
+    }
+    if (message.admission !== "") {
+      obj.admission = message.admission;
+    }
+    if (message.admissionReason !== "") {
+      obj.admissionReason = message.admissionReason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EtcdInfo>): EtcdInfo {
+    return EtcdInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EtcdInfo>): EtcdInfo {
+    const message = createBaseEtcdInfo();
+    message.members = object.members?.map((e) => EtcdMember.fromPartial(e)) || [];
+    message.unreachable = object.unreachable ?? "";
+    message.admission = object.admission ?? "";
+    message.admissionReason = object.admissionReason ?? "";
+    return message;
+  },
+};
+
+function createBaseEtcdMember(): EtcdMember {
+  return {
+    endpoint: "",
+    answered: false,
+    version: "",
+    leader: false,
+    hasLeader: false,
+    fileBytes: 0,
+    inUseBytes: 0,
+    quotaBytes: 0,
+    alarms: [],
+    errors: [],
+  };
+}
+
+export const EtcdMember: MessageFns<EtcdMember> = {
+  encode(message: EtcdMember, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.endpoint !== "") {
+      writer.uint32(10).string(message.endpoint);
+    }
+    if (message.answered !== false) {
+      writer.uint32(16).bool(message.answered);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
+    }
+    if (message.leader !== false) {
+      writer.uint32(32).bool(message.leader);
+    }
+    if (message.hasLeader !== false) {
+      writer.uint32(40).bool(message.hasLeader);
+    }
+    if (message.fileBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.fileBytes)) !== BigInt(message.fileBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.fileBytes) of type uint64 too large");
+      }
+      writer.uint32(48).uint64(BigInt(message.fileBytes));
+    }
+    if (message.inUseBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.inUseBytes)) !== BigInt(message.inUseBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.inUseBytes) of type uint64 too large");
+      }
+      writer.uint32(56).uint64(BigInt(message.inUseBytes));
+    }
+    if (message.quotaBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.quotaBytes)) !== BigInt(message.quotaBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.quotaBytes) of type uint64 too large");
+      }
+      writer.uint32(64).uint64(BigInt(message.quotaBytes));
+    }
+    for (const v of message.alarms) {
+      writer.uint32(74).string(v!);
+    }
+    for (const v of message.errors) {
+      writer.uint32(82).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EtcdMember {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEtcdMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.endpoint = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.answered = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.leader = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.hasLeader = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.fileBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.inUseBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.quotaBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.alarms.push(reader.string());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.errors.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EtcdMember {
+    return {
+      endpoint: isSet(object.endpoint) ? globalThis.String(object.endpoint) : "",
+      answered: isSet(object.answered) ? globalThis.Boolean(object.answered) : false,
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      leader: isSet(object.leader) ? globalThis.Boolean(object.leader) : false,
+      hasLeader: isSet(object.hasLeader)
+        ? globalThis.Boolean(object.hasLeader)
+        : isSet(object.has_leader)
+        ? globalThis.Boolean(object.has_leader)
+        : false,
+      fileBytes: isSet(object.fileBytes)
+        ? globalThis.Number(object.fileBytes)
+        : isSet(object.file_bytes)
+        ? globalThis.Number(object.file_bytes)
+        : 0,
+      inUseBytes: isSet(object.inUseBytes)
+        ? globalThis.Number(object.inUseBytes)
+        : isSet(object.in_use_bytes)
+        ? globalThis.Number(object.in_use_bytes)
+        : 0,
+      quotaBytes: isSet(object.quotaBytes)
+        ? globalThis.Number(object.quotaBytes)
+        : isSet(object.quota_bytes)
+        ? globalThis.Number(object.quota_bytes)
+        : 0,
+      alarms: globalThis.Array.isArray(object?.alarms)
+        ? object.alarms.map((e: any) => globalThis.String(e))
+        : [],
+      errors: globalThis.Array.isArray(object?.errors)
+        ? object.errors.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: EtcdMember): unknown {
+    const obj: any = {};
+    if (message.endpoint !== "") {
+      obj.endpoint = message.endpoint;
+    }
+    if (message.answered !== false) {
+      obj.answered = message.answered;
+    }
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.leader !== false) {
+      obj.leader = message.leader;
+    }
+    if (message.hasLeader !== false) {
+      obj.hasLeader = message.hasLeader;
+    }
+    if (message.fileBytes !== 0) {
+      obj.fileBytes = globalThis.Number(message.fileBytes);
+    }
+    if (message.inUseBytes !== 0) {
+      obj.inUseBytes = globalThis.Number(message.inUseBytes);
+    }
+    if (message.quotaBytes !== 0) {
+      obj.quotaBytes = globalThis.Number(message.quotaBytes);
+    }
+    if (message.alarms?.length) {
+      obj.alarms = message.alarms;
+    }
+    if (message.errors?.length) {
+      obj.errors = message.errors;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EtcdMember>): EtcdMember {
+    return EtcdMember.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EtcdMember>): EtcdMember {
+    const message = createBaseEtcdMember();
+    message.endpoint = object.endpoint ?? "";
+    message.answered = object.answered ?? false;
+    message.version = object.version ?? "";
+    message.leader = object.leader ?? false;
+    message.hasLeader = object.hasLeader ?? false;
+    message.fileBytes = object.fileBytes ?? 0;
+    message.inUseBytes = object.inUseBytes ?? 0;
+    message.quotaBytes = object.quotaBytes ?? 0;
+    message.alarms = object.alarms?.map((e) => e) || [];
+    message.errors = object.errors?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseClusterMove(): ClusterMove {
+  return { atMs: 0, node: "", kind: "", partition: 0, other: "", epoch: 0, tookMs: 0 };
+}
+
+export const ClusterMove: MessageFns<ClusterMove> = {
+  encode(message: ClusterMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.atMs !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.atMs)) !== BigInt(message.atMs)) {
+        throw new globalThis.Error("value provided for field BigInt(message.atMs) of type uint64 too large");
+      }
+      writer.uint32(8).uint64(BigInt(message.atMs));
+    }
+    if (message.node !== "") {
+      writer.uint32(18).string(message.node);
+    }
+    if (message.kind !== "") {
+      writer.uint32(26).string(message.kind);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(32).uint32(message.partition);
+    }
+    if (message.other !== "") {
+      writer.uint32(42).string(message.other);
+    }
+    if (message.epoch !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.epoch)) !== BigInt(message.epoch)) {
+        throw new globalThis.Error("value provided for field BigInt(message.epoch) of type uint64 too large");
+      }
+      writer.uint32(48).uint64(BigInt(message.epoch));
+    }
+    if (message.tookMs !== 0) {
+      writer.uint32(57).double(message.tookMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.other = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.tookMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClusterMove {
+    return {
+      atMs: isSet(object.atMs)
+        ? globalThis.Number(object.atMs)
+        : isSet(object.at_ms)
+        ? globalThis.Number(object.at_ms)
+        : 0,
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      partition: isSet(object.partition) ? globalThis.Number(object.partition) : 0,
+      other: isSet(object.other) ? globalThis.String(object.other) : "",
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      tookMs: isSet(object.tookMs)
+        ? globalThis.Number(object.tookMs)
+        : isSet(object.took_ms)
+        ? globalThis.Number(object.took_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: ClusterMove): unknown {
+    const obj: any = {};
+    if (message.atMs !== 0) {
+      obj.atMs = globalThis.Number(message.atMs);
+    }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.partition !== 0) {
+      obj.partition = Math.round(message.partition);
+    }
+    if (message.other !== "") {
+      obj.other = message.other;
+    }
+    if (message.epoch !== 0) {
+      obj.epoch = globalThis.Number(message.epoch);
+    }
+    if (message.tookMs !== 0) {
+      obj.tookMs = floatToJson(message.tookMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClusterMove>): ClusterMove {
+    return ClusterMove.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClusterMove>): ClusterMove {
+    const message = createBaseClusterMove();
+    message.atMs = object.atMs ?? 0;
+    message.node = object.node ?? "";
+    message.kind = object.kind ?? "";
+    message.partition = object.partition ?? 0;
+    message.other = object.other ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.tookMs = object.tookMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseChangeClusterRequest(): ChangeClusterRequest {
+  return { action: "", node: "", partition: undefined, reason: "" };
+}
+
+export const ChangeClusterRequest: MessageFns<ChangeClusterRequest> = {
+  encode(message: ChangeClusterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== "") {
+      writer.uint32(10).string(message.action);
+    }
+    if (message.node !== "") {
+      writer.uint32(18).string(message.node);
+    }
+    if (message.partition !== undefined) {
+      writer.uint32(24).uint32(message.partition);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeClusterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeClusterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ChangeClusterRequest {
+    return {
+      action: isSet(object.action) ? globalThis.String(object.action) : "",
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      partition: isSet(object.partition) ? globalThis.Number(object.partition) : undefined,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: ChangeClusterRequest): unknown {
+    const obj: any = {};
+    if (message.action !== "") {
+      obj.action = message.action;
+    }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.partition !== undefined) {
+      obj.partition = Math.round(message.partition);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ChangeClusterRequest>): ChangeClusterRequest {
+    return ChangeClusterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChangeClusterRequest>): ChangeClusterRequest {
+    const message = createBaseChangeClusterRequest();
+    message.action = object.action ?? "";
+    message.node = object.node ?? "";
+    message.partition = object.partition ?? undefined;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseChangeClusterReply(): ChangeClusterReply {
+  return { partitions: 0 };
+}
+
+export const ChangeClusterReply: MessageFns<ChangeClusterReply> = {
+  encode(message: ChangeClusterReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partitions !== 0) {
+      writer.uint32(8).uint32(message.partitions);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeClusterReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeClusterReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partitions = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ChangeClusterReply {
+    return { partitions: isSet(object.partitions) ? globalThis.Number(object.partitions) : 0 };
+  },
+
+  toJSON(message: ChangeClusterReply): unknown {
+    const obj: any = {};
+    if (message.partitions !== 0) {
+      obj.partitions = Math.round(message.partitions);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ChangeClusterReply>): ChangeClusterReply {
+    return ChangeClusterReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChangeClusterReply>): ChangeClusterReply {
+    const message = createBaseChangeClusterReply();
+    message.partitions = object.partitions ?? 0;
     return message;
   },
 };

@@ -3,6 +3,7 @@
 import { CommanderError } from "commander";
 import { appendCommand } from "./append.ts";
 import { benchCommand } from "./bench.ts";
+import { clusterCommand } from "./cluster.ts";
 import { type ForelockCommand, Invocation, makeCommand } from "./command.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { exitCodesCommand } from "./exit-codes-command.ts";
@@ -65,6 +66,7 @@ async function buildProgram(invocation: Invocation, argv: readonly string[]): Pr
     releaseCommand,
     policyCommand,
     predictionCommand,
+    clusterCommand,
     appendCommand,
     catCommand,
     filesCommand,

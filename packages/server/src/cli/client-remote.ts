@@ -1,5 +1,6 @@
 // client-remote.ts: Remote over @forelock/client. Loaded only by commands that talk to a server.
 import {
+  type ClusterChange,
   type ConnectOptions,
   connect,
   type Eta,
@@ -158,6 +159,14 @@ class ClientRemote implements Remote {
 
   prediction(limit: number) {
     return this.#client.prediction({ limit });
+  }
+
+  cluster(movesMax: number) {
+    return this.#client.cluster({ movesMax });
+  }
+
+  async changeCluster(change: ClusterChange, reason: string) {
+    return (await this.#client.changeCluster(change, { reason })).partitions;
   }
 
   forceRelease({

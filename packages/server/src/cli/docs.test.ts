@@ -26,6 +26,7 @@ const COMMANDS = [
   "release",
   "policy",
   "prediction",
+  "cluster",
   "operation",
   "watch",
   "shell",
@@ -34,7 +35,9 @@ const COMMANDS = [
   "log",
 ];
 
-test.each([...COMMANDS.map((command) => [command]), ["log", "verify"], ["log", "dump"]])(
+const CLUSTER = ["status", "drain", "undrain", "rebalance", "move"].map((command) => ["cluster", command]);
+
+test.each([...COMMANDS.map((command) => [command]), ["log", "verify"], ["log", "dump"], ...CLUSTER])(
   "docs/cli.md tells every option of %s %s",
   async (...argv) => {
     const command = argv.filter((word) => word !== undefined);
@@ -50,7 +53,7 @@ test.each([...COMMANDS.map((command) => [command]), ["log", "verify"], ["log", "
 test("the program's own list of commands is in docs/cli.md", async () => {
   const commands = (await helpOf()).split("Commands:\n")[1]?.split("\n\n")[0] ?? "";
   const names = [...commands.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name = ""]) => name);
-  expect(names).toHaveLength(21);
+  expect(names).toHaveLength(22);
   expect(names.filter((name) => !DOCS.includes(name))).toEqual([]);
 });
 

@@ -3,6 +3,8 @@
 //   R2. A request that is sent again keeps its request id, so nothing is done twice.
 import type {
   Appended,
+  ClusterChange,
+  ClusterReport,
   Eta,
   FileBytes,
   FileInfo,
@@ -132,6 +134,9 @@ export interface Remote extends AsyncDisposable {
   }): Promise<PolicyInfo>;
   /** @param limit decisions at most */
   prediction(limit: number): Promise<Prediction>;
+  cluster(movesMax: number): Promise<ClusterReport>;
+  /** @returns how many partitions it concerns */
+  changeCluster(change: ClusterChange, reason: string): Promise<number>;
   /** @param token undefined: all holders */
   forceRelease(wish: {
     readonly name: string;

@@ -3,6 +3,9 @@ import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock } from "../clock.ts";
 import type { Etcd } from "../etcd/etcd.ts";
 import type { Node } from "../shard/node.ts";
+import { Administration } from "./administration.ts";
+import { Changes } from "./changes.ts";
+import type { EtcdHealth } from "./etcd-health.ts";
 import { type Address, Membership } from "./membership.ts";
 import { Ownership } from "./ownership.ts";
 import { Planner } from "./planner.ts";
@@ -33,6 +36,7 @@ export class Cluster {
   readonly ownership: Ownership;
   readonly members: Membership;
   readonly planner: Planner;
+  readonly #options: ClusterOptions;
   readonly #note: ClusterOptions["note"];
   readonly #files: readonly string[];
   #node: Node | undefined;
@@ -40,6 +44,7 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     const { etcd, log, bulk, clock, partitions, replicas, leaseMs, self, note } = options;
     const keys = new ClusterKeys(options.cluster);
+    this.#options = options;
     this.#note = note;
     this.#files = options.files;
     this.ownership = new Ownership({
@@ -89,6 +94,15 @@ export class Cluster {
     await this.ownership.start(node);
     await this.planner.start();
     node.open();
+  }
+
+  /** What operators see of it and change in it. */
+  administration(etcd: EtcdHealth): Administration {
+    const { members, ownership, planner } = this;
+    const { cluster, partitions, replicas, leaseMs, clock } = this.#options;
+    const view = { cluster, partitions, replicas, leaseMs, members, ownership, planner };
+    const changes = new Changes({ partitions, members, planner, ownership, note: this.#note });
+    return new Administration({ view, ownership, changes, etcd, clock });
   }
 
   /** Gives away what it can, leaves, and answers nothing more. */

@@ -74,6 +74,7 @@ export class Ownership implements NodeOwnership, Owners {
   #looking: Timer | undefined;
   #isClosed = false;
   #isTold = false;
+  #epochChanges = 0;
 
   constructor(options: OwnershipOptions) {
     this.#options = options;
@@ -202,6 +203,33 @@ export class Ownership implements NodeOwnership, Owners {
   /** What this node is to the partition: a word for operators. */
   role(partition: number): Slot["kind"] {
     return this.#slots[partition]?.kind ?? "away";
+  }
+
+  /** What this node leads. */
+  get led(): readonly number[] {
+    return this.#leading();
+  }
+
+  /** Records that the last of the standbys has yet to apply, of what this node leads, as they have last told of themselves. */
+  standbyLag(): number {
+    const live = this.#options
+      .members()
+      .all()
+      .filter(({ isLive }) => isLive);
+    const lags = this.#leading().flatMap((partition) => {
+      const last = this.#options.log.lastSequence(partition);
+      const standbys = this.#map?.partitions[partition]?.filter((id) => id !== this.nodeId) ?? [];
+      return standbys.map((id) => {
+        const position = live.find(({ record }) => record.id === id)?.record.positions[partition] ?? -1;
+        return position < 0 ? 0 : last - position;
+      });
+    });
+    return Math.max(0, ...lags);
+  }
+
+  /** Changes of owners that this node has seen since it started. */
+  get epochChanges(): number {
+    return this.#epochChanges;
   }
 
   /** The epoch record as last seen. */
@@ -512,6 +540,7 @@ export class Ownership implements NodeOwnership, Owners {
 
   #sawEpoch(partition: number, record: EpochRecord): void {
     if (record.epoch <= (this.#epochs.get(partition)?.epoch ?? 0)) return;
+    if (this.#epochs.has(partition)) this.#epochChanges += 1;
     this.#epochs.set(partition, record);
     const slot = this.#slots[partition];
     if (slot?.kind === "leading" && record.owner !== this.#options.self) {

@@ -25,6 +25,7 @@ import type {
   Service,
   Vitals,
 } from "../shard/service.ts";
+import type { Administration, AdministrationBody } from "./administration.ts";
 import { Asks } from "./asks.ts";
 import { Beats } from "./beats.ts";
 import { closeEverywhere } from "./close.ts";
@@ -49,6 +50,8 @@ export interface RouterOptions {
   readonly linksMax: number;
   /** How long a request may wait for an owner: a few leases of a node. */
   readonly holdMs: number;
+  /** For operators. Undefined: the cluster tells nothing of itself. */
+  readonly administration?: Administration;
 }
 
 const TICK_MS = 20;
@@ -76,14 +79,16 @@ export class Router implements Service {
   readonly #resume: Resume;
   readonly #sinks: Sinks;
   readonly #watches: ClusterWatches;
+  readonly #administration: Administration | undefined;
   readonly #ownerIds: (string | undefined)[];
   readonly #endChanges: () => void;
   #timer: Timer | undefined;
   #sweepAtMs = 0;
 
-  constructor({ node, owners, secret, dial, linksMax, holdMs }: RouterOptions) {
+  constructor({ node, owners, secret, dial, linksMax, holdMs, administration }: RouterOptions) {
     this.#node = node;
     this.#owners = owners;
+    this.#administration = administration;
     const { clock, random, note } = node.options;
     const links = new Links({ nodeId: owners.nodeId, secret, linksMax, dial, clock, random, note });
     const sessions = new SessionLinks({ node, owners, links, clock });
@@ -196,6 +201,7 @@ export class Router implements Service {
   counters(): Readonly<Record<string, number>> {
     return {
       ...this.#node.counters(),
+      ...this.#administration?.counters(),
       links: this.#links.size,
       links_total: this.#links.opened,
       requests_forwarded_total: this.#routes.forwarded,
@@ -250,9 +256,24 @@ export class Router implements Service {
       case "forceRelease":
       case "warn":
         return this.#askOwner(caller, operation, body.value.name, false, respond);
+      case "getCluster":
+      case "changeCluster":
+        return this.#administer(caller, operation, body, respond);
       default:
         return this.#node.submit(caller, session, operation, respond); // Refused there.
     }
+  }
+
+  #administer(
+    caller: Caller,
+    operation: Operation,
+    body: AdministrationBody,
+    respond: (reply: Reply) => void,
+  ): () => void {
+    const administration = this.#administration;
+    if (administration === undefined) return this.#node.submit(caller, undefined, operation, respond);
+    const ask = (peer: PeerAddress): Promise<Reply> => this.#asks.at(peer, caller, body);
+    return withdrawable(administration.carryOut(caller, body, ask), operation.sequence, respond);
   }
 
   /** Y2 */
@@ -268,6 +289,8 @@ export class Router implements Service {
     const isSpread = body?.$case === "acquireAll" && !body.value.elements.every(({ name }) => this.#isHere(name));
     if (partition !== undefined && (isSpread || this.#owners.of(partition).kind !== "here"))
       throw new ForelockError("not_owner", `Node ${this.#owners.nodeId} does not decide for partition ${partition}.`);
+    if (body?.$case === "getCluster" || body?.$case === "changeCluster")
+      return this.#administer(caller, operation, body, respond);
     if (body?.$case !== "getStatus") return this.#node.submit(caller, session, operation, respond);
     return withdrawable(this.#gather.own(caller, body), operation.sequence, respond);
   }

@@ -17,6 +17,8 @@ export class Timeline {
   readonly #clock: Clock;
   readonly #most: number;
   readonly #moves: Move[] = [];
+  /** Since the start, those included that are forgotten. */
+  readonly counts: Record<Move["kind"], number> = { took_over: 0, received: 0, gave: 0, fenced: 0, lost: 0 };
 
   constructor(clock: Clock, most: number) {
     this.#clock = clock;
@@ -25,6 +27,7 @@ export class Timeline {
 
   /** The oldest is forgotten at the limit. */
   add(move: Omit<Move, "wallMs">): void {
+    this.counts[move.kind] += 1;
     this.#moves.push({ ...move, wallMs: this.#clock.wallMs() });
     if (this.#moves.length > this.#most) this.#moves.shift();
   }

@@ -122,6 +122,8 @@ export const RULES: { readonly [Case in OperationCase]: Rule<Case> } = {
     changes: false,
     names: (value) => [value.name],
   },
+  getCluster: { scope: "everything", right: "read", session: false, changes: false, names: () => [] },
+  changeCluster: { scope: "everything", right: "admin", session: false, changes: true, names: () => [] },
 };
 
 /** The rule of an operation whose case came over the wire. */

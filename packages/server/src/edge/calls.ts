@@ -13,6 +13,8 @@ import {
   AppendRequest,
   CancelReply,
   CancelRequest,
+  ChangeClusterReply,
+  ChangeClusterRequest,
   CloseSessionReply,
   CloseSessionRequest,
   DowngradeReply,
@@ -22,6 +24,8 @@ import {
   ForceReleaseReply,
   ForceReleaseRequest,
   ForelockError,
+  GetClusterReply,
+  GetClusterRequest,
   GetHistoryReply,
   GetHistoryRequest,
   GetOperationRequest,
@@ -132,6 +136,8 @@ export const METHODS: { readonly [Case in CallCase]: Method } = {
   getProfile: method<"getProfile", GetProfileReply>("GetProfile", GetProfileRequest, GetProfileReply),
   getPrediction: method<"getPrediction", GetPredictionReply>("GetPrediction", GetPredictionRequest, GetPredictionReply),
   getHistory: method<"getHistory", GetHistoryReply>("GetHistory", GetHistoryRequest, GetHistoryReply),
+  getCluster: method<"getCluster", GetClusterReply>("GetCluster", GetClusterRequest, GetClusterReply),
+  changeCluster: method<"changeCluster", ChangeClusterReply>("ChangeCluster", ChangeClusterRequest, ChangeClusterReply),
 };
 
 /** What comes beside the message: gRPC metadata or HTTP headers. Absent ones are empty. */

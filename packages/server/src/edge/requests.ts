@@ -50,6 +50,8 @@ const ROOMS: { readonly [Case in OperationCase]: Room } = {
   getProfile: "bulky",
   getPrediction: "bulky",
   getHistory: "bulky",
+  getCluster: "bulky",
+  changeCluster: "plain",
 };
 
 /** What the requests of a connection need of it. */

@@ -92,6 +92,14 @@ test.each<[OperationCase, Record<string, unknown>, string]>([
   ["listLocks", { prefix: "a//" }, 'prefix: "a//" has an empty'],
   ["listSessions", { limit: 1_001 }, "limit: 1001; allowed 0 to 1000."],
   ["watch", { pattern: "a//*" }, "pattern: "],
+  ["getCluster", { movesMax: 1_001 }, "movesMax: 1001; allowed 0 to 1000."],
+  ["changeCluster", { action: "spin" }, 'action: "spin"; allowed drain, undrain, rebalance, move.'],
+  ["changeCluster", { node: "a b" }, 'node: "a b"; with drain 1 to 64 letters'],
+  ["changeCluster", { node: "" }, 'node: ""; with drain 1 to 64 letters'],
+  ["changeCluster", { partition: 3 }, "partition: 3; with drain none."],
+  ["changeCluster", { action: "rebalance" }, 'node: "b"; with rebalance none.'],
+  ["changeCluster", { action: "move" }, "partition: missing; move needs one."],
+  ["changeCluster", { reason: "" }, "reason: 0 bytes; allowed 1 to 256."],
   ["unwatch", { watch: 0 }, "watch: 0; allowed 1 to"],
 ])("%s, example %#, is refused", (kind, change, message) => {
   expect(check(changed(kind, change))?.message).toContain(message);

@@ -31,6 +31,7 @@ const TOKEN_MAX = 2n ** 63n - 1n;
 const REQUEST_ID = /^[A-Za-z0-9_-]{22,64}$/;
 const SESSION_ID = /^[A-Za-z0-9_-]{22}$/;
 const REFERENCE = /^[\x21-\x7e]+$/;
+const NODE_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const CONTROL = /[\p{Cc}\p{Cs}]/u;
 
 type Check<Case extends OperationCase> = (value: BodyValue<Case>, limits: FieldLimits) => Refusal | undefined;
@@ -122,6 +123,8 @@ const CHECKS: { readonly [Case in OperationCase]: Check<Case> } = {
   getPrediction: (value) => between("limit", value.limit, 0, ROWS_MAX),
   getHistory: (value) =>
     (value.name === "" ? undefined : name("name", value.name)) ?? between("limit", value.limit, 0, HISTORY_ROWS_MAX),
+  getCluster: (value) => between("movesMax", value.movesMax, 0, ROWS_MAX),
+  changeCluster: (value) => clusterChange(value) ?? text("reason", value.reason, 1, REASON_BYTES_MAX),
   unwatch: (value) => (value.watch === 0 ? range("watch", 0, 1, Number.MAX_SAFE_INTEGER) : undefined),
 };
 
@@ -144,6 +147,26 @@ function check(body: OperationBody, limits: FieldLimits): Refusal | undefined {
 
 function between(field: string, value: number, min: number, max: number): Refusal | undefined {
   return value < min || value > max ? range(field, value, min, max) : undefined;
+}
+
+/** Which fields go with which action. Whether there is such a node and partition the cluster knows. */
+const CLUSTER_ACTIONS: Readonly<Record<string, { readonly node: boolean; readonly partition: boolean }>> = {
+  drain: { node: true, partition: false },
+  undrain: { node: true, partition: false },
+  rebalance: { node: false, partition: false },
+  move: { node: true, partition: true },
+};
+
+function clusterChange({ action, node, partition }: BodyValue<"changeCluster">): Refusal | undefined {
+  const fields = Object.hasOwn(CLUSTER_ACTIONS, action) ? CLUSTER_ACTIONS[action] : undefined;
+  if (fields === undefined) return bad(`action: ${shown(action)}; allowed ${Object.keys(CLUSTER_ACTIONS).join(", ")}.`);
+  if (fields.node && !NODE_ID.test(node))
+    return bad(`node: ${shown(node)}; with ${action} 1 to 64 letters, digits, ".", "_" and "-".`);
+  if (!fields.node && node !== "") return bad(`node: ${shown(node)}; with ${action} none.`);
+  if (fields.partition && partition === undefined) return bad(`partition: missing; ${action} needs one.`);
+  return !fields.partition && partition !== undefined
+    ? bad(`partition: ${partition}; with ${action} none.`)
+    : undefined;
 }
 
 function policyPrefix(prefix: string): Refusal | undefined {

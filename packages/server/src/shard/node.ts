@@ -41,7 +41,7 @@ import { parseReference, referenceOf } from "./reference.ts";
 import { refuseReused } from "./request-ids.ts";
 import { type Asker, acquireAllCommand, acquireCommand, otherCommand } from "./requests.ts";
 import type { Caller, NoticeSink, OpenedSession, OpenSession, ResumeSession, Service, Vitals } from "./service.ts";
-import { isGrowth, isOfSession, SessionRequest, type TurnedAway } from "./session-request.ts";
+import { endOfClosed, isGrowth, isOfSession, SessionRequest, type TurnedAway } from "./session-request.ts";
 import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
 import { type Defer, notOwner, Shard, type ShardObserver } from "./shard.ts";
 import { happeningsOf, Watches } from "./watches.ts";
@@ -75,6 +75,8 @@ export interface NodeOptions {
   readonly placementKey: Uint8Array;
   readonly isDurable: boolean;
   readonly version: string;
+  /** Where the server is reached, when it is; for operators. */
+  readonly address?: () => string;
   /** Looks through the log for GetHistory. Undefined: in this thread, through `log`. */
   readonly readHistory?: ReadHistory;
   /** False: nothing is learned, forecast or acted on. */
@@ -105,10 +107,6 @@ type Respond = (reply: Reply) => void;
 const NOTHING_TO_WITHDRAW = (): void => {};
 
 const NOTHING_TO_SEND = (): undefined => undefined;
-
-function endOfClosed(sessionId: string): Parameters<Shard["submit"]>[0] {
-  return { kind: "end_session", sessionId, why: "closed", reason: "" };
-}
 
 export class Node implements Service {
   /** One for each partition, led or not (G2). The array stays, its shards change with ownership. */
@@ -480,6 +478,8 @@ export class Node implements Service {
       case "listSessions":
       case "getStatus":
       case "getHistory":
+      case "getCluster":
+      case "changeCluster":
         return this.#operators.carryOut(caller, body, sequence, respond);
       case "watch":
       case "unwatch":

@@ -67,3 +67,23 @@ test("a list chooses over all partitions before it describes: nothing is forecas
   const rest = await reply(world, { $case: "listLocks", value: { ...list, after: "l21" } });
   expect(rest.body).toMatchObject({ value: { locks: [{ name: "l22" }, { name: "l23" }], more: false } });
 });
+
+test("a node without others tells its own partitions, and refuses to change the cluster", async () => {
+  const world = await World.open();
+  const ana = world.client();
+  await ana.token(ana.acquire("a"));
+  const told = await reply(world, { $case: "getCluster", value: { movesMax: 0 } });
+  const report = told.body?.$case === "getCluster" ? told.body.value : undefined;
+  const { partition, sequence } = world.node.shardOf("a");
+  expect(report?.partitions[partition]).toMatchObject({
+    owner: "local",
+    epoch: 1,
+    sequence,
+    standbys: [],
+    role: "leading",
+  });
+  expect(report?.nodes).toMatchObject([{ id: "local", owned: world.node.shards.length, standingBy: 0, live: true }]);
+  expect(report?.etcd).toBeUndefined();
+  const value = { action: "rebalance", node: "", partition: undefined, reason: "a test" };
+  expect(describe(await reply(world, { $case: "changeCluster", value }))).toBe("error not_supported");
+});

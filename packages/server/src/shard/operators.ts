@@ -17,6 +17,7 @@ import type { Command } from "../partition/commands.ts";
 import { stateHash } from "../partition/hash.ts";
 import { holdersOf, isLive, type PartitionState, type Session } from "../partition/state.ts";
 import { waitersFor } from "../preempt/target.ts";
+import { aloneReport, refuseAlone } from "./alone.ts";
 import { errorMessage, errorReply, respondWith } from "./answers.ts";
 import { HistoryReader } from "./history.ts";
 import type { Outlook } from "./insight.ts";
@@ -42,7 +43,9 @@ type OperatorBody = Extract<
       | "listLocks"
       | "listSessions"
       | "getStatus"
-      | "getHistory";
+      | "getHistory"
+      | "getCluster"
+      | "changeCluster";
   }
 >;
 
@@ -94,6 +97,10 @@ export class Operators {
         return answer(this.status().then((value) => ({ $case: "getStatus", value })));
       case "getHistory":
         return answer(this.#history.get(caller, body.value).then((value) => ({ $case: "getHistory", value })));
+      case "getCluster":
+        return answer(Promise.resolve({ $case: "getCluster", value: aloneReport(this.#node) }));
+      case "changeCluster":
+        return answer(refuseAlone(body.value.action).then((value) => ({ $case: "changeCluster", value })));
       default:
         return unreachable(body);
     }

@@ -1,7 +1,7 @@
 // session-request.ts: one operation of a session on its way through a turn: its command in, its reply out when that is durable.
 // The most frequent object of a node, so it is one object and no closures.
 import type { ForelockError, Operation as OperationMessage, Reply } from "@forelock/protocol";
-import type { Refusal, SessionCommand } from "../partition/commands.ts";
+import type { Command, Refusal, SessionCommand } from "../partition/commands.ts";
 import { findOperation } from "../partition/operations.ts";
 import type { PartitionState } from "../partition/state.ts";
 import { acknowledgedBody, errorMessage, errorReply, operationReply, refusalMessage } from "./answers.ts";
@@ -15,6 +15,11 @@ export interface TurnedAway {
   readonly sessionId: string;
   readonly operation: OperationMessage;
   readonly respond: (reply: Reply) => void;
+}
+
+/** Of a session that its client has closed. */
+export function endOfClosed(sessionId: string): Command {
+  return { kind: "end_session", sessionId, why: "closed", reason: "" };
 }
 
 /** What is refused first where the log has no room: all else is served, above all what gives room back. */

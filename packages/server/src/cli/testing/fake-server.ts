@@ -2,6 +2,8 @@
 // protocol says, and can be told to force, to go silent, or to refuse the next call.
 import type {
   Appended,
+  ClusterChange,
+  ClusterReport,
   Eta,
   FileBytes,
   History,
@@ -65,6 +67,9 @@ export class FakeServer {
   readonly warned: WarnWish[] = [];
   policies: Policies = { policies: [], fields: [] };
   prediction: Prediction = { calibrations: [], decisions: [], totals: NO_TOTALS };
+  /** What `cluster` answers, one after the other; the last again and again. */
+  clusters: readonly ClusterReport[] = [];
+  readonly changes: (ClusterChange & { readonly reason: string })[] = [];
   safeMs = 28_500;
   /** Told to whoever is queued. */
   eta: Eta | undefined;
@@ -341,6 +346,20 @@ class FakeRemote implements Remote {
     this.#server.meet("prediction");
     const { decisions, ...rest } = this.#server.prediction;
     return { ...rest, decisions: decisions.slice(0, limit) };
+  }
+
+  async cluster(): Promise<ClusterReport> {
+    this.#server.meet("cluster");
+    const [report, ...later] = this.#server.clusters;
+    if (report === undefined) throw new ForelockError("unavailable", "no report was prepared");
+    if (later.length > 0) this.#server.clusters = later;
+    return report;
+  }
+
+  async changeCluster(change: ClusterChange, reason: string) {
+    this.#server.meet("changeCluster");
+    this.#server.changes.push({ ...change, reason });
+    return 3;
   }
 
   async forceRelease({ name, reason }: { readonly name: string; readonly reason: string }) {

@@ -103,6 +103,8 @@ export const REQUEST_FIELDS: { readonly [Case in CallCase]: Fields<BodyValue<Cas
   getProfile: { name: "text" },
   getPrediction: { limit: "uint32" },
   getHistory: { name: "text", sinceMs: "uint64", limit: "uint32" },
+  getCluster: { movesMax: "uint32" },
+  changeCluster: { action: "text", node: "text", partition: "optional", reason: "text" },
 };
 export const OPEN_SESSION_FIELDS: Fields<OpenSessionRequest> = { ttlMs: "uint32", client: "text" };
 export const HEARTBEAT_FIELDS: Fields<HeartbeatRequest> = { number: "uint64", lagMs: "uint32", health: "health" };

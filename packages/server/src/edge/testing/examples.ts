@@ -48,6 +48,8 @@ export const EXAMPLES: { readonly [Case in OperationCase]: (name: string) => Bod
   getProfile: (name) => ({ name }),
   getPrediction: () => ({ limit: 0 }),
   getHistory: (name) => ({ name, sinceMs: 0, limit: 0 }),
+  getCluster: () => ({ movesMax: 0 }),
+  changeCluster: () => ({ action: "drain", node: "b", partition: undefined, reason: "a new disk" }),
 };
 
 export function bodyOf(kind: OperationCase, name: string): OperationBody {
