@@ -12,6 +12,18 @@ class Nodes {
   readonly store = new MemoryEtcdStore({ clock: this.clock });
   readonly notes: string[] = [];
 
+  /** A name that was in use before is watched for a while. */
+  async passing(promise: Promise<void>): Promise<void> {
+    let isDone = false;
+    const settled = promise.finally(() => {
+      isDone = true;
+    });
+    settled.catch(() => {}); // Its caller is told.
+    await settle();
+    for (let step = 0; step < 100 && !isDone; step += 1) await this.clock.advance(50);
+    return settled;
+  }
+
   async node(id: string, boot = "1"): Promise<{ members: Membership; etcd: MemoryEtcd; changes: () => number }> {
     const etcd = new MemoryEtcd({ store: this.store });
     let changes = 0;
@@ -29,7 +41,7 @@ class Nodes {
       },
       note: (line) => this.notes.push(line),
     });
-    await members.start({ host: "127.0.0.1", port: 7420 });
+    await this.passing(members.start({ host: "127.0.0.1", port: 7420 }));
     await settle();
     return { members, etcd, changes: () => changes };
   }
@@ -107,6 +119,15 @@ test("a node that starts again is another owner, and one that leaves is gone at 
   await settle();
   expect(a.members.live("b")).toBeUndefined();
   expect(a.changes()).toBeGreaterThan(before);
+});
+
+test("a process does not start under a name that another rewrites, and does under one that is left from before", async () => {
+  const nodes = new Nodes();
+  const first = await nodes.node("a");
+  await expect(nodes.node("a", "2")).rejects.toThrow("cluster.nodeId: a is in use by the process at 127.0.0.1:7420.");
+  first.etcd.cut();
+  const second = await nodes.node("a", "3");
+  expect(second.members.isOwnerLive("a#3")).toBe(true);
 });
 
 test("a record that does not parse is as if it were not there", async () => {

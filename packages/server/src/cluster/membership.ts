@@ -2,7 +2,8 @@
 // Not here: what follows from that (ownership.ts). The lease of etcd only tidies up after nodes that are long gone.
 //   L1. A node is suspected only by one that could itself write to etcd during that time: when etcd stands still, everybody is silent.
 //   L2. Nothing is taken from a suspect before a linearizable read has shown that it wrote nothing meanwhile (`confirmSilent`).
-import { assert } from "@forelock/protocol";
+//   L3. A name is one process: who finds it rewritten by another does not start.
+import { assert, ForelockError } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
 import { type Etcd, type LeaseId, NO_LEASE } from "../etcd/etcd.ts";
 import { Mirror } from "./mirror.ts";
@@ -36,6 +37,8 @@ interface Seen {
 
 /** Records of nodes that are gone stay this long, so that operators see them. In times of leaseMs. */
 const TIDY_LEASES = 30;
+/** Two rewrites of a living process. */
+const TWIN_LEASE_RATIO = 0.6;
 /** How often silence is looked for, in parts of leaseMs: what is added at most to the time until a dead owner is replaced. */
 const LOOK_LEASE_RATIO = 1 / 40;
 
@@ -71,9 +74,13 @@ export class Membership {
     });
   }
 
-  /** Resolves when this node is entered under the address and the others are known. */
+  /**
+   * Resolves when this node is entered under the address and the others are known.
+   * @throws ForelockError `bad_setting` when another process runs under its id
+   */
   async start(address: Address): Promise<void> {
     this.#address = address;
+    await this.#refuseTwin();
     await this.#write();
     await this.#mirror.start();
     this.#arm();
@@ -130,6 +137,19 @@ export class Membership {
     const record = parseNode(entry.value);
     if (record !== undefined && ownerName(record) !== owner) return true; // It has started anew, and knows nothing.
     return before?.isSilent === true && entry.modRevision === before.modRevision;
+  }
+
+  /** L3. A record that is left from before is not rewritten while one waits for longer than a rewrite takes. */
+  async #refuseTwin(): Promise<void> {
+    const { etcd, keys, self, clock, leaseMs } = this.#options;
+    const read = async () => (await etcd.range({ key: keys.node(self.id) })).entries[0];
+    const before = await read();
+    if (before === undefined) return;
+    await new Promise<void>((resolve) => clock.after(leaseMs * TWIN_LEASE_RATIO, resolve));
+    const after = await read();
+    if (after === undefined || after.modRevision === before.modRevision) return;
+    const { host, port } = parseNode(after.value) ?? { host: "another host", port: "?" };
+    throw new ForelockError("bad_setting", `cluster.nodeId: ${self.id} is in use by the process at ${host}:${port}.`);
   }
 
   async #isAbsent(owner: string): Promise<boolean> {
