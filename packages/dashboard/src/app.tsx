@@ -11,6 +11,7 @@ import { SignIn } from "./parts/sign-in.tsx";
 import { TellContext, Told } from "./parts/tell.tsx";
 import { ThemeChoice } from "./parts/theme.tsx";
 import { hashOf, type Route, type ScreenName, TITLES } from "./route.ts";
+import { ClusterScreen } from "./screens/cluster.tsx";
 import { FilesScreen } from "./screens/files.tsx";
 import { LockScreen } from "./screens/lock.tsx";
 import { NowScreen } from "./screens/now.tsx";
@@ -19,7 +20,7 @@ import { SessionsScreen } from "./screens/sessions.tsx";
 import { SettingsScreen } from "./screens/settings.tsx";
 import type { Json } from "./wire/json.ts";
 
-const TABS: readonly Exclude<ScreenName, "lock">[] = ["now", "sessions", "prediction", "settings", "files"];
+const TABS: readonly Exclude<ScreenName, "lock">[] = ["now", "sessions", "prediction", "settings", "cluster", "files"];
 
 export function App(): JSX.Element {
   const route = useRoute();
@@ -99,6 +100,8 @@ function Screen({ route, ...rest }: ScreenProps): JSX.Element {
       return <PredictionScreen {...rest} />;
     case "settings":
       return <SettingsScreen {...rest} />;
+    case "cluster":
+      return <ClusterScreen {...rest} />;
     case "files":
       return <FilesScreen {...rest} />;
   }

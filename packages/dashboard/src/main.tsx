@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { App } from "./app.tsx";
 import "./style.css";
+import "./cluster/cluster.css";
 
 const place = document.getElementById("app");
 if (place !== null) render(<App />, place);

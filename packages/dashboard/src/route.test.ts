@@ -6,6 +6,7 @@ test.each<Route>([
   { screen: "sessions" },
   { screen: "prediction" },
   { screen: "settings" },
+  { screen: "cluster" },
   { screen: "files" },
   { screen: "lock", name: "orders/42" },
   { screen: "lock", name: "{t}/ä 100% #1" },

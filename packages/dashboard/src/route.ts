@@ -2,7 +2,7 @@
 // Pure.
 
 export type Route =
-  | { readonly screen: "now" | "sessions" | "prediction" | "settings" | "files" }
+  | { readonly screen: "now" | "sessions" | "prediction" | "settings" | "cluster" | "files" }
   | { readonly screen: "lock"; readonly name: string };
 export type ScreenName = Route["screen"];
 
@@ -12,6 +12,7 @@ export const TITLES: Readonly<Record<ScreenName, string>> = {
   sessions: "Sessions",
   prediction: "Prediction",
   settings: "Settings",
+  cluster: "Cluster",
   files: "Files",
   lock: "Lock",
 };
@@ -20,9 +21,16 @@ export const TITLES: Readonly<Record<ScreenName, string>> = {
 export function routeOf(hash: string): Route {
   const [, screen = "", rest = ""] = /^#\/([a-z]*)(?:\/(.*))?$/s.exec(hash) ?? [];
   if (screen === "lock" && rest !== "") return { screen, name: decode(rest) };
-  if (screen === "sessions" || screen === "prediction" || screen === "settings" || screen === "files")
-    return { screen };
-  return { screen: "now" };
+  switch (screen) {
+    case "sessions":
+    case "prediction":
+    case "settings":
+    case "cluster":
+    case "files":
+      return { screen };
+    default:
+      return { screen: "now" };
+  }
 }
 
 export function hashOf(route: Route): string {

@@ -87,12 +87,13 @@ describe.skipIf(!isChromiumThere)("the dashboard of a real server", () => {
     await cy.close();
   });
 
-  test.each(["prediction", "settings", "files"])("the screen %s has something to say", async (screen) => {
+  test.each(["prediction", "settings", "cluster", "files"])("the screen %s has something to say", async (screen) => {
     const watched = await visit(`#/${screen}`);
     const { page } = watched;
     await page.getByRole("heading", { level: 1 }).waitFor();
     await expect.poll(() => page.getByText("Loading …").count()).toBe(0);
     await page.getByText("Live", { exact: true }).waitFor();
+    if (screen === "cluster") await page.getByText("64 partitions, all as they should be").waitFor();
     if (screen === "files") await page.getByRole("row").filter({ hasText: "file_2" }).waitFor();
     await expectAccessible(page);
     await leave(watched);

@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { CHROMIUM, expectAccessible, isChromiumThere, launch, open } from "../testing/browser.ts";
 import { FixtureNode } from "../testing/fixture-node.ts";
-import { history, PARTS, policies } from "../testing/fixtures.ts";
+import { alone, history, PARTS, policies } from "../testing/fixtures.ts";
 import { build } from "../testing/node.ts";
 
 if (!isChromiumThere) console.warn(`screens.test.ts: skipped, there is no ${CHROMIUM}.`);
@@ -213,6 +213,102 @@ describe.skipIf(!isChromiumThere)("in a browser", () => {
       set: { policy: "warn", coolDownMs: "5000" },
       reason: "a trial",
     });
+  });
+
+  test("Cluster shows nodes, partitions by owner, etcd and moves", async () => {
+    await visit("#/cluster");
+    await page.getByRole("heading", { level: 1, name: "Cluster prod" }).waitFor();
+    expect(await row("10.0.0.4:7420").textContent()).toMatch(/d10\.0\.0\.4:74200\.1\.0silent001 min 1\d s ago/);
+    await shows("16 partitions, 2 not as they should be");
+    const cell = (partition: number) => page.getByRole("button", { name: new RegExp(`^Partition ${partition}:`) });
+    expect(await cell(3).getAttribute("aria-label")).toBe(
+      "Partition 3: owned by b, epoch 3, record 1,203, standbys a (12 behind). Move …",
+    );
+    expect(await cell(14).textContent()).toContain("is to go to b");
+    expect(await cell(15).textContent()).toContain("has no owner");
+    const colours = await Promise.all(
+      [0, 2, 1].map((each) => cell(each).evaluate((it) => getComputedStyle(it).backgroundColor)),
+    );
+    expect(colours[0]).toBe(colours[1]);
+    expect(colours[0]).not.toBe(colours[2]);
+    expect(await row("10.0.0.2:2379").textContent()).toContain("no_space");
+    expect(await row("10.0.0.3:2379").textContent()).toContain("does not answer");
+    await shows("Growth is refused: 80 % of etcd's quota are in use");
+    await page.getByRole("img", { name: /^4 moves within 5 min, 1 of them taken over/ }).waitFor();
+    await page.getByText("As a table").click();
+    await row("b took it over from d, which was silent").waitFor();
+    await expectAccessible(page);
+  });
+
+  test("Cluster drains, takes back, moves and rebalances, each with a reason", async () => {
+    node.replies.set("/v1/change-cluster", { partitions: 7 });
+    await visit("#/cluster");
+    const dialog = page.getByRole("dialog");
+    const because = async (reason: string): Promise<void> => {
+      await dialog.getByLabel("Reason, kept in the log").fill(reason);
+      await page.keyboard.press("Enter");
+    };
+    await page.getByRole("button", { name: "Drain b" }).click();
+    await expectAccessible(page);
+    await page.keyboard.press("Enter");
+    expect(await dialog.getByRole("alert").textContent()).toBe("Give a reason.");
+    await because("a new disk");
+    await shows("b is to be drained: 7 partitions to give away.");
+    await page.getByRole("button", { name: "Take c back" }).click();
+    await because("the disk is in");
+    await shows("c takes its share again.");
+    await page.getByRole("button", { name: "Rebalance …" }).click();
+    await because("cool again");
+    await shows("Forgot 7 moves by hand.");
+    await page.getByRole("button", { name: /^Partition 0:/ }).click();
+    expect(await dialog.getByLabel("To node").locator("option").allTextContents()).toEqual([
+      "a (its owner: stay there)",
+      "b",
+    ]);
+    await because("hot");
+    await shows("Partition 0 is to move to b.");
+    expect(node.asked.map(({ body }) => body)).toEqual([
+      { action: "drain", node: "b", reason: "a new disk" },
+      { action: "undrain", node: "c", reason: "the disk is in" },
+      { action: "rebalance", reason: "cool again" },
+      { action: "move", partition: 0, node: "b", reason: "hot" },
+    ]);
+  });
+
+  test("the partitions are one stop for the keyboard, and arrows go from one to the next", async () => {
+    await visit("#/cluster");
+    const first = page.getByRole("button", { name: /^Partition 0:/ });
+    await first.focus();
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label")?.split(":")[0]);
+    for (const [key, wanted] of [
+      ["ArrowRight", "Partition 1"],
+      ["End", "Partition 15"],
+      ["ArrowRight", "Partition 15"],
+      ["Home", "Partition 0"],
+    ] as const) {
+      await page.keyboard.press(key);
+      expect(await focused()).toBe(wanted);
+    }
+    await page.keyboard.press("ArrowDown");
+    const below = Number((await focused())?.split(" ")[1]);
+    expect(below).toBeGreaterThan(1);
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: `Move partition ${below}` }).waitFor();
+    await page.keyboard.press("Escape");
+    expect(await focused()).toBe(`Partition ${below}`);
+    await page.keyboard.press("Shift+Tab");
+    expect(await focused()).not.toMatch(/^Partition/);
+  });
+
+  test("Cluster of a server that runs alone is one node, and nothing to do", async () => {
+    node.parts = { ...PARTS, cluster: { value: alone } };
+    await visit("#/cluster");
+    await shows("This server runs alone: it is its one node, and owns every partition.");
+    await shows("2 partitions, all as they should be");
+    expect(await page.getByRole("button", { name: /Drain|Rebalance|Take|Move/ }).count()).toBe(0);
+    expect(await page.getByText("etcd").count()).toBe(0);
+    expect(await page.getByRole("list", { name: "Partitions" }).getByRole("button").count()).toBe(0);
+    await expectAccessible(page);
   });
 
   test("a node that wants a token is given one, which stays in the tab", async () => {

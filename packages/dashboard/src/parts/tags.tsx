@@ -1,6 +1,7 @@
 // tags.tsx: small marks beside a name: what state it is in. Never by colour alone.
 import type { Risk } from "@forelock/protocol";
 import type { JSX } from "preact";
+import type { NodeState } from "../cluster/cluster.ts";
 import { score } from "../format/format.ts";
 import type { Json } from "../wire/json.ts";
 
@@ -25,6 +26,11 @@ export function StateTag({ state }: { readonly state: string | undefined }): JSX
   if (state === undefined || state === "" || state === "held" || state === "waiting") return undefined;
   const tone = state === "warned" ? "warn" : "calm";
   return <span class={`tag ${tone}`}>{state.replace("_", " ")}</span>;
+}
+
+/** A state in words, with a tone that says whether to look. */
+export function Tone({ state: { words, tone } }: { readonly state: NodeState }): JSX.Element {
+  return tone === "good" ? <span>{words}</span> : <span class={`tag ${tone}`}>{words}</span>;
 }
 
 export function RiskScore({ risk }: { readonly risk: Json<Risk> | undefined }): JSX.Element {

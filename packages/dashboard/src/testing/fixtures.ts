@@ -1,5 +1,6 @@
 // fixtures.ts: a busy service as its node would tell of it, held to the schema by types.
 import type {
+  GetClusterReply,
   GetHistoryReply,
   GetPredictionReply,
   GetProfileReply,
@@ -253,6 +254,71 @@ const listOf = (rows: readonly object[], key: string): ScreenMessage["parts"][st
   return { list: { order: named.map(([name]) => name), rows: Object.fromEntries(named), more: false } };
 };
 
+const clusterNode = { address: "10.0.0.1:7420", version: "0.1.0", live: true, answered: true };
+/** Three nodes, one of them draining, a fourth that is gone; and a member of etcd that does not answer. */
+export const cluster: Json<GetClusterReply> = {
+  node: "a",
+  cluster: "prod",
+  nodes: [
+    { ...clusterNode, id: "a", owned: 7, standingBy: 8, silentMs: 120 },
+    { ...clusterNode, id: "b", owned: 7, standingBy: 7, silentMs: 300 },
+    { ...clusterNode, id: "c", owned: 1, standingBy: 1, silentMs: 90, draining: true },
+    { id: "d", address: "10.0.0.4:7420", version: "0.1.0", silentMs: 75_000 },
+  ],
+  partitions: Array.from({ length: 16 }, (_, partition) => {
+    const owner = partition === 15 ? "" : partition === 14 ? "c" : partition % 2 === 0 ? "a" : "b";
+    const standby = owner === "a" ? "b" : "a";
+    return {
+      partition,
+      owner,
+      epoch: 3 + (partition % 3),
+      sequence: 1_200 + partition,
+      standbys: [{ node: standby, sequence: 1_200, lag: partition === 3 ? 12 : 0 }],
+      wishedOwner: partition === 14 ? "b" : owner,
+      wishedStandbys: [standby],
+      pinned: partition === 2 ? "a" : "",
+      role: owner === "a" ? "leading" : "following",
+    };
+  }),
+  etcd: {
+    members: [
+      {
+        ...{ endpoint: "10.0.0.1:2379", answered: true, version: "3.5.21", leader: true, hasLeader: true },
+        ...{ fileBytes: 20_971_520, inUseBytes: 10_485_760, quotaBytes: 2_147_483_648 },
+      },
+      {
+        ...{ endpoint: "10.0.0.2:2379", answered: true, version: "3.5.21", hasLeader: true, alarms: ["no_space"] },
+        ...{ fileBytes: 20_971_520, inUseBytes: 10_485_760, quotaBytes: 2_147_483_648 },
+      },
+      { endpoint: "10.0.0.3:2379" },
+    ],
+    admission: "growth_refused",
+    admissionReason: "80 % of etcd's quota are in use",
+  },
+  moves: [
+    { atMs: 1_767_225_900_000, node: "a", kind: "received", partition: 4, epoch: 4, tookMs: 3.2 },
+    { atMs: 1_767_225_899_990, node: "c", kind: "gave", partition: 4, other: "a", epoch: 4, tookMs: 6.1 },
+    { atMs: 1_767_225_840_000, node: "b", kind: "took_over", partition: 7, other: "d", epoch: 3, tookMs: 60 },
+    { atMs: 1_767_225_600_000, node: "a", kind: "lost", partition: 9, other: "b", epoch: 3 },
+  ],
+  replicas: 2,
+  leaseMs: 2_000,
+};
+
+/** A server that runs alone. */
+export const alone: Json<GetClusterReply> = {
+  node: "local",
+  nodes: [{ ...clusterNode, id: "local", owned: 2 }],
+  partitions: [0, 1].map((partition) => ({
+    partition,
+    owner: "local",
+    epoch: 1,
+    wishedOwner: "local",
+    role: "leading",
+  })),
+  replicas: 1,
+};
+
 /** All parts at once: each screen takes its own. */
 export const PARTS: ScreenMessage["parts"] = {
   status: { value: status },
@@ -262,5 +328,6 @@ export const PARTS: ScreenMessage["parts"] = {
   sessions: listOf(sessions, "session"),
   prediction: { value: prediction },
   policies: { value: policies },
+  cluster: { value: cluster },
   files: listOf([{ name: "file_0", length: 1_536, records: 2, version: "2" }], "name"),
 };

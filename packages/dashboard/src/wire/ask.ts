@@ -1,6 +1,8 @@
 // ask.ts: one call to the node that served this page, as POST /v1/<method> with JSON. Not here: the live stream (feed/).
 //   K1. The bearer token stays in this tab: in sessionStorage, sent as a header, never in an address.
 import type {
+  ChangeClusterReply,
+  ChangeClusterRequest,
   EndSessionReply,
   EndSessionRequest,
   ForceReleaseReply,
@@ -25,6 +27,7 @@ interface Methods {
   "end-session": readonly [EndSessionRequest, EndSessionReply];
   warn: readonly [WarnRequest, WarnReply];
   "set-policy": readonly [SetPolicyRequest, SetPolicyReply];
+  "change-cluster": readonly [ChangeClusterRequest, ChangeClusterReply];
   "get-history": readonly [GetHistoryRequest, GetHistoryReply];
 }
 export type Method = keyof Methods;

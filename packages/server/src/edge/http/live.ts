@@ -57,6 +57,8 @@ function partsOf(query: URLSearchParams): readonly Part[] {
       return [STATUS, { name: "prediction", body: { $case: "getPrediction", value: { limit } } }];
     case "settings":
       return [STATUS, { name: "policies", body: { $case: "listPolicies", value: {} } }];
+    case "cluster":
+      return [STATUS, { name: "cluster", body: { $case: "getCluster", value: { movesMax: limit } } }];
     case "files": {
       const value = { prefix, after: "", limit };
       return [STATUS, { name: "files", rows: "files", key: "name", body: { $case: "listFiles", value } }];
@@ -64,7 +66,7 @@ function partsOf(query: URLSearchParams): readonly Part[] {
     default:
       throw new ForelockError(
         "bad_argument",
-        "screen: unknown; allowed now, lock, sessions, prediction, settings, files.",
+        "screen: unknown; allowed now, lock, sessions, prediction, settings, cluster, files.",
       );
   }
 }
