@@ -569,7 +569,7 @@ export class Node implements Service {
         node.options.bulk.append({ partition, file: file.number }, { index, offset, bytes, checksum });
       },
       cut(partition, file) {
-        node.options.bulk.truncate({ partition, file: file.number }, file.count, file.length);
+        node.options.bulk.truncate({ partition, file: file.number }, file.count, file.length, file.checksum);
       },
       moved(shard, wait: Wait, position) {
         const sink = node.#sinkOf(wait.session.id);
