@@ -7,6 +7,7 @@ import { ForelockError } from "@forelock/protocol";
 import type { Logger } from "pino";
 import { DiskBulkStore } from "./bulk/disk.ts";
 import { nodeFiles as bulkFiles } from "./bulk/files.ts";
+import { SyncedMarks } from "./bulk/marks.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import type { PeerAddress } from "./cluster/owners.ts";
 import { ownerName } from "./cluster/records.ts";
@@ -20,6 +21,7 @@ import { openEtcdEventLog } from "./log/etcd/etcd-event-log.ts";
 import { openFormat } from "./log/etcd/format.ts";
 import { ClusterKeys } from "./log/etcd/keys.ts";
 import { checkVersion } from "./log/etcd/version.ts";
+import { folderIdentity } from "./log/segment/data-folder.ts";
 import { nodeFiles } from "./log/segment/files.ts";
 import { lockFolder } from "./log/segment/folder-lock.ts";
 import { createState } from "./partition/state.ts";
@@ -61,18 +63,33 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
       cluster: values["cluster.name"],
       owner: ownerName(self),
       partitions,
+      floor: (partition) => cluster.contents.floor(partition),
     });
     closers.push(() => log.close());
-    const bulk = await DiskBulkStore.open({ folder: `${folder}/bulk`, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
+    const bulkFolder = `${folder}/bulk`;
+    const bulk = await DiskBulkStore.open({ folder: bulkFolder, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
     closers.push(() => bulk.close());
+    const { device, inode, machineId } = await folderIdentity(bulkFolder);
+    const identity = [device, inode, machineId, format.hashKey, format.createdMs].join(" ");
+    const markStore = new SyncedMarks({ folder: bulkFolder, identity, partitions });
     const leaseMs = values["node.leaseMs"];
     const admission = new AdmissionControl({ etcd, quotaBytes: values["cluster.etcdQuotaBytes"] });
-    const cluster = new Cluster({
+    const dial = await dialOf(values);
+    let router: Router | undefined;
+    const cluster: Cluster = new Cluster({
       growthRefused: () => admission.state.why,
       cluster: values["cluster.name"],
       etcd,
       log,
       bulk,
+      markStore,
+      marks: await markStore.load(),
+      fetch: (peer, request) => {
+        if (router === undefined) throw new ForelockError("unavailable", "This node is starting.");
+        return router.fetchBulk(peer, request);
+      },
+      fillBytesPerSecond: values["cluster.fillBytesPerSecond"],
+      keptBytesMax: values["cluster.logBytes"],
       clock: realClock,
       partitions,
       replicas: values["cluster.replicas"],
@@ -81,12 +98,10 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
       files: fileNames,
       note,
     });
-    const dial = await dialOf(values);
-    let router: Router | undefined;
     let upkeep: Upkeep | undefined;
     return {
       log,
-      bulk,
+      bulk: cluster.contents,
       states: Array.from({ length: partitions }, (_, partition) => createState(partition)),
       placementKey: Buffer.from(format.hashKey, "hex"),
       ownership: cluster.ownership,
@@ -94,6 +109,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
         router = new Router({
           node,
           owners: cluster.ownership,
+          bulk: cluster.source,
           secret: values["cluster.secret"],
           dial,
           linksMax: LINKS_MAX,
@@ -107,7 +123,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
           await cluster.start(node, advertised(values, address));
           upkeep = new Upkeep({
             log,
-            bulk,
+            bulk: cluster.contents,
             admission,
             clock: realClock,
             led: () => node.led,

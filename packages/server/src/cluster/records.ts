@@ -14,6 +14,10 @@ export interface NodeRecord {
   readonly beat: number;
   /** Of each partition, the last record that this node has applied; -1 where it follows nothing. */
   readonly positions: readonly number[];
+  /** Of each partition, the last record up to which all file contents are complete and synced on its disk; 0 where nothing is sure. */
+  readonly synced: readonly number[];
+  /** Partitions that it follows or leads and of which it lacks contents. */
+  readonly missing: readonly number[];
 }
 
 /** The wish: by partition the owner, then its standbys. */
@@ -65,6 +69,11 @@ export class ClusterKeys {
     return `${this.wishes}drain/${id}`;
   }
 
+  /** How many nodes must have file contents, where an operator has said so. */
+  get replicas(): string {
+    return `${this.wishes}replicas`;
+  }
+
   pin(partition: number): string {
     return `${this.wishes}pin/${partition}`;
   }
@@ -77,7 +86,7 @@ export function encodeRecord(record: NodeRecord | MapRecord): Uint8Array {
 export function parseNode(value: Uint8Array): NodeRecord | undefined {
   const record = parse(value);
   if (record === undefined) return undefined;
-  const { id, boot, host, port, version, isLeaving, beat, positions } = record;
+  const { id, boot, host, port, version, isLeaving, beat, positions, synced, missing } = record;
   const isWhole =
     typeof id === "string" &&
     typeof boot === "string" &&
@@ -86,9 +95,10 @@ export function parseNode(value: Uint8Array): NodeRecord | undefined {
     typeof isLeaving === "boolean" &&
     isCount(port) &&
     isCount(beat) &&
-    Array.isArray(positions) &&
-    positions.every(Number.isSafeInteger);
-  return isWhole ? { id, boot, host, port, version, isLeaving, beat, positions } : undefined;
+    isNumbers(positions) &&
+    isNumbers(synced) &&
+    isNumbers(missing);
+  return isWhole ? { id, boot, host, port, version, isLeaving, beat, positions, synced, missing } : undefined;
 }
 
 export function parseMap(value: Uint8Array): MapRecord | undefined {
@@ -106,6 +116,10 @@ function parse(value: Uint8Array): Record<string, unknown> | undefined {
   } catch {
     return undefined; // Not ours, or cut: told apart from nothing by nobody.
   }
+}
+
+function isNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every(Number.isSafeInteger);
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

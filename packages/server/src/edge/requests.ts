@@ -50,6 +50,7 @@ const ROOMS: { readonly [Case in OperationCase]: Room } = {
   getProfile: "bulky",
   getPrediction: "bulky",
   getHistory: "bulky",
+  readBulk: "bulky",
 };
 
 /** What the requests of a connection need of it. */

@@ -12,6 +12,7 @@ import { decodeSnapshot, encodeSnapshot } from "../../partition/snapshot.ts";
 import { createState } from "../../partition/state.ts";
 import { Node } from "../../shard/node.ts";
 import { ManualClock, NODE_LIMITS, settle } from "../../shard/testing/world.ts";
+import { BulkSource } from "../bulk-source.ts";
 import type { Owner, Owners, PeerAddress } from "../owners.ts";
 import { Router } from "../router.ts";
 
@@ -232,8 +233,9 @@ export class ClusterWorld implements AsyncDisposable {
     });
     await node.start(this.#epoch, []);
     const secret = secrets[id] ?? SECRET;
+    const bulk = new BulkSource({ bulk: node.options.bulk, stateOf: (partition) => node.shards[partition]?.state });
     const router = new Router({
-      ...{ node, secret, linksMax, holdMs: HOLD_MS, owners: this.table.ownersFor(id) },
+      ...{ bulk, node, secret, linksMax, holdMs: HOLD_MS, owners: this.table.ownersFor(id) },
       dial: (peer) => this.#dial(peer),
     });
     const edgeClock: Clock = { ...realClock, wallMs: () => this.clock.wallMs() };

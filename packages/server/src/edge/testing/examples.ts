@@ -48,6 +48,7 @@ export const EXAMPLES: { readonly [Case in OperationCase]: (name: string) => Bod
   getProfile: (name) => ({ name }),
   getPrediction: () => ({ limit: 0 }),
   getHistory: (name) => ({ name, sinceMs: 0, limit: 0 }),
+  readBulk: (name) => ({ partition: 0, file: name, number: 1, undos: 0, index: 0, end: 1 }),
 };
 
 export function bodyOf(kind: OperationCase, name: string): OperationBody {
