@@ -18,7 +18,7 @@ import type { Etcd } from "./etcd/etcd.ts";
 import { GrpcEtcd } from "./etcd/grpc.ts";
 import { AdmissionControl } from "./log/etcd/admission.ts";
 import { openEtcdEventLog } from "./log/etcd/etcd-event-log.ts";
-import { openFormat } from "./log/etcd/format.ts";
+import { contentsIdentity, openFormat, refuseUnfinishedImport } from "./log/etcd/format.ts";
 import { ClusterKeys } from "./log/etcd/keys.ts";
 import { checkVersion } from "./log/etcd/version.ts";
 import { folderIdentity } from "./log/segment/data-folder.ts";
@@ -54,6 +54,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
     await checkMembers(etcd, logger);
     const keys = new ClusterKeys(values["cluster.name"]);
     const { partitions } = values;
+    await refuseUnfinishedImport(etcd, keys);
     const format = await openFormat({ etcd, keys, partitions, wallMs: realClock.wallMs(), randomBytes: realRandom });
     const boot = Buffer.from(realRandom(BOOT_BYTES)).toString("hex");
     const self = { id: values["cluster.nodeId"], boot, version: VERSION };
@@ -69,8 +70,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
     const bulkFolder = `${folder}/bulk`;
     const bulk = await DiskBulkStore.open({ folder: bulkFolder, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
     closers.push(() => bulk.close());
-    const { device, inode, machineId } = await folderIdentity(bulkFolder);
-    const identity = [device, inode, machineId, format.hashKey, format.createdMs].join(" ");
+    const identity = contentsIdentity(await folderIdentity(bulkFolder), format);
     const markStore = new SyncedMarks({ folder: bulkFolder, identity, partitions });
     const leaseMs = values["node.leaseMs"];
     const admission = new AdmissionControl({ etcd, quotaBytes: values["cluster.etcdQuotaBytes"] });
