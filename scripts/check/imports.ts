@@ -61,11 +61,16 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   cluster: { parts: ["shard", "etcd", "edge/tcp/reader.ts", ...TURN], packages: TECHNOLOGY },
   "cluster/proof.ts": { parts: [], packages: TECHNOLOGY },
   edge: { parts: ["shard", "cluster/proof.ts", ...ANY_ABOVE_PURE], packages: ANY },
+  // Exports and imports: all stores at rest, and no server.
+  transfer: {
+    parts: [...PURE, "shard", "log", "etcd", "bulk", "cluster/records.ts", ...ANY_ABOVE_PURE],
+    packages: TECHNOLOGY,
+  },
   settings: { parts: ["compensate", "edge", "log", "bulk", ...ANY_ABOVE_PURE], packages: ANY },
   telemetry: { parts: [...PURE, "shard", "edge", "log", "bulk", "settings", ...ANY_ABOVE_PURE], packages: ANY },
   // A load from outside: it knows the client, and nothing of the server's parts.
   demo: { parts: ["clock.ts"], packages: /^(@forelock\/client|node:events)$/ },
-  cli: { parts: [...BELOW_CLI, "demo", "replay", "serve.ts", "real-time.ts"], packages: ANY },
+  cli: { parts: [...BELOW_CLI, "demo", "replay", "transfer", "serve.ts", "real-time.ts"], packages: ANY },
   // Recorded requests through the lock core in simulated time; of the shard only how the records of a log are put in time, and how
   // a forecaster is asked about a hold.
   replay: {

@@ -350,6 +350,13 @@ export const ERRORS = {
     "Contents of a file fail their checksum.",
     "Restore the file named in the message from a backup.",
   ),
+  bulk_unavailable: spec(
+    503,
+    "UNAVAILABLE",
+    "later",
+    "No node that lives has these contents of the file.",
+    "Bring back a node that has them; locks, appends and what was appended since go on. See docs/operations.md.",
+  ),
   outcome_unknown: spec(
     503,
     "UNAVAILABLE",

@@ -1,13 +1,14 @@
 // storage-shared.ts: partitions in etcd, shared with other nodes: the log, this node's part in the cluster, and the way to the others.
 import { readFile } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { resolve } from "node:path";
-import { connect as connectTls } from "node:tls";
 import { ForelockError } from "@forelock/protocol";
 import type { Logger } from "pino";
 import { DiskBulkStore } from "./bulk/disk.ts";
 import { nodeFiles as bulkFiles } from "./bulk/files.ts";
+import { SyncedMarks } from "./bulk/marks.ts";
 import { Cluster } from "./cluster/cluster.ts";
+import { dialer } from "./cluster/dial.ts";
 import { EtcdHealth } from "./cluster/etcd-health.ts";
 import type { PeerAddress } from "./cluster/owners.ts";
 import { ownerName } from "./cluster/records.ts";
@@ -18,9 +19,10 @@ import type { Etcd } from "./etcd/etcd.ts";
 import { GrpcEtcd } from "./etcd/grpc.ts";
 import { AdmissionControl } from "./log/etcd/admission.ts";
 import { openEtcdEventLog } from "./log/etcd/etcd-event-log.ts";
-import { openFormat } from "./log/etcd/format.ts";
+import { contentsIdentity, openFormat, refuseUnfinishedImport } from "./log/etcd/format.ts";
 import { ClusterKeys } from "./log/etcd/keys.ts";
 import { checkVersion } from "./log/etcd/version.ts";
+import { folderIdentity } from "./log/segment/data-folder.ts";
 import { nodeFiles } from "./log/segment/files.ts";
 import { lockFolder } from "./log/segment/folder-lock.ts";
 import { createState } from "./partition/state.ts";
@@ -53,6 +55,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
     await checkMembers(etcd, logger);
     const keys = new ClusterKeys(values["cluster.name"]);
     const { partitions } = values;
+    await refuseUnfinishedImport(etcd, keys);
     const format = await openFormat({ etcd, keys, partitions, wallMs: realClock.wallMs(), randomBytes: realRandom });
     const boot = Buffer.from(realRandom(BOOT_BYTES)).toString("hex");
     const self = { id: values["cluster.nodeId"], boot, version: VERSION };
@@ -62,10 +65,14 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
       cluster: values["cluster.name"],
       owner: ownerName(self),
       partitions,
+      floor: (partition) => cluster.contents.floor(partition),
     });
     closers.push(() => log.close());
-    const bulk = await DiskBulkStore.open({ folder: `${folder}/bulk`, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
+    const bulkFolder = `${folder}/bulk`;
+    const bulk = await DiskBulkStore.open({ folder: bulkFolder, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
     closers.push(() => bulk.close());
+    const identity = contentsIdentity(await folderIdentity(bulkFolder), format);
+    const markStore = new SyncedMarks({ folder: bulkFolder, identity, partitions });
     const leaseMs = values["node.leaseMs"];
     const admission = new AdmissionControl({ etcd, quotaBytes: values["cluster.etcdQuotaBytes"] });
     const health = new EtcdHealth({
@@ -75,12 +82,22 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
       admission: () => admission.state,
       clock: realClock,
     });
-    const cluster = new Cluster({
+    const dial = await dialOf(values);
+    let router: Router | undefined;
+    const cluster: Cluster = new Cluster({
       growthRefused: () => admission.state.why,
       cluster: values["cluster.name"],
       etcd,
       log,
       bulk,
+      markStore,
+      marks: await markStore.load(),
+      fetch: (peer, request) => {
+        if (router === undefined) throw new ForelockError("unavailable", "This node is starting.");
+        return router.fetchBulk(peer, request);
+      },
+      fillBytesPerSecond: values["cluster.fillBytesPerSecond"],
+      keptBytesMax: values["cluster.logBytes"],
       clock: realClock,
       partitions,
       replicas: values["cluster.replicas"],
@@ -89,12 +106,10 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
       files: fileNames,
       note,
     });
-    const dial = await dialOf(values);
-    let router: Router | undefined;
     let upkeep: Upkeep | undefined;
     return {
       log,
-      bulk,
+      bulk: cluster.contents,
       states: Array.from({ length: partitions }, (_, partition) => createState(partition)),
       placementKey: Buffer.from(format.hashKey, "hex"),
       ownership: cluster.ownership,
@@ -102,6 +117,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
         router = new Router({
           node,
           owners: cluster.ownership,
+          bulk: cluster.source,
           secret: values["cluster.secret"],
           dial,
           linksMax: LINKS_MAX,
@@ -116,7 +132,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
           await cluster.start(node, advertised(values, address));
           upkeep = new Upkeep({
             log,
-            bulk,
+            bulk: cluster.contents,
             admission,
             clock: realClock,
             led: () => node.led,
@@ -156,13 +172,12 @@ async function tlsOf(values: Values): Promise<{ readonly tls?: EtcdTls }> {
   return { tls: { ca, certificate: { chain, key } } };
 }
 
-/** How other nodes are reached: as clients reach them, with this node's own certificate where they ask for one. */
+/** How other nodes are reached: as clients reach them, with this node's own certificate where nodes listen with TLS. */
 async function dialOf(values: Values): Promise<(peer: PeerAddress) => Socket> {
-  if (values["tls.cert"] === "") return ({ host, port }) => connect({ host, port, noDelay: true });
-  const [cert, key] = await Promise.all([readFile(values["tls.cert"]), readFile(values["tls.key"])]);
-  const ca = values["tls.ca"] === "" ? undefined : await readFile(values["tls.ca"]);
-  const shown = { cert, key, ...(ca === undefined ? {} : { ca }) };
-  return ({ host, port }) => connectTls({ host, port, ...shown });
+  if (values["tls.cert"] === "") return dialer(undefined);
+  const files = [values["tls.ca"] || values["tls.cert"], values["tls.cert"], values["tls.key"]];
+  const [ca = "", cert = "", key = ""] = await Promise.all(files.map((file) => readFile(file, "utf8")));
+  return dialer({ ca, cert, key });
 }
 
 function advertised(values: Values, listening: PeerAddressOnly): PeerAddressOnly {

@@ -299,7 +299,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "budget-forgotten-by-a-restart",
     breaks: "Forced releases of the last hour count over a restart, and so do cool-downs.",
     file: "packages/server/src/shard/foresight.ts",
-    find: "      for (const judgement of shard.state.judgements) this.#adoptJudgement(shard, judgement);\n",
+    find: "    for (const judgement of shard.state.judgements) this.#adoptJudgement(shard, judgement);\n",
     replace: "",
     tests: ["packages/server/src/shard/budgets.test.ts"],
   },

@@ -62,6 +62,7 @@ const VERDICTS: { readonly [Code in ErrorCode]: Verdict } = {
   log_damaged: "unsure",
   bulk_stopped: "unsure",
   bulk_damaged: "unsure",
+  bulk_unavailable: "unsure",
   outcome_unknown: "unsure",
   data_in_use: "unsure",
   bad_setting: "unsure",

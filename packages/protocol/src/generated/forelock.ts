@@ -447,6 +447,9 @@ export interface Operation {
     | { $case: "getHistory"; value: GetHistoryRequest }
     | { $case: "getCluster"; value: GetClusterRequest }
     | { $case: "changeCluster"; value: ChangeClusterRequest }
+    | //
+    /** Between the nodes of a cluster only. */
+    { $case: "readBulk"; value: ReadBulkRequest }
     | undefined;
 }
 
@@ -487,6 +490,7 @@ export interface Reply {
     | { $case: "getHistory"; value: GetHistoryReply }
     | { $case: "getCluster"; value: GetClusterReply }
     | { $case: "changeCluster"; value: ChangeClusterReply }
+    | { $case: "readBulk"; value: ReadBulkReply }
     | undefined;
 }
 
@@ -969,6 +973,29 @@ export interface HistoryEntry {
   reason: string;
   /** Of `warned`: score, parts, threshold and countdown as they were then. Its policy is `warn` or `enforce`. */
   risk: Risk | undefined;
+}
+
+/** Whole records of a file, for a node that follows its partition and lacks them. Any node that has them answers, owner or not. */
+export interface ReadBulkRequest {
+  partition: number;
+  file: string;
+  /** Of the file within its partition, and how often it was cut: a node whose state says otherwise refuses. */
+  number: number;
+  undos: number;
+  /** The first record wanted, and the one behind the last. */
+  index: number;
+  end: number;
+}
+
+export interface ReadBulkReply {
+  /** At least one, in order. */
+  records: BulkRecord[];
+}
+
+export interface BulkRecord {
+  bytes: Buffer;
+  /** CRC-32. */
+  checksum: number;
 }
 
 export interface ReleaseRequest {
@@ -3058,6 +3085,9 @@ export const Operation: MessageFns<Operation> = {
       case "changeCluster":
         ChangeClusterRequest.encode(message.body.value, writer.uint32(386).fork()).join();
         break;
+      case "readBulk":
+        ReadBulkRequest.encode(message.body.value, writer.uint32(482).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3323,6 +3353,14 @@ export const Operation: MessageFns<Operation> = {
             message.body = { $case: "changeCluster", value: ChangeClusterRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.body = { $case: "readBulk", value: ReadBulkRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3433,6 +3471,10 @@ export const Operation: MessageFns<Operation> = {
         ? { $case: "changeCluster", value: ChangeClusterRequest.fromJSON(object.changeCluster) }
         : isSet(object.change_cluster)
         ? { $case: "changeCluster", value: ChangeClusterRequest.fromJSON(object.change_cluster) }
+        : isSet(object.readBulk)
+        ? { $case: "readBulk", value: ReadBulkRequest.fromJSON(object.readBulk) }
+        : isSet(object.read_bulk)
+        ? { $case: "readBulk", value: ReadBulkRequest.fromJSON(object.read_bulk) }
         : undefined,
     };
   },
@@ -3503,6 +3545,8 @@ export const Operation: MessageFns<Operation> = {
       obj.getCluster = GetClusterRequest.toJSON(message.body.value);
     } else if (message.body?.$case === "changeCluster") {
       obj.changeCluster = ChangeClusterRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "readBulk") {
+      obj.readBulk = ReadBulkRequest.toJSON(message.body.value);
     }
     return obj;
   },
@@ -3686,6 +3730,12 @@ export const Operation: MessageFns<Operation> = {
       case "changeCluster": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "changeCluster", value: ChangeClusterRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readBulk": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readBulk", value: ReadBulkRequest.fromPartial(object.body.value) };
         }
         break;
       }
@@ -3880,6 +3930,9 @@ export const Reply: MessageFns<Reply> = {
         break;
       case "changeCluster":
         ChangeClusterReply.encode(message.body.value, writer.uint32(386).fork()).join();
+        break;
+      case "readBulk":
+        ReadBulkReply.encode(message.body.value, writer.uint32(482).fork()).join();
         break;
     }
     return writer;
@@ -4122,6 +4175,14 @@ export const Reply: MessageFns<Reply> = {
             message.body = { $case: "changeCluster", value: ChangeClusterReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 60: {
+            if (tag !== 482) {
+              break;
+            }
+
+            message.body = { $case: "readBulk", value: ReadBulkReply.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4223,6 +4284,10 @@ export const Reply: MessageFns<Reply> = {
         ? { $case: "changeCluster", value: ChangeClusterReply.fromJSON(object.changeCluster) }
         : isSet(object.change_cluster)
         ? { $case: "changeCluster", value: ChangeClusterReply.fromJSON(object.change_cluster) }
+        : isSet(object.readBulk)
+        ? { $case: "readBulk", value: ReadBulkReply.fromJSON(object.readBulk) }
+        : isSet(object.read_bulk)
+        ? { $case: "readBulk", value: ReadBulkReply.fromJSON(object.read_bulk) }
         : undefined,
     };
   },
@@ -4286,6 +4351,8 @@ export const Reply: MessageFns<Reply> = {
       obj.getCluster = GetClusterReply.toJSON(message.body.value);
     } else if (message.body?.$case === "changeCluster") {
       obj.changeCluster = ChangeClusterReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "readBulk") {
+      obj.readBulk = ReadBulkReply.toJSON(message.body.value);
     }
     return obj;
   },
@@ -4456,6 +4523,12 @@ export const Reply: MessageFns<Reply> = {
       case "changeCluster": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "changeCluster", value: ChangeClusterReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readBulk": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readBulk", value: ReadBulkReply.fromPartial(object.body.value) };
         }
         break;
       }
@@ -10997,6 +11070,321 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
     message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
     message.reason = object.reason ?? "";
     message.risk = (object.risk !== undefined && object.risk !== null) ? Risk.fromPartial(object.risk) : undefined;
+    return message;
+  },
+};
+
+function createBaseReadBulkRequest(): ReadBulkRequest {
+  return { partition: 0, file: "", number: 0, undos: 0, index: 0, end: 0 };
+}
+
+export const ReadBulkRequest: MessageFns<ReadBulkRequest> = {
+  encode(message: ReadBulkRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).uint32(message.partition);
+    }
+    if (message.file !== "") {
+      writer.uint32(18).string(message.file);
+    }
+    if (message.number !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.number)) !== BigInt(message.number)) {
+        throw new globalThis.Error("value provided for field BigInt(message.number) of type uint64 too large");
+      }
+      writer.uint32(24).uint64(BigInt(message.number));
+    }
+    if (message.undos !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.undos)) !== BigInt(message.undos)) {
+        throw new globalThis.Error("value provided for field BigInt(message.undos) of type uint64 too large");
+      }
+      writer.uint32(32).uint64(BigInt(message.undos));
+    }
+    if (message.index !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.index)) !== BigInt(message.index)) {
+        throw new globalThis.Error("value provided for field BigInt(message.index) of type uint64 too large");
+      }
+      writer.uint32(40).uint64(BigInt(message.index));
+    }
+    if (message.end !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.end)) !== BigInt(message.end)) {
+        throw new globalThis.Error("value provided for field BigInt(message.end) of type uint64 too large");
+      }
+      writer.uint32(48).uint64(BigInt(message.end));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadBulkRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadBulkRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.file = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.undos = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.index = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.end = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadBulkRequest {
+    return {
+      partition: isSet(object.partition) ? globalThis.Number(object.partition) : 0,
+      file: isSet(object.file) ? globalThis.String(object.file) : "",
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      undos: isSet(object.undos) ? globalThis.Number(object.undos) : 0,
+      index: isSet(object.index) ? globalThis.Number(object.index) : 0,
+      end: isSet(object.end) ? globalThis.Number(object.end) : 0,
+    };
+  },
+
+  toJSON(message: ReadBulkRequest): unknown {
+    const obj: any = {};
+    if (message.partition !== 0) {
+      obj.partition = Math.round(message.partition);
+    }
+    if (message.file !== "") {
+      obj.file = message.file;
+    }
+    if (message.number !== 0) {
+      obj.number = globalThis.Number(message.number);
+    }
+    if (message.undos !== 0) {
+      obj.undos = globalThis.Number(message.undos);
+    }
+    if (message.index !== 0) {
+      obj.index = globalThis.Number(message.index);
+    }
+    if (message.end !== 0) {
+      obj.end = globalThis.Number(message.end);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadBulkRequest>): ReadBulkRequest {
+    return ReadBulkRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadBulkRequest>): ReadBulkRequest {
+    const message = createBaseReadBulkRequest();
+    message.partition = object.partition ?? 0;
+    message.file = object.file ?? "";
+    message.number = object.number ?? 0;
+    message.undos = object.undos ?? 0;
+    message.index = object.index ?? 0;
+    message.end = object.end ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadBulkReply(): ReadBulkReply {
+  return { records: [] };
+}
+
+export const ReadBulkReply: MessageFns<ReadBulkReply> = {
+  encode(message: ReadBulkReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.records) {
+      BulkRecord.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadBulkReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadBulkReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.records.push(BulkRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadBulkReply {
+    return {
+      records: globalThis.Array.isArray(object?.records) ? object.records.map((e: any) => BulkRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ReadBulkReply): unknown {
+    const obj: any = {};
+    if (message.records?.length) {
+      obj.records = message.records.map((e) => BulkRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadBulkReply>): ReadBulkReply {
+    return ReadBulkReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadBulkReply>): ReadBulkReply {
+    const message = createBaseReadBulkReply();
+    message.records = object.records?.map((e) => BulkRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBulkRecord(): BulkRecord {
+  return { bytes: Buffer.alloc(0), checksum: 0 };
+}
+
+export const BulkRecord: MessageFns<BulkRecord> = {
+  encode(message: BulkRecord, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bytes.length !== 0) {
+      writer.uint32(10).bytes(message.bytes);
+    }
+    if (message.checksum !== 0) {
+      writer.uint32(16).uint32(message.checksum);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BulkRecord {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBulkRecord();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bytes = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.checksum = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BulkRecord {
+    return {
+      bytes: isSet(object.bytes) ? Buffer.from(bytesFromBase64(object.bytes)) : Buffer.alloc(0),
+      checksum: isSet(object.checksum) ? globalThis.Number(object.checksum) : 0,
+    };
+  },
+
+  toJSON(message: BulkRecord): unknown {
+    const obj: any = {};
+    if (message.bytes.length !== 0) {
+      obj.bytes = base64FromBytes(message.bytes);
+    }
+    if (message.checksum !== 0) {
+      obj.checksum = Math.round(message.checksum);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BulkRecord>): BulkRecord {
+    return BulkRecord.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BulkRecord>): BulkRecord {
+    const message = createBaseBulkRecord();
+    message.bytes = object.bytes ?? Buffer.alloc(0);
+    message.checksum = object.checksum ?? 0;
     return message;
   },
 };

@@ -4,6 +4,8 @@
 //   B1. Reads see every append and truncation made before them, on disk or not.
 //   B2. `sync` resolves only when everything queued before it is durable.
 //   B3. A read never returns bytes that fail their record's checksum.
+//   B4. Records may be missing: an append behind the end leaves a gap, which a read refuses and `fill` closes. What is behind the gap
+//       can be read all along.
 
 /** One file of one partition, by its number (names live in the partition's state). */
 export interface BulkFileId {
@@ -23,6 +25,16 @@ export interface BulkRecord {
   readonly checksum: number;
 }
 
+/** Which bytes of a file are read. */
+export interface BulkRange {
+  readonly offset: number;
+  readonly bytesMax: number;
+  /** Of the file, in the state of the caller. */
+  readonly length: number;
+  /** A record that begins at or before `offset`, behind every gap: what is before it is not looked at. */
+  readonly behind?: { readonly index: number; readonly offset: number };
+}
+
 export interface BulkStore {
   /**
    * Queues a record. Replaying an append that is already there is allowed and changes nothing; one at an index below the end
@@ -30,17 +42,20 @@ export interface BulkStore {
    */
   append(id: BulkFileId, record: BulkRecord): void;
 
-  /** Queues a cut: the file keeps its first `count` records, `length` bytes. A shorter file stays as it is. */
-  truncate(id: BulkFileId, count: number, length: number): void;
+  /** Queues a record that was missing, or the same again: nothing behind it is cut. Those of a gap are filled from its start on. */
+  fill(id: BulkFileId, record: BulkRecord): void;
+
+  /**
+   * Queues a cut: the file keeps its first `count` records, `length` bytes. A shorter file stays as it is.
+   * @param checksum of the records that are kept, as the state rolls it: for stores that must know whether they have them all
+   */
+  truncate(id: BulkFileId, count: number, length: number, checksum: number): void;
 
   /**
    * Bytes from `offset` on, at most `bytesMax`, never past `length`, the file's length in the caller's state.
-   * @throws ForelockError `bulk_damaged` with file, record and offset when a checksum fails.
+   * @throws ForelockError `bulk_damaged` with file, record and offset when a checksum fails; it or `bulk_unavailable` in a gap.
    */
-  read(
-    id: BulkFileId,
-    range: { readonly offset: number; readonly bytesMax: number; readonly length: number },
-  ): Promise<Uint8Array>;
+  read(id: BulkFileId, range: BulkRange): Promise<Uint8Array>;
 
   /** Whole records from `index` on, at most `recordsMax` and `bytesMax` (but at least one), never past `count`. */
   readRecords(

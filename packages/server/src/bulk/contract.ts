@@ -35,7 +35,7 @@ export class FileTexts {
       texts.push(step.text);
     } else {
       texts.length = Math.min(texts.length, step.keep);
-      store?.truncate(id, texts.length, lengthOf(texts));
+      store?.truncate(id, texts.length, lengthOf(texts), 0);
     }
   }
 
@@ -108,6 +108,11 @@ export async function recordsOf(store: BulkStore, id: BulkFileId, count: number)
   return texts;
 }
 
+async function recordsFrom(store: BulkStore, index: number, count: number): Promise<readonly string[]> {
+  const range = { index, recordsMax: 99, bytesMax: 999, count };
+  return (await store.readRecords(ANA, range)).map((record) => Buffer.from(record).toString());
+}
+
 export async function codeOf(outcome: Promise<unknown>): Promise<string> {
   return outcome.then(
     () => "no error",
@@ -172,7 +177,7 @@ export function bulkStoreContract(name: string, open: () => Promise<BulkStore>):
     test("what is cut is gone, and other records take its place", async () => {
       const store = await openOne();
       appendTexts(store, ANA, ["one", "two", "three"]);
-      store.truncate(ANA, 1, 3);
+      store.truncate(ANA, 1, 3, 0);
       appendTexts(store, ANA, ["zwei"], ["one"]);
       expect(await recordsOf(store, ANA, 2)).toEqual(["one", "zwei"]);
       expect(await codeOf(store.readRecords(ANA, { index: 2, recordsMax: 1, bytesMax: 9, count: 3 }))).toBe(
@@ -183,8 +188,8 @@ export function bulkStoreContract(name: string, open: () => Promise<BulkStore>):
     test("a cut leaves a shorter file as it is", async () => {
       const store = await openOne();
       appendTexts(store, ANA, ["one"]);
-      store.truncate(ANA, 5, 50);
-      store.truncate(BO, 0, 0);
+      store.truncate(ANA, 5, 50, 0);
+      store.truncate(BO, 0, 0, 0);
       expect(await textOf(store, ANA, 3)).toBe("one");
     });
 
@@ -221,6 +226,54 @@ export function bulkStoreContract(name: string, open: () => Promise<BulkStore>):
     test("contents that are missing are told as damage", async () => {
       const store = await openOne();
       expect(await codeOf(store.read(ANA, { offset: 0, bytesMax: 1, length: 6 }))).toBe("bulk_damaged");
+    });
+
+    test("a record behind a gap can be read, and what is missing is refused", async () => {
+      const store = await openOne();
+      const texts = ["one", "two", "three", "four", "five"];
+      appendTexts(store, ANA, ["one"]);
+      appendTexts(store, ANA, ["four", "five"], texts.slice(0, 3));
+      expect(await recordsFrom(store, 3, 5)).toEqual(["four", "five"]);
+      const behind = { index: 3, offset: 11 };
+      const part = await store.read(ANA, { offset: 13, bytesMax: 4, length: 19, behind });
+      expect(Buffer.from(part).toString()).toBe("urfi");
+      expect(await recordsFrom(store, 0, 1)).toEqual(["one"]);
+      for (const index of [1, 2]) {
+        const read = store.readRecords(ANA, { index, recordsMax: 1, bytesMax: 99, count: 5 });
+        expect(await codeOf(read)).toMatch(/^bulk_(unavailable|damaged)$/);
+      }
+      const inside = store.read(ANA, { offset: 5, bytesMax: 9, length: 19 });
+      expect(await codeOf(inside)).toMatch(/^bulk_(unavailable|damaged)$/);
+    });
+
+    test("a gap is filled from its start, and nothing behind it is cut", async () => {
+      const store = await openOne();
+      const texts = ["one", "two", "", "four", "five"];
+      appendTexts(store, ANA, ["four"], texts.slice(0, 3));
+      for (const index of [0, 1, 2]) store.fill(ANA, recordOf(texts.slice(0, index), texts[index] ?? ""));
+      appendTexts(store, ANA, ["five"], texts.slice(0, 4));
+      expect(await recordsOf(store, ANA, 5)).toEqual(texts);
+      expect(await textOf(store, ANA, lengthOf(texts))).toBe(texts.join(""));
+    });
+
+    test("a file cut inside a gap goes on from there", async () => {
+      const store = await openOne();
+      const texts = ["one", "two", "three", "four"];
+      appendTexts(store, ANA, ["four"], texts.slice(0, 3));
+      store.truncate(ANA, 2, 6, 0);
+      appendTexts(store, ANA, ["drei"], texts.slice(0, 2));
+      expect(await recordsFrom(store, 2, 3)).toEqual(["drei"]);
+      for (const index of [0, 1]) store.fill(ANA, recordOf(texts.slice(0, index), texts[index] ?? ""));
+      expect(await recordsOf(store, ANA, 3)).toEqual(["one", "two", "drei"]);
+    });
+
+    test("what an older life of the file left does not hide what is written over it", async () => {
+      const store = await openOne();
+      appendTexts(store, ANA, ["a very long record indeed", "another one", "and more"]);
+      appendTexts(store, ANA, ["new"], ["1", "2"]);
+      expect(await recordsFrom(store, 2, 3)).toEqual(["new"]);
+      for (const [index, text] of ["1", "2"].entries()) store.fill(ANA, recordOf(["1", "2"].slice(0, index), text));
+      expect(await textOf(store, ANA, 5)).toBe("12new");
     });
 
     test("nothing is pending after a sync", async () => {

@@ -5,7 +5,9 @@
 //   F2. An append also rewrites what already stands there: after a failed sync the system may show pages as clean that never
 //       reached the disk, and only writing them again makes the next sync tell the truth.
 //   F3. A read verifies the whole of each record that it touches.
-// Per open file: three numbers and a cursor. Nothing per record.
+//   F4. A record is written where index and offset say, whatever is before it. When the entry before it does not end there, it is made
+//       an entry of a missing record that does: so a record behind a gap can be read, and those in the gap are refused.
+// Per open file: a few numbers and a cursor. Nothing per record.
 
 import { crc32 } from "node:zlib";
 import { ForelockError } from "@forelock/protocol";
@@ -18,6 +20,12 @@ const ENTRIES_PER_READ_MAX = 4_096;
 
 /** Consecutive records: each begins where the one before it ends. */
 export type Run = readonly [BulkRecord, ...BulkRecord[]];
+
+/** Where a record begins. */
+interface Place {
+  readonly index: number;
+  readonly offset: number;
+}
 
 /** A record as its entries place it. */
 interface Placed {
@@ -33,7 +41,9 @@ export class DiskFile {
   #dataLength: number;
   #indexLength: number;
   /** Where the last read ended, so that reading on needs no search. */
-  #cursor: { readonly index: number; readonly offset: number } | undefined;
+  #cursor: Place | undefined;
+  /** Where the last write ended, so that appending on needs no look at the entry before. */
+  #tail: Place | undefined;
 
   private constructor(options: {
     readonly path: string;
@@ -59,23 +69,26 @@ export class DiskFile {
     return Math.floor(this.#indexLength / ENTRY_BYTES);
   }
 
-  /** Writes the run in its place. What follows it is kept when the run already stood there, and is cut otherwise. */
-  async write(run: Run): Promise<void> {
+  /** Writes the run in its place. What follows it is kept when the run already stood there or is a filling, and is cut otherwise. */
+  async write(run: Run, kind: "append" | "fill"): Promise<void> {
     const { bytes, entries } = encode(run);
     const { index, offset } = run[0];
     const count = index + run.length;
-    const keepsTail = count < this.#count && (await this.#holds(run, bytes, entries));
+    const keepsTail = kind === "fill" || (count < this.#count && (await this.#holds(run, bytes, entries)));
     this.#cursor = undefined;
+    await this.#placeBehind(run[0]);
     await writeAll(this.#data, bytes, offset);
     this.#dataLength = Math.max(this.#dataLength, offset + bytes.length);
     await writeAll(this.#index, entries, index * ENTRY_BYTES);
     this.#indexLength = Math.max(this.#indexLength, count * ENTRY_BYTES);
     if (!keepsTail) await this.truncate(count, offset + bytes.length);
+    this.#tail = { index: count, offset: offset + bytes.length };
   }
 
   /** Cuts to `count` records, `length` bytes; what is shorter stays. */
   async truncate(count: number, length: number): Promise<void> {
     this.#cursor = undefined;
+    this.#tail = undefined;
     if (this.#indexLength > count * ENTRY_BYTES) {
       await this.#index.truncate(count * ENTRY_BYTES);
       this.#indexLength = count * ENTRY_BYTES;
@@ -86,10 +99,13 @@ export class DiskFile {
     }
   }
 
-  /** Bytes from `offset` up to `end` or `bytesMax`, or fewer (but some) where records are very small. `offset` is below `end`. */
-  async read(offset: number, end: number): Promise<Uint8Array> {
+  /**
+   * Bytes from `offset` up to `end`, or fewer (but some) where records are very small. `offset` is below `end`.
+   * @param from index of a record that begins at or before `offset`: entries before it are not looked at
+   */
+  async read(offset: number, end: number, from: number): Promise<Uint8Array> {
     const cursor = this.#cursor;
-    const first = cursor?.offset === offset ? cursor.index : await this.#find(offset);
+    const first = cursor?.offset === offset ? cursor.index : await this.#find(offset, from);
     const placed: Placed[] = [];
     for (const record of await this.#entries(first, first + ENTRIES_PER_READ_MAX)) {
       if (record.start >= end) break;
@@ -116,6 +132,19 @@ export class DiskFile {
     return this.#contents(placed);
   }
 
+  /** F4 */
+  async #placeBehind({ index, offset }: Place): Promise<void> {
+    if (index === 0 || (this.#tail?.index === index && this.#tail.offset === offset)) return;
+    const entry = new Uint8Array(ENTRY_BYTES);
+    const at = (index - 1) * ENTRY_BYTES;
+    const view = new DataView(entry.buffer);
+    const got = await this.#index.read(entry, at);
+    if (got === ENTRY_BYTES && readEntry(view, 0)?.end === offset) return;
+    writeEntry(view, 0, { end: offset, checksum: 0, isMissing: true });
+    await writeAll(this.#index, entry, at);
+    this.#indexLength = Math.max(this.#indexLength, index * ENTRY_BYTES);
+  }
+
   async sync(): Promise<void> {
     await this.#data.sync();
     await this.#index.sync();
@@ -140,8 +169,8 @@ export class DiskFile {
   }
 
   /** Index of the record that holds the byte at `offset`: the first whose end lies beyond. */
-  async #find(offset: number): Promise<number> {
-    let low = 0;
+  async #find(offset: number, from: number): Promise<number> {
+    let low = from;
     let high = this.#count;
     const buffer = new Uint8Array(ENTRY_BYTES);
     while (low < high) {
@@ -167,8 +196,10 @@ export class DiskFile {
     let start = 0;
     for (let index = from; index < end; index += 1) {
       const entry = whole ? readEntry(view, (index - from) * ENTRY_BYTES) : undefined;
-      if (entry === undefined || entry.end < start) {
+      const isPlace = index < first; // Only where it ends matters.
+      if (entry === undefined || entry.end < start || (entry.isMissing && !isPlace)) {
         if (placed.length > 0) break; // The read that comes to it says so; those before it are whole.
+        if (entry?.isMissing === true) throw this.#missing(index, start);
         throw this.#damaged(index, start, "has a damaged index entry");
       }
       if (index >= first) placed.push({ index, start, entry });
@@ -190,6 +221,11 @@ export class DiskFile {
     });
   }
 
+  #missing(record: number, offset: number): ForelockError {
+    const details = { file: `${this.#path}.data`, record, offset };
+    return new ForelockError("bulk_unavailable", `Record ${record} of ${details.file} has not come yet.`, { details });
+  }
+
   #damaged(record: number, offset: number, what: string): ForelockError {
     const details = { file: `${this.#path}.data`, record, offset };
     return new ForelockError("bulk_damaged", `Record ${record} of ${details.file} at offset ${offset} ${what}.`, {
@@ -204,7 +240,7 @@ function encode(run: Run): { readonly bytes: Uint8Array; readonly entries: Uint8
   const view = new DataView(entries.buffer);
   for (const [place, record] of run.entries()) {
     const end = record.offset + record.bytes.length;
-    writeEntry(view, place * ENTRY_BYTES, { end, checksum: record.checksum });
+    writeEntry(view, place * ENTRY_BYTES, { end, checksum: record.checksum, isMissing: false });
   }
   return { bytes, entries };
 }

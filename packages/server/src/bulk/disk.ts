@@ -8,7 +8,7 @@
 // Memory: the queues, and a few numbers per file that is open or dirty. Nothing for files at rest, whatever their size.
 
 import { ForelockError } from "@forelock/protocol";
-import type { BulkFileId, BulkRecord, BulkStore } from "./bulk-store.ts";
+import type { BulkFileId, BulkRange, BulkRecord, BulkStore } from "./bulk-store.ts";
 import type { DiskFile, Run } from "./disk-file.ts";
 import { ENTRY_BYTES } from "./entry.ts";
 import { type Files, folderOf } from "./files.ts";
@@ -34,8 +34,12 @@ interface SyncOperation {
   readonly fail: (why: Error) => void;
 }
 
-type Operation =
+type WriteOperation =
   | { readonly kind: "append"; readonly record: BulkRecord }
+  | { readonly kind: "fill"; readonly record: BulkRecord };
+
+type Operation =
+  | WriteOperation
   | { readonly kind: "truncate"; readonly count: number; readonly length: number }
   | ReadOperation
   | SyncOperation;
@@ -94,9 +98,11 @@ export class DiskBulkStore implements BulkStore {
   }
 
   append(id: BulkFileId, record: BulkRecord): void {
-    if (this.#refusal() !== undefined) return;
-    this.#pendingBytes += weight(record);
-    this.#queue(this.#fileAt(this.#pathOf(id)), { kind: "append", record });
+    this.#put(id, { kind: "append", record });
+  }
+
+  fill(id: BulkFileId, record: BulkRecord): void {
+    this.#put(id, { kind: "fill", record });
   }
 
   truncate(id: BulkFileId, count: number, length: number): void {
@@ -104,13 +110,10 @@ export class DiskBulkStore implements BulkStore {
     this.#queue(this.#fileAt(this.#pathOf(id)), { kind: "truncate", count, length });
   }
 
-  async read(
-    id: BulkFileId,
-    range: { readonly offset: number; readonly bytesMax: number; readonly length: number },
-  ): Promise<Uint8Array> {
+  async read(id: BulkFileId, range: BulkRange): Promise<Uint8Array> {
     const end = Math.min(range.offset + range.bytesMax, range.length);
     if (range.offset >= end) return new Uint8Array(0);
-    return this.#read(id, (file) => file.read(range.offset, end));
+    return this.#read(id, (file) => file.read(range.offset, end, range.behind?.index ?? 0));
   }
 
   async readRecords(
@@ -134,6 +137,12 @@ export class DiskBulkStore implements BulkStore {
     if (this.#working > 0) await new Promise<void>((idle) => this.#untilIdle.push(idle));
     this.#closed = true;
     await this.#openFiles.close();
+  }
+
+  #put(id: BulkFileId, operation: WriteOperation): void {
+    if (this.#refusal() !== undefined) return;
+    this.#pendingBytes += weight(operation.record);
+    this.#queue(this.#fileAt(this.#pathOf(id)), operation);
   }
 
   async #sync(): Promise<void> {
@@ -197,14 +206,14 @@ export class DiskBulkStore implements BulkStore {
     if (refusal !== undefined) {
       file.served += 1;
       refuse(operation, refusal);
-    } else if (operation.kind === "append") await this.#write(file, operation.record);
+    } else if (operation.kind === "append" || operation.kind === "fill") await this.#write(file, operation);
     else {
       file.served += 1;
       await this.#serve(file, operation);
     }
   }
 
-  async #serve(file: FileState, operation: Exclude<Operation, { kind: "append" }>): Promise<void> {
+  async #serve(file: FileState, operation: Exclude<Operation, WriteOperation>): Promise<void> {
     try {
       switch (operation.kind) {
         case "truncate":
@@ -227,11 +236,11 @@ export class DiskBulkStore implements BulkStore {
     }
   }
 
-  async #write(file: FileState, first: BulkRecord): Promise<void> {
+  async #write(file: FileState, first: WriteOperation): Promise<void> {
     const run = takeRun(file, first);
     file.dirty = true;
     try {
-      await this.#openFiles.use(file.path, "create", async (disk) => disk?.write(run));
+      await this.#openFiles.use(file.path, "create", async (disk) => disk?.write(run, first.kind));
       for (const record of run) this.#pendingBytes -= weight(record);
     } catch (error) {
       this.#stop(error);
@@ -270,15 +279,16 @@ function weight(record: BulkRecord): number {
   return record.bytes.length + ENTRY_BYTES;
 }
 
-/** Takes the appends at the head of the queue that follow each other in the file. */
-function takeRun(file: FileState, first: BulkRecord): Run {
+/** Takes the writes of one kind at the head of the queue that follow each other in the file. */
+function takeRun(file: FileState, { kind, record: first }: WriteOperation): Run {
   const run: [BulkRecord, ...BulkRecord[]] = [first];
   file.served += 1;
   let { index } = first;
   let end = first.offset + first.bytes.length;
   while (run.length < RUN_RECORDS_MAX) {
     const next = file.queue[file.served];
-    if (next?.kind !== "append" || next.record.index !== index + 1 || next.record.offset !== end) break;
+    if ((next?.kind !== "append" && next?.kind !== "fill") || next.kind !== kind) break;
+    if (next.record.index !== index + 1 || next.record.offset !== end) break;
     if (end + next.record.bytes.length - first.offset > RUN_BYTES_MAX) break;
     run.push(next.record);
     file.served += 1;

@@ -3,7 +3,7 @@
 
 import { crc32 } from "node:zlib";
 import { ForelockError } from "@forelock/protocol";
-import type { BulkFileId, BulkRecord, BulkStore } from "./bulk-store.ts";
+import type { BulkFileId, BulkRange, BulkRecord, BulkStore } from "./bulk-store.ts";
 
 /** By index of the record; a hole where a replay has not come yet. */
 type Records = (BulkRecord | undefined)[];
@@ -24,14 +24,15 @@ export class MemoryBulkStore implements BulkStore {
 
   append(id: BulkFileId, record: BulkRecord): void {
     if (this.#stopped !== undefined) return;
-    const key = keyOf(id);
-    const records = this.#recordsByFile.get(key) ?? [];
-    this.#recordsByFile.set(key, records);
+    const records = this.#recordsOf(id);
     const old = records[record.index];
     const same = old?.offset === record.offset && Buffer.compare(old.bytes, record.bytes) === 0;
     if (!same) records.length = Math.min(records.length, record.index);
-    while (records.length < record.index) records.push(undefined);
-    records[record.index] = { ...record, bytes: record.bytes.slice() };
+    put(records, record);
+  }
+
+  fill(id: BulkFileId, record: BulkRecord): void {
+    if (this.#stopped === undefined) put(this.#recordsOf(id), record);
   }
 
   truncate(id: BulkFileId, count: number): void {
@@ -39,20 +40,19 @@ export class MemoryBulkStore implements BulkStore {
     if (this.#stopped === undefined && records !== undefined && records.length > count) records.length = count;
   }
 
-  async read(
-    id: BulkFileId,
-    range: { readonly offset: number; readonly bytesMax: number; readonly length: number },
-  ): Promise<Uint8Array> {
+  async read(id: BulkFileId, range: BulkRange): Promise<Uint8Array> {
     const end = Math.min(range.offset + range.bytesMax, range.length);
     if (this.#stopped !== undefined) throw this.#stopped;
     if (range.offset >= end) return new Uint8Array(0);
     const records = this.#recordsByFile.get(keyOf(id)) ?? [];
     const parts: Uint8Array[] = [];
+    let next = range.offset;
     for (const [index, record] of records.entries()) {
       if (record === undefined || record.offset + record.bytes.length <= range.offset) continue;
-      if (record.offset >= end) break;
+      if (record.offset >= end || record.offset > next) break; // At the end, or behind a gap.
       const bytes = verified(id, index, record);
       parts.push(bytes.subarray(Math.max(range.offset - record.offset, 0), end - record.offset));
+      next = record.offset + record.bytes.length;
     }
     if (parts.length === 0) throw damaged(id, records.length, range.offset);
     return Buffer.concat(parts);
@@ -75,11 +75,23 @@ export class MemoryBulkStore implements BulkStore {
     return found;
   }
 
+  #recordsOf(id: BulkFileId): Records {
+    const key = keyOf(id);
+    const records = this.#recordsByFile.get(key) ?? [];
+    this.#recordsByFile.set(key, records);
+    return records;
+  }
+
   async sync(): Promise<void> {
     if (this.#stopped !== undefined) throw this.#stopped;
   }
 
   async close(): Promise<void> {}
+}
+
+function put(records: Records, record: BulkRecord): void {
+  while (records.length < record.index) records.push(undefined);
+  records[record.index] = { ...record, bytes: record.bytes.slice() };
 }
 
 function keyOf(id: BulkFileId): string {

@@ -7,6 +7,7 @@ import { clusterCommand } from "./cluster.ts";
 import { type ForelockCommand, Invocation, makeCommand } from "./command.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { exitCodesCommand } from "./exit-codes-command.ts";
+import { exportCommand, importCommand } from "./export.ts";
 import { reportFailure } from "./failure.ts";
 import { catCommand, filesCommand } from "./files.ts";
 import { historyCommand } from "./history.ts";
@@ -75,6 +76,8 @@ async function buildProgram(invocation: Invocation, argv: readonly string[]): Pr
     benchCommand,
     replayCommand,
     logCommand,
+    exportCommand,
+    importCommand,
     exitCodesCommand,
   ];
   for (const make of commands) program.addCommand(make(invocation));

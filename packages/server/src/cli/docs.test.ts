@@ -33,6 +33,8 @@ const COMMANDS = [
   "bench",
   "replay",
   "log",
+  "export",
+  "import",
 ];
 
 const CLUSTER = ["status", "drain", "undrain", "rebalance", "move"].map((command) => ["cluster", command]);
@@ -53,7 +55,7 @@ test.each([...COMMANDS.map((command) => [command]), ["log", "verify"], ["log", "
 test("the program's own list of commands is in docs/cli.md", async () => {
   const commands = (await helpOf()).split("Commands:\n")[1]?.split("\n\n")[0] ?? "";
   const names = [...commands.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name = ""]) => name);
-  expect(names).toHaveLength(22);
+  expect(names).toHaveLength(24);
   expect(names.filter((name) => !DOCS.includes(name))).toEqual([]);
 });
 

@@ -84,6 +84,7 @@ const EXIT_BY_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   log_damaged: "broken",
   bulk_stopped: "unavailable",
   bulk_damaged: "broken",
+  bulk_unavailable: "unavailable",
   outcome_unknown: "unavailable",
   data_in_use: "refused",
   bad_setting: "usage",

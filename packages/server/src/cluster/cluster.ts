@@ -1,11 +1,15 @@
 // cluster.ts: this node as one of several: its membership, the wish, and what it does about its partitions. The wiring of this folder.
+import { ForelockError } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock } from "../clock.ts";
 import type { Etcd } from "../etcd/etcd.ts";
 import type { Node } from "../shard/node.ts";
 import { Administration } from "./administration.ts";
+import { BulkSource } from "./bulk-source.ts";
 import { Changes } from "./changes.ts";
+import { Contents, type MarkStore } from "./contents.ts";
 import type { EtcdHealth } from "./etcd-health.ts";
+import { type FetchBulk, Filler } from "./filler.ts";
 import { type Address, Membership } from "./membership.ts";
 import { Ownership } from "./ownership.ts";
 import { Planner } from "./planner.ts";
@@ -16,8 +20,18 @@ export interface ClusterOptions {
   /** Names the cluster within etcd. */
   readonly cluster: string;
   readonly etcd: Etcd;
-  readonly log: SharedLog;
+  readonly log: SharedLog & { bytesKeptOf(partition: number): number };
+  /** Of this node; closed by whoever opened it. */
   readonly bulk: BulkStore;
+  /** Beside it, */
+  readonly markStore: MarkStore;
+  /** and what it held at the start. */
+  readonly marks: readonly number[];
+  /** How contents are had from peers. */
+  readonly fetch: FetchBulk;
+  readonly fillBytesPerSecond: number;
+  /** Bytes of log that this node's partitions may keep in etcd before appends to files are refused. */
+  readonly keptBytesMax: number;
   readonly clock: Clock;
   readonly partitions: number;
   /** Copies of each partition in all. */
@@ -31,12 +45,16 @@ export interface ClusterOptions {
 }
 
 const LEAVE_MS = 5_000;
+const REPLICAS_MAX = 5;
 
 export class Cluster {
   readonly ownership: Ownership;
   readonly members: Membership;
   readonly planner: Planner;
   readonly #options: ClusterOptions;
+  readonly contents: Contents;
+  readonly source: BulkSource;
+  readonly #filler: Filler;
   readonly #note: ClusterOptions["note"];
   readonly #files: readonly string[];
   #node: Node | undefined;
@@ -47,9 +65,37 @@ export class Cluster {
     this.#options = options;
     this.#note = note;
     this.#files = options.files;
+    this.contents = new Contents(
+      {
+        bulk,
+        marks: options.markStore,
+        clock,
+        partitions,
+        positions: () => this.ownership.positions(),
+        others: () => this.#others(self.id).map(({ synced }) => synced),
+        replicas: () => this.planner.replicas,
+        keptBytes: () => (this.#node?.led ?? []).reduce((sum, partition) => sum + log.bytesKeptOf(partition), 0),
+        keptBytesMax: options.keptBytesMax,
+        note,
+      },
+      options.marks,
+    );
+    this.source = new BulkSource({
+      bulk: this.contents,
+      stateOf: (partition) => this.ownership.stateOf(partition),
+    });
+    this.#filler = new Filler({
+      contents: this.contents,
+      bulk,
+      clock,
+      sources: (partition) => this.ownership.sources(partition),
+      fetch: options.fetch,
+      bytesPerSecond: options.fillBytesPerSecond,
+      note,
+    });
     this.ownership = new Ownership({
       log,
-      bulk,
+      contents: this.contents,
       clock,
       partitions,
       nodeId: self.id,
@@ -66,8 +112,12 @@ export class Cluster {
       clock,
       self,
       leaseMs,
-      positions: () => this.ownership.positions(),
-      marks: () => this.ownership.marks(),
+      tell: () => ({
+        positions: this.ownership.positions(),
+        marks: this.ownership.marks(),
+        synced: this.contents.marks,
+        missing: this.contents.missing,
+      }),
       saw: (record) => this.ownership.compare(record),
       changed: () => this.#changed(),
       note,
@@ -92,6 +142,8 @@ export class Cluster {
     this.#node = node;
     await this.members.start(address);
     await this.ownership.start(node);
+    this.contents.start();
+    this.#filler.start();
     await this.planner.start();
     node.open();
   }
@@ -105,14 +157,37 @@ export class Cluster {
     return new Administration({ view, ownership, changes, etcd, clock });
   }
 
+  /**
+   * How many nodes must have file contents before the log forgets them, and how many follow each partition; for the whole cluster, until
+   * said otherwise. Audited. @param replicas undefined: as the settings say. @throws ForelockError `bad_argument`
+   */
+  async setReplicas(replicas: number | undefined, by: { readonly principal: string; readonly remoteAddress: string }) {
+    if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1 && replicas <= REPLICAS_MAX))
+      throw new ForelockError("bad_argument", `replicas: ${replicas}; allowed 1 to ${REPLICAS_MAX}.`);
+    const before = this.planner.replicas;
+    await this.planner.setReplicas(replicas);
+    const fields = { replicas: replicas ?? "as set", before, principal: by.principal, from: by.remoteAddress };
+    this.#note("replicas changed", fields);
+  }
+
   /** Gives away what it can, leaves, and answers nothing more. */
   async close(): Promise<void> {
     await this.members
       .announceLeave()
       .catch((error: unknown) => this.#note("leave not announced", { error: String(error) }));
+    await this.#filler.close();
+    await this.contents.sync().catch((error: unknown) => this.#note("contents not synced", { error: String(error) }));
     await this.ownership.close(LEAVE_MS);
+    await this.contents.close();
     await this.planner.close();
     await this.members.close();
+  }
+
+  #others(id: string): readonly NodeRecord[] {
+    return this.members
+      .all()
+      .filter(({ isLive, record }) => isLive && record.id !== id)
+      .map(({ record }) => record);
   }
 
   #createFiles(partition: number): void {

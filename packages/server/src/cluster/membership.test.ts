@@ -33,8 +33,7 @@ class Nodes {
       clock: this.clock,
       self: { id, boot, version: "test" },
       leaseMs: LEASE_MS,
-      positions: () => [1, 2],
-      marks: () => [],
+      tell: () => ({ positions: [1, 2], marks: [], synced: [1, 0], missing: [1] }),
       saw: () => {},
       changed: () => {
         changes += 1;
@@ -55,7 +54,7 @@ test("nodes see each other, with what they say of themselves", async () => {
     ["a", true],
     ["b", true],
   ]);
-  expect(a.members.live("b")?.positions).toEqual([1, 2]);
+  expect(a.members.live("b")).toMatchObject({ positions: [1, 2], synced: [1, 0], missing: [1] });
   expect(a.members.isOwnerLive("b#1")).toBe(true);
   expect(a.members.isOwnerLive("b#0")).toBe(false); // Another process of that node.
 });

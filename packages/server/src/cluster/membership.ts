@@ -15,8 +15,8 @@ export interface MembershipOptions {
   readonly clock: Clock;
   readonly self: Pick<NodeRecord, "id" | "boot" | "version">;
   readonly leaseMs: number;
-  readonly positions: () => readonly number[];
-  readonly marks: () => NodeRecord["marks"];
+  /** What this node tells of its partitions. */
+  readonly tell: () => Pick<NodeRecord, "positions" | "marks" | "synced" | "missing">;
   /** Another node has written its record. */
   readonly saw: (record: NodeRecord) => void;
   /** A node came, went, was rewritten under another boot, or fell silent. */
@@ -206,7 +206,7 @@ export class Membership {
   }
 
   async #write(): Promise<void> {
-    const { etcd, keys, clock, self, leaseMs, positions, marks } = this.#options;
+    const { etcd, keys, clock, self, leaseMs, tell } = this.#options;
     const deadlineMs = leaseMs / 2;
     const ttlSeconds = Math.ceil((leaseMs * TIDY_LEASES) / 1_000);
     if (this.#lease === NO_LEASE) this.#lease = (await etcd.leaseGrant({ ttlSeconds }, { deadlineMs })).id;
@@ -219,8 +219,7 @@ export class Membership {
       ...this.#address,
       isLeaving: this.#isLeaving,
       beat: this.#beat,
-      positions: positions(),
-      marks: marks(),
+      ...tell(),
     });
     const put = { kind: "put", key: keys.node(self.id), value, lease: this.#lease } as const;
     const { succeeded } = await etcd.txn({ compare: [], success: [put] }, { deadlineMs });

@@ -8,11 +8,14 @@
 //   O4. One step at a time for each partition.
 //   O5. Owner and standby are compared at equal positions, all the time. A standby that differs stops, and takes over nothing with
 //       what it has.
+//   O6. Who lacks file contents of a partition yields it to a live node that follows it and lacks none. Without any it leads all the
+//       same: locks come first, and what is missing is refused until it comes (contents.ts).
 import { ForelockError } from "@forelock/protocol";
-import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
+import type { PartitionState } from "../partition/state.ts";
 import type { Node } from "../shard/node.ts";
 import type { Ownership as NodeOwnership } from "../shard/ownership.ts";
+import type { Contents } from "./contents.ts";
 import type { Membership } from "./membership.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
 import { type MapRecord, type NodeRecord, nodeOfOwner } from "./records.ts";
@@ -34,7 +37,7 @@ type Slot =
 
 export interface OwnershipOptions {
   readonly log: SharedLog;
-  readonly bulk: BulkStore;
+  readonly contents: Contents;
   readonly clock: Clock;
   readonly partitions: number;
   readonly nodeId: string;
@@ -145,6 +148,10 @@ export class Ownership implements NodeOwnership, Owners {
     return this.#options.growthRefused();
   }
 
+  appendRefused(): string | undefined {
+    return this.#options.contents.appendRefused();
+  }
+
   mayAnswer(): boolean {
     return this.#window.isOpen;
   }
@@ -198,6 +205,38 @@ export class Ownership implements NodeOwnership, Owners {
   /** What it follows, as it has it. */
   replica(partition: number): Replica | undefined {
     return this.#replicaOf(partition);
+  }
+
+  /** Of a partition that this node follows or leads. */
+  stateOf(partition: number): PartitionState | undefined {
+    const slot = this.#slots[partition];
+    switch (slot?.kind) {
+      case "following":
+      case "taking":
+        return slot.replica.state;
+      case "leading":
+      case "giving":
+        return this.#node?.shardAt(partition).state;
+      default:
+        return undefined;
+    }
+  }
+
+  /** Live peers that follow the partition and lack nothing of its contents, its owner last: it has enough to do. */
+  sources(partition: number): readonly PeerAddress[] {
+    const owner = nodeOfOwner(this.#epochs.get(partition)?.owner ?? "");
+    const peers = this.#completeNodes(partition).filter((id) => id !== this.nodeId);
+    const byWork = peers.sort((a, b) => Number(a === owner) - Number(b === owner));
+    return byWork.map((id) => this.#peer(id)).filter((peer) => peer !== undefined);
+  }
+
+  #completeNodes(partition: number): string[] {
+    return this.#options
+      .members()
+      .all()
+      .filter(({ isLive }) => isLive)
+      .filter(({ record: { positions, missing } }) => (positions[partition] ?? -1) >= 0 && !missing.includes(partition))
+      .map(({ record: { id } }) => id);
   }
 
   /** What this node is to the partition: a word for operators. */
@@ -317,11 +356,13 @@ export class Ownership implements NodeOwnership, Owners {
   }
 
   async #load(partition: number): Promise<void> {
-    const { log, bulk } = this.#options;
+    const { log, contents } = this.#options;
     this.#slots[partition] = { kind: "loading" };
     try {
-      const snapshot = await log.loadSnapshot(partition);
-      this.#follow(partition, Replica.from(partition, snapshot, bulk));
+      const snapshot = await log.loadSnapshot(partition, contents.mark(partition));
+      const replica = Replica.from(partition, snapshot, contents);
+      contents.begin(replica.state, replica.sequence);
+      this.#follow(partition, replica);
     } catch (error) {
       this.#slots[partition] = { kind: "away" };
       throw error;
@@ -374,6 +415,7 @@ export class Ownership implements NodeOwnership, Owners {
   #drop(partition: number, slot: Slot & { kind: "following" }): void {
     slot.end();
     this.#slots[partition] = { kind: "away" };
+    this.#options.contents.forget(partition);
   }
 
   #replicaOf(partition: number): Replica | undefined {
@@ -389,10 +431,23 @@ export class Ownership implements NodeOwnership, Owners {
     if (record === undefined) return isWished;
     if (record.owner === this.#options.self) return this.#complete.get(partition) === record.epoch; // It was given to this node.
     if (this.#options.members().isOwnerLive(record.owner)) return false;
-    return isWished || this.#isFirstInLine(partition);
+    return (isWished && !this.#mustYield(partition)) || this.#isFirstInLine(partition);
   }
 
-  /** Of the live nodes that follow the partition the one furthest along, ties by id; without any the one that the wish names. */
+  /** O6 */
+  #mustYield(partition: number): boolean {
+    return this.#lacks(this.nodeId, partition) && this.#completeNodes(partition).some((id) => id !== this.nodeId);
+  }
+
+  #lacks(id: string, partition: number): boolean {
+    if (id === this.nodeId) return (this.#options.contents.gaps(partition)?.size ?? 0) > 0;
+    return this.#options.members().live(id)?.missing.includes(partition) ?? false;
+  }
+
+  /**
+   * Of the live nodes that follow the partition, those first that lack nothing of it, then those that the wish names, then the one
+   * furthest along, ties by id.
+   */
   #isFirstInLine(partition: number): boolean {
     const line = this.#options
       .members()
@@ -403,9 +458,12 @@ export class Ownership implements NodeOwnership, Owners {
         each.id === this.nodeId ? { ...each, position: this.#replicaOf(partition)?.sequence ?? -1 } : each,
       )
       .filter(({ position }) => position >= 0)
-      .sort((a, b) => b.position - a.position || (a.id < b.id ? -1 : 1));
-    const wished = line.find(({ id }) => this.#map?.partitions[partition]?.includes(id) === true);
-    return (wished ?? line[0])?.id === this.nodeId;
+      .map(({ id, position }) => {
+        const isWished = this.#map?.partitions[partition]?.includes(id) === true;
+        return { id, position, rank: Number(this.#lacks(id, partition)) * 2 + Number(!isWished) };
+      })
+      .sort((a, b) => a.rank - b.rank || b.position - a.position || (a.id < b.id ? -1 : 1));
+    return line[0]?.id === this.nodeId;
   }
 
   async #take(partition: number, { replica, end }: Slot & { kind: "following" }): Promise<void> {
@@ -491,6 +549,7 @@ export class Ownership implements NodeOwnership, Owners {
     const position = record?.positions[partition] ?? -1;
     const isWarm =
       record?.isLeaving === false &&
+      !record.missing.includes(partition) &&
       position >= 0 &&
       position >= this.#options.log.lastSequence(partition) - BEHIND_MAX;
     return record !== undefined && isWarm ? `${record.id}#${record.boot}` : undefined;
@@ -531,7 +590,7 @@ export class Ownership implements NodeOwnership, Owners {
     const position = { epoch: state.epoch, sequence };
     this.#slots[partition] = { kind: "away" }; // For those who hear of the new epoch now.
     this.#sawEpoch(partition, record);
-    this.#follow(partition, new Replica(node.resign(partition), position, this.#options.bulk));
+    this.#follow(partition, new Replica(node.resign(partition), position, this.#options.contents));
     this.timeline.add({ partition, kind: "gave", node: nodeOfOwner(owner), epoch, ms });
     this.#tell();
   }
@@ -554,6 +613,7 @@ export class Ownership implements NodeOwnership, Owners {
   /** It is led no more here, and what is in memory may be ahead of the log: it begins anew from the log. */
   #fell(partition: number, kind: "fenced" | "lost"): void {
     this.#slots[partition] = { kind: "away" };
+    this.#options.contents.forget(partition);
     const record = this.#epochs.get(partition);
     const node = record === undefined ? "" : nodeOfOwner(record.owner);
     this.timeline.add({ partition, kind, node, epoch: record?.epoch ?? 0, ms: 0 });

@@ -100,6 +100,20 @@ export class Planner {
     await this.#write(isDraining ? { kind: "put", key, value: Buffer.from("1") } : { kind: "delete", key });
   }
 
+  /** How many nodes are to have each partition: as an operator said last, else as the settings say. */
+  get replicas(): number {
+    const entry = this.#wishes.entries.get(this.#options.keys.replicas);
+    const wished = entry === undefined ? Number.NaN : Number(Buffer.from(entry.value).toString("utf8"));
+    return Number.isSafeInteger(wished) && wished >= 1 ? wished : this.#options.replicas;
+  }
+
+  /** For all nodes, until said otherwise. @param replicas undefined: as the settings say */
+  async setReplicas(replicas: number | undefined): Promise<void> {
+    const key = this.#options.keys.replicas;
+    const value = Buffer.from(String(replicas));
+    await this.#write(replicas === undefined ? { kind: "delete", key } : { kind: "put", key, value });
+  }
+
   async pin(partition: number, id: string): Promise<void> {
     await this.#write({ kind: "put", key: this.#options.keys.pin(partition), value: Buffer.from(id) });
   }
@@ -127,7 +141,8 @@ export class Planner {
   }
 
   async #plan(): Promise<void> {
-    const { etcd, keys, partitions, replicas } = this.#options;
+    const { etcd, keys, partitions } = this.#options;
+    const { replicas } = this;
     if (!this.isPlanning) return;
     const live = this.#live();
     const map = this.map;

@@ -16,6 +16,10 @@ export interface NodeRecord {
   readonly positions: readonly number[];
   /** Hashes of states that it leads: partition, sequence of a durable record, hash right after it. */
   readonly marks: readonly (readonly [partition: number, sequence: number, hash: string])[];
+  /** Of each partition, the last record up to which all file contents are complete and synced on its disk; 0 where nothing is sure. */
+  readonly synced: readonly number[];
+  /** Partitions that it follows or leads and of which it lacks contents. */
+  readonly missing: readonly number[];
 }
 
 /** The wish: by partition the owner, then its standbys. */
@@ -67,6 +71,11 @@ export class ClusterKeys {
     return `${this.wishes}drain/${id}`;
   }
 
+  /** How many nodes must have file contents, where an operator has said so. */
+  get replicas(): string {
+    return `${this.wishes}replicas`;
+  }
+
   pin(partition: number): string {
     return `${this.wishes}pin/${partition}`;
   }
@@ -79,7 +88,7 @@ export function encodeRecord(record: NodeRecord | MapRecord): Uint8Array {
 export function parseNode(value: Uint8Array): NodeRecord | undefined {
   const record = parse(value);
   if (record === undefined) return undefined;
-  const { id, boot, host, port, version, isLeaving, beat, positions, marks } = record;
+  const { id, boot, host, port, version, isLeaving, beat, positions, marks, synced, missing } = record;
   const isWhole =
     typeof id === "string" &&
     typeof boot === "string" &&
@@ -88,11 +97,12 @@ export function parseNode(value: Uint8Array): NodeRecord | undefined {
     typeof isLeaving === "boolean" &&
     isCount(port) &&
     isCount(beat) &&
-    Array.isArray(positions) &&
-    positions.every(Number.isSafeInteger) &&
+    isNumbers(positions) &&
     Array.isArray(marks) &&
-    marks.every(isMark);
-  return isWhole ? { id, boot, host, port, version, isLeaving, beat, positions, marks } : undefined;
+    marks.every(isMark) &&
+    isNumbers(synced) &&
+    isNumbers(missing);
+  return isWhole ? { id, boot, host, port, version, isLeaving, beat, positions, marks, synced, missing } : undefined;
 }
 
 export function parseMap(value: Uint8Array): MapRecord | undefined {
@@ -114,6 +124,10 @@ function parse(value: Uint8Array): Record<string, unknown> | undefined {
 
 function isMark(mark: unknown): mark is NodeRecord["marks"][number] {
   return Array.isArray(mark) && isCount(mark[0]) && isCount(mark[1]) && typeof mark[2] === "string";
+}
+
+function isNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every(Number.isSafeInteger);
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -28,7 +28,10 @@ import type {
 import type { Administration, AdministrationBody } from "./administration.ts";
 import { Asks } from "./asks.ts";
 import { Beats } from "./beats.ts";
+import { fetchBulk, readBulk } from "./bulk-asks.ts";
+import type { BulkSource } from "./bulk-source.ts";
 import { closeEverywhere } from "./close.ts";
+import type { FetchBulk } from "./filler.ts";
 import { Gather } from "./gather.ts";
 import { Links } from "./links.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
@@ -40,6 +43,8 @@ import { Sinks } from "./sinks.ts";
 import { ClusterWatches } from "./watches.ts";
 
 export interface RouterOptions {
+  /** File contents for a peer that lacks them. Undefined: this node gives none. */
+  readonly bulk?: BulkSource;
   readonly node: Node;
   readonly owners: Owners;
   /** Of the cluster; empty when the certificate that `dial` shows must do. */
@@ -80,12 +85,14 @@ export class Router implements Service {
   readonly #sinks: Sinks;
   readonly #watches: ClusterWatches;
   readonly #administration: Administration | undefined;
+  readonly #bulk: BulkSource | undefined;
   readonly #ownerIds: (string | undefined)[];
   readonly #endChanges: () => void;
   #timer: Timer | undefined;
   #sweepAtMs = 0;
 
-  constructor({ node, owners, secret, dial, linksMax, holdMs, administration }: RouterOptions) {
+  constructor({ node, owners, secret, dial, linksMax, holdMs, administration, bulk }: RouterOptions) {
+    this.#bulk = bulk;
     this.#node = node;
     this.#owners = owners;
     this.#administration = administration;
@@ -189,6 +196,9 @@ export class Router implements Service {
     }
   }
 
+  /** Asks a peer for file contents, whoever owns their partition. */
+  readonly fetchBulk: FetchBulk = (peer, request) => fetchBulk(this.#asks, this.#owners.nodeId, peer, request);
+
   watch(caller: Caller, pattern: string, watch: number, sink: NoticeSink): () => void {
     if (caller.forwardedBy !== undefined) return this.#node.watch(caller, pattern, watch, sink);
     return this.#watches.add(caller, pattern, watch, sink);
@@ -285,6 +295,8 @@ export class Router implements Service {
     destination: number,
   ): () => void {
     const { body } = operation;
+    if (body?.$case === "readBulk" && this.#bulk !== undefined)
+      return withdrawable(readBulk(this.#bulk, body.value), operation.sequence, respond);
     const partition = destination >= 0 ? destination : this.#partitionOf(caller, operation);
     const isSpread = body?.$case === "acquireAll" && !body.value.elements.every(({ name }) => this.#isHere(name));
     if (partition !== undefined && (isSpread || this.#owners.of(partition).kind !== "here"))

@@ -66,8 +66,11 @@ export interface SharedLog extends EventLog {
     options: { readonly signal: AbortSignal },
   ): Promise<EpochRecord>;
 
-  /** The newest; undefined when there is none. */
-  loadSnapshot(partition: number): Promise<Snapshot | undefined>;
+  /**
+   * The newest; undefined when there is none.
+   * @param atMost the older kept one instead, when it is of no later record than this and the newest is not
+   */
+  loadSnapshot(partition: number, atMost?: number): Promise<Snapshot | undefined>;
 
   /** `behind`: the next record is only in the newest snapshot any more. Resumes by itself over lost connections. */
   follow(partition: number, after: Position, sink: FollowSink, signal: AbortSignal): Promise<"aborted" | "behind">;

@@ -4,7 +4,7 @@
 //   F2. The rights are those of this node's own table: the other node only says who it is.
 import { ForelockError, type Forwarded, type Hello } from "@forelock/protocol";
 import type { Clock } from "../clock.ts";
-import { AGE_MS_MAX, isProof, NONCE_BYTES } from "../cluster/proof.ts";
+import { AGE_MS_MAX, isProof, NODES_PRINCIPAL, NONCE_BYTES } from "../cluster/proof.ts";
 import type { Authenticator, Peer } from "./authenticate.ts";
 import type { EdgeCaller } from "./authorize.ts";
 import type { ClusterOptions } from "./options.ts";
@@ -32,6 +32,8 @@ export class Forwarding {
   authenticate(peer: Peer, hello: Hello, forwarded: Forwarded): EdgeCaller {
     const problem = this.#problem(peer, hello, forwarded);
     if (problem !== undefined) throw this.#authenticator.failed(peer.address, `hello.forwarded: ${problem}`);
+    if (forwarded.principal === NODES_PRINCIPAL)
+      return this.#authenticator.node(forwarded.remoteAddress, forwarded.node);
     return this.#authenticator.forwarded(forwarded.principal, forwarded.remoteAddress, forwarded.node); // F2
   }
 

@@ -52,6 +52,7 @@ const ROOMS: { readonly [Case in OperationCase]: Room } = {
   getHistory: "bulky",
   getCluster: "bulky",
   changeCluster: "plain",
+  readBulk: "bulky",
 };
 
 /** What the requests of a connection need of it. */

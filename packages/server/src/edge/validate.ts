@@ -125,6 +125,8 @@ const CHECKS: { readonly [Case in OperationCase]: Check<Case> } = {
     (value.name === "" ? undefined : name("name", value.name)) ?? between("limit", value.limit, 0, HISTORY_ROWS_MAX),
   getCluster: (value) => between("movesMax", value.movesMax, 0, ROWS_MAX),
   changeCluster: (value) => clusterChange(value) ?? text("reason", value.reason, 1, REASON_BYTES_MAX),
+  readBulk: (value) =>
+    name("file", value.file) ?? (value.end <= value.index ? bad("end: must be above index.") : undefined),
   unwatch: (value) => (value.watch === 0 ? range("watch", 0, 1, Number.MAX_SAFE_INTEGER) : undefined),
 };
 

@@ -71,7 +71,7 @@ function append(state: PartitionState, event: FileEvent & { readonly kind: "appe
 }
 
 /** Order matters: two files with the same records in another order differ. Multiplier: golden ratio of 2^32 (Knuth). */
-function rollChecksum(rolling: number, checksum: number): number {
+export function rollChecksum(rolling: number, checksum: number): number {
   return (Math.imul(rolling ^ checksum, 0x9e3779b1) + 0x7f4a7c15) >>> 0;
 }
 

@@ -25,6 +25,12 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     atLimit: "The least recently used is closed.",
   },
   { what: "Operations on file contents in flight", limit: "2", atLimit: "The others wait." },
+  {
+    what: "File contents that one peer sends another at once",
+    limit: "262,144 bytes",
+    atLimit: "The rest is asked for next.",
+  },
+  { what: "Peers that are served file contents at once", limit: "2", atLimit: "`overloaded`" },
   { what: "Requests for the history that wait for one another", limit: "8", atLimit: "`overloaded`" },
   {
     what: "Answer to a request for the history",

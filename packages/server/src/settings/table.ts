@@ -425,6 +425,23 @@ export const SETTINGS = {
     max: 4 * GIB,
     help: "Bytes of log in etcd, over all partitions, after which the next snapshots are taken. Lower keeps etcd smaller; higher writes less.",
   },
+  "cluster.logBytes": {
+    kind: "number",
+    unit: "bytes",
+    default: 256 * MIB,
+    min: MIB,
+    max: 16 * GIB,
+    atLimit: "`overloaded` for appends to files.",
+    help: "Bytes of log that the partitions of this node may keep in etcd while file contents lack replicas. Beyond it appends to files are refused; locks go on.",
+  },
+  "cluster.fillBytesPerSecond": {
+    kind: "number",
+    unit: "bytes",
+    default: 32 * MIB,
+    min: 64 * KIB,
+    max: 4 * GIB,
+    help: "How fast a node that lacks file contents asks its peers for them. Lower spares them; higher is complete sooner.",
+  },
   "cluster.etcdQuotaBytes": {
     kind: "number",
     unit: "bytes",

@@ -20,6 +20,7 @@ import type { PartitionEvent } from "../partition/events.ts";
 import { createState, type FileRow, type PartitionState, type Wait } from "../partition/state.ts";
 import type { HoldForecasts } from "../preempt/engine.ts";
 import { acquireReply, asForelockError, errorMessage, errorReply } from "./answers.ts";
+import { refuseAppend } from "./appends.ts";
 import { Awaits } from "./awaits.ts";
 import { Batches, isPart } from "./batches.ts";
 import { countersOf } from "./counters.ts";
@@ -95,8 +96,6 @@ export interface NodeOptions {
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-/** Bulk that is queued and not yet on disk: beyond it appends are held back. */
-const BULK_PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const LIVENESS_CHECK_MS = 50;
 const KEEP_TIME_MS = 1_000;
 /** An element may wait for a call before it is granted again. */
@@ -429,11 +428,7 @@ export class Node implements Service {
         );
       }
       case "append": {
-        const { bulk } = this.options;
-        if (bulk.stopped !== undefined) throw new ForelockError("bulk_stopped", "File contents cannot be written.");
-        if (bulk.pendingBytes > BULK_PENDING_BYTES_MAX) {
-          throw new ForelockError("overloaded", `${bulk.pendingBytes} bytes wait for the disk.`, { retryAfterMs: 200 });
-        }
+        refuseAppend(this.options.bulk, this.options.ownership);
         const element = body.value.element === "" ? body.value.file : body.value.element;
         const partition = this.partitionOf(body.value.file);
         if (partition !== this.partitionOf(element)) {
@@ -481,6 +476,8 @@ export class Node implements Service {
       case "getCluster":
       case "changeCluster":
         return this.#operators.carryOut(caller, body, sequence, respond);
+      case "readBulk":
+        throw new ForelockError("not_supported", "This node is in no cluster.");
       case "watch":
       case "unwatch":
         throw new ForelockError("not_supported", "Watches are a matter of the connection.");
@@ -569,7 +566,7 @@ export class Node implements Service {
         node.options.bulk.append({ partition, file: file.number }, { index, offset, bytes, checksum });
       },
       cut(partition, file) {
-        node.options.bulk.truncate({ partition, file: file.number }, file.count, file.length);
+        node.options.bulk.truncate({ partition, file: file.number }, file.count, file.length, file.checksum);
       },
       moved(shard, wait: Wait, position) {
         const sink = node.#sinkOf(wait.session.id);

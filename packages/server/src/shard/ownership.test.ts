@@ -17,6 +17,7 @@ class Shared {
   readonly fenced: number[] = [];
   mayAnswer = true;
   full: string | undefined;
+  pinned: string | undefined;
   readonly node: Node;
 
   constructor(options: Pick<MemoryLogOptions, "fault" | "pause"> = {}) {
@@ -26,6 +27,7 @@ class Shared {
       ownership: {
         mayAnswer: () => this.mayAnswer,
         growthRefused: () => this.full,
+        appendRefused: () => this.pinned,
         fenced: (partition) => this.fenced.push(partition),
       },
       log: new MemoryEventLog({ disk: this.disk, ...options }),

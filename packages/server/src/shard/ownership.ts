@@ -6,6 +6,8 @@ export interface Ownership {
   mayAnswer(): boolean;
   /** Why nothing that makes the log's store larger for good is taken now; undefined while it is. */
   growthRefused(): string | undefined;
+  /** Why nothing is appended to files; undefined while it is. */
+  appendRefused(): string | undefined;
   /** Another owner took the partition: the log refused a record. It is no longer led here. */
   fenced(partition: number): void;
 }

@@ -51,7 +51,7 @@ export function bulkObserver(bulk: BulkStore, partition: number): Observer {
     appended: (file, index, offset, bytes, checksum) => {
       bulk.append({ partition, file: file.number }, { index, offset, bytes, checksum });
     },
-    cut: (file) => bulk.truncate({ partition, file: file.number }, file.count, file.length),
+    cut: (file) => bulk.truncate({ partition, file: file.number }, file.count, file.length, file.checksum),
   };
 }
 

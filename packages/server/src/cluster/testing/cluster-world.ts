@@ -12,6 +12,7 @@ import { decodeSnapshot, encodeSnapshot } from "../../partition/snapshot.ts";
 import { createState } from "../../partition/state.ts";
 import { Node } from "../../shard/node.ts";
 import { ManualClock, NODE_LIMITS, settle } from "../../shard/testing/world.ts";
+import { BulkSource } from "../bulk-source.ts";
 import { type DialTls, dialer } from "../dial.ts";
 import type { Owner, Owners, PeerAddress } from "../owners.ts";
 import { Router } from "../router.ts";
@@ -247,8 +248,9 @@ export class ClusterWorld implements AsyncDisposable {
     await node.start(this.#epoch, []);
     const secret = tls === undefined ? (secrets[id] ?? SECRET) : "";
     const dial = dialer(tls);
+    const bulk = new BulkSource({ bulk: node.options.bulk, stateOf: (partition) => node.shards[partition]?.state });
     const router = new Router({
-      ...{ node, secret, linksMax, holdMs: HOLD_MS, owners: this.table.ownersFor(id) },
+      ...{ bulk, node, secret, linksMax, holdMs: HOLD_MS, owners: this.table.ownersFor(id) },
       dial: (peer) => this.#dial(peer, dial),
     });
     const edgeClock: Clock = { ...realClock, wallMs: () => this.clock.wallMs() };

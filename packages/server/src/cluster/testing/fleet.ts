@@ -8,6 +8,7 @@ import { createState } from "../../partition/state.ts";
 import { Node } from "../../shard/node.ts";
 import { CALLER, Client, ManualClock, NODE_LIMITS, type World } from "../../shard/testing/world.ts";
 import { Cluster } from "../cluster.ts";
+import type { BulkRequest, FetchedRecord } from "../filler.ts";
 import { type NodeRecord, ownerName } from "../records.ts";
 import type { EpochRecord } from "../shared-log.ts";
 
@@ -15,9 +16,17 @@ export const LEASE_MS = 2_000;
 const CLUSTER = "test";
 const HOP_MS = 2;
 const SLOW = { kind: "slow", delayMs: HOP_MS } as const;
+const FILE_BYTES_MAX = 2 ** 30;
 const STEPS_MAX = 10_000;
 
+/** What a node keeps over a restart. */
+export interface FleetDisk {
+  readonly bulk: MemoryBulkStore;
+  marks: readonly number[];
+}
+
 export interface FleetNode {
+  readonly disk: FleetDisk;
   readonly id: string;
   readonly node: Node;
   readonly cluster: Cluster;
@@ -34,6 +43,11 @@ export class Fleet {
   fault: ((id: string, kind: RequestKind) => RequestFault | undefined) | undefined;
   /** Of nodes that join from now on. */
   isPredicting = false;
+  /** Why a peer is not reached for contents. */
+  unreachable: ((to: string, request: BulkRequest) => string | undefined) | undefined;
+  readonly fetched: { readonly to: string; readonly request: BulkRequest }[] = [];
+  keptBytesMax = 256 * 1024 * 1024;
+  readonly #isolated = new Set<string>();
   readonly #partitions: number;
   #boots = 0;
   #drawn = 0;
@@ -50,7 +64,7 @@ export class Fleet {
   }
 
   /** A new process under this id. */
-  async join(id: string): Promise<FleetNode> {
+  async join(id: string, disk: FleetDisk = { bulk: new MemoryBulkStore(), marks: [] }): Promise<FleetNode> {
     this.#boots += 1;
     const self = { id, boot: String(this.#boots), version: "test" };
     // Each request takes a little, as over a network: what may happen in between does.
@@ -62,17 +76,28 @@ export class Fleet {
         cluster: CLUSTER,
         owner: ownerName(self),
         partitions: this.#partitions,
+        floor: (partition) => cluster.contents.floor(partition),
       }),
     );
-    const bulk = new MemoryBulkStore();
+    const { bulk } = disk;
     const note = (line: string, fields: Readonly<Record<string, unknown>>): void => {
       this.notes.push(`${id}: ${line} ${JSON.stringify(fields)}`);
     };
-    const cluster = new Cluster({
+    const cluster: Cluster = new Cluster({
       cluster: CLUSTER,
       etcd,
       log,
       bulk,
+      markStore: {
+        load: async () => disk.marks,
+        save: async (marks) => {
+          disk.marks = marks;
+        },
+      },
+      marks: disk.marks,
+      fetch: (peer, request) => this.fetch(id, peer.id, request),
+      fillBytesPerSecond: 1024 * 1024,
+      keptBytesMax: this.keptBytesMax,
       clock: this.clock,
       partitions: this.#partitions,
       replicas: 2,
@@ -86,7 +111,7 @@ export class Fleet {
       states: Array.from({ length: this.#partitions }, (_, partition) => createState(partition)),
       ownership: cluster.ownership,
       log,
-      bulk,
+      bulk: cluster.contents,
       clock: this.clock,
       random: (bytes) => {
         this.#drawn += 1;
@@ -95,17 +120,26 @@ export class Fleet {
         return drawn;
       },
       defer: (run) => setImmediate(run),
-      limits: NODE_LIMITS,
+      limits: { ...NODE_LIMITS, fileBytesMax: FILE_BYTES_MAX },
       placementKey: new Uint8Array(16),
       isDurable: true,
       version: "test",
       isPredicting: this.isPredicting,
       note,
     });
-    const joined = { id, node, cluster, etcd, log };
+    const joined = { id, node, cluster, etcd, log, disk };
     this.nodes.set(id, joined);
+    this.#isolated.delete(id);
     await this.passing(cluster.start(node, { host: "127.0.0.1", port: 7420 }));
     return joined;
+  }
+
+  /** As a node asks a peer, over connections that tests cut. */
+  async fetch(_from: string, to: string, request: BulkRequest): Promise<readonly FetchedRecord[]> {
+    this.fetched.push({ to, request });
+    const why = this.#isolated.has(to) ? "isolated" : this.unreachable?.(to, request);
+    if (why !== undefined) throw new Error(why);
+    return this.get(to).cluster.source.read(request);
   }
 
   /** Lets time pass until the promise has settled: everything takes some. */
@@ -149,10 +183,12 @@ export class Fleet {
 
   /** Nothing of the node reaches etcd any more, as if it were dead or cut off; it goes on by itself. */
   cut(id: string): void {
+    this.#isolated.add(id);
     this.get(id).etcd.cut();
   }
 
   mend(id: string): void {
+    this.#isolated.delete(id);
     this.get(id).etcd.mend();
   }
 

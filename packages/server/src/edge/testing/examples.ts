@@ -50,6 +50,7 @@ export const EXAMPLES: { readonly [Case in OperationCase]: (name: string) => Bod
   getHistory: (name) => ({ name, sinceMs: 0, limit: 0 }),
   getCluster: () => ({ movesMax: 0 }),
   changeCluster: () => ({ action: "drain", node: "b", partition: undefined, reason: "a new disk" }),
+  readBulk: (name) => ({ partition: 0, file: name, number: 1, undos: 0, index: 0, end: 1 }),
 };
 
 export function bodyOf(kind: OperationCase, name: string): OperationBody {

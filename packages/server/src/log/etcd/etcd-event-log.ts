@@ -101,6 +101,14 @@ export class EtcdEventLog implements EventLog {
     return Math.max(0, bytesTotal - (pointer.generations[0]?.bytesTotal ?? 0));
   }
 
+  /** Bytes of records that are still in etcd, by share where it is not exact: what truncation has not freed. */
+  bytesKeptOf(partition: number): number {
+    const { bytesTotal, sequence, firstSequence, pointer } = this.#of(partition);
+    const older = pointer.generations[1] ?? { sequence, bytesTotal };
+    const before = (older.sequence - firstSequence + 1) * (older.bytesTotal / Math.max(1, older.sequence));
+    return Math.max(0, before) + Math.max(0, bytesTotal - older.bytesTotal);
+  }
+
   async append(record: LogRecord): Promise<void> {
     this.#assertOpen();
     assertRecord(record);
@@ -148,9 +156,12 @@ export class EtcdEventLog implements EventLog {
     return loadSnapshots({ etcd: this.#options.etcd, keys: this.#keys }, numbers);
   }
 
-  /** The newest snapshot of one partition, whoever wrote it: for a standby. */
-  loadSnapshot(partition: number): Promise<Snapshot | undefined> {
-    return loadSnapshot({ etcd: this.#options.etcd, keys: this.#keys }, partition);
+  /**
+   * The newest snapshot of one partition, whoever wrote it: for a standby.
+   * @param atMost the older kept one instead, when it is of no later record than this and the newest is not: what the standby has
+   */
+  loadSnapshot(partition: number, atMost?: number): Promise<Snapshot | undefined> {
+    return loadSnapshot({ etcd: this.#options.etcd, keys: this.#keys }, partition, atMost);
   }
 
   async truncate(): Promise<void> {

@@ -26,12 +26,39 @@ export interface OpenFormatOptions {
   readonly randomBytes: RandomBytes;
 }
 
+/** What tells the contents of this disk and this cluster from all others: what marks of them are kept under. */
+export function contentsIdentity(
+  { device, inode, machineId }: Readonly<Record<"device" | "inode" | "machineId", string>>,
+  { hashKey, createdMs }: Pick<ClusterFormat, "hashKey" | "createdMs">,
+): string {
+  return [device, inode, machineId, hashKey, createdMs].join(" ");
+}
+
+export function encodeFormat(format: Omit<ClusterFormat, "formatVersion">): Uint8Array {
+  return Buffer.from(JSON.stringify({ formatVersion: FORMAT_VERSION, ...format } satisfies ClusterFormat));
+}
+
+/** The record of a cluster that is there. @throws ForelockError `not_supported`, `log_damaged` */
+export async function readFormat(etcd: Etcd, keys: ClusterKeys): Promise<ClusterFormat | undefined> {
+  const { entries } = await etcd.range({ key: keys.format });
+  const [entry] = entries;
+  return entry === undefined ? undefined : known(keys.format, entry.value);
+}
+
+/** @throws ForelockError `data_in_use` while an import is not finished */
+export async function refuseUnfinishedImport(etcd: Etcd, keys: ClusterKeys): Promise<void> {
+  const { entries } = await etcd.range({ key: keys.importing });
+  if (entries.length === 0) return;
+  const message = `An import into ${keys.all.key} is not finished; run \`forelock import\` to its end first.`;
+  throw new ForelockError("data_in_use", message);
+}
+
 /** @throws ForelockError `bad_setting` for another number of partitions; `not_supported` for a newer format; `log_damaged` */
 export async function openFormat(options: OpenFormatOptions): Promise<ClusterFormat> {
   const { etcd, keys, partitions, wallMs, randomBytes } = options;
   const hashKey = Buffer.from(randomBytes(HASH_KEY_BYTES)).toString("hex");
   const made: ClusterFormat = { formatVersion: FORMAT_VERSION, partitions, hashKey, createdMs: wallMs };
-  const value = Buffer.from(JSON.stringify(made));
+  const value = encodeFormat(made);
   const key = keys.format;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -49,7 +76,7 @@ export async function openFormat(options: OpenFormatOptions): Promise<ClusterFor
   }
 }
 
-function checked(key: string, value: Uint8Array | undefined, partitions: number): ClusterFormat {
+function known(key: string, value: Uint8Array | undefined): ClusterFormat {
   const format = parsed(value);
   if (format === undefined) throw new ForelockError("log_damaged", `${key} in etcd is no format record.`);
   if (format.formatVersion > FORMAT_VERSION)
@@ -57,6 +84,11 @@ function checked(key: string, value: Uint8Array | undefined, partitions: number)
       "not_supported",
       `The cluster has format ${format.formatVersion}, newer than this version's.`,
     );
+  return format;
+}
+
+function checked(key: string, value: Uint8Array | undefined, partitions: number): ClusterFormat {
+  const format = known(key, value);
   if (format.partitions !== partitions)
     throw new ForelockError(
       "bad_setting",

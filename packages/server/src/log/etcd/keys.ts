@@ -41,6 +41,11 @@ export class ClusterKeys {
     return `${this.prefix}format`;
   }
 
+  /** There until an import is finished. */
+  get importing(): string {
+    return `${this.prefix}importing`;
+  }
+
   get epochs(): KeyRange {
     return rangeOf(`${this.prefix}epoch/`);
   }

@@ -59,11 +59,16 @@ export async function loadSnapshots(
 }
 
 /** @throws ForelockError `log_damaged` */
-export async function loadSnapshot(options: SnapshotsOptions, partition: number): Promise<Snapshot | undefined> {
+export async function loadSnapshot(
+  options: SnapshotsOptions,
+  partition: number,
+  atMost: number = Number.POSITIVE_INFINITY,
+): Promise<Snapshot | undefined> {
   const { etcd, keys } = options;
   for (;;) {
     const { entries, revision } = await etcd.range({ key: keys.pointer(partition) });
-    const generation = decodePointer(partition, entries[0]).generations[0];
+    const { generations } = decodePointer(partition, entries[0]);
+    const generation = generations.find(({ sequence }) => sequence <= atMost) ?? generations[0];
     if (generation === undefined) return undefined;
     try {
       const { sequence, epoch } = generation;

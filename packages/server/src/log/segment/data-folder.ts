@@ -51,6 +51,8 @@ export interface DataFolderOptions {
   readonly lock: (folder: string, randomBytes: RandomBytes) => Promise<{ release(): Promise<void> }>;
   /** Whether this start follows `forelock restore`: treated as a copy. */
   readonly isRestored: boolean;
+  /** What a folder that is made takes over from an export. */
+  readonly imported?: Pick<FolderFormat, "hashKey" | "epochFloor">;
 }
 
 /** An open data folder. Its owner closes it last. */
@@ -88,6 +90,11 @@ export async function openDataFolder(options: DataFolderOptions): Promise<DataFo
   }
 }
 
+/** What the folder is, read without opening it. @returns `undefined` where there is no record. @throws as `openDataFolder` */
+export function readDataFormat(files: Files, folder: string): Promise<FolderFormat | undefined> {
+  return readFormat(files, folder, `${folder}/log`);
+}
+
 /** The identity of a real folder. */
 export async function folderIdentity(folder: string): Promise<FolderIdentity> {
   const { dev, ino } = await stat(folder, { bigint: true });
@@ -110,6 +117,7 @@ async function settleFormat(
       createdMs: options.wallMs,
       ...identity,
       epochFloor: options.isRestored ? EPOCH_RAISE : 0,
+      ...options.imported,
     };
   }
   if (found.partitions !== options.partitions) {
