@@ -25,9 +25,13 @@ export async function measureDeaths(run: ClusterRun, fleet: Fleet): Promise<Deat
     const victim = fleet.nodes[death % fleet.nodes.length]!; // In range.
     const partitions = [...owners.keys()].filter((partition) => owners.get(partition) === victim.id);
     const tags = partitions.slice(0, PARTITIONS).map((partition) => fleet.tagIn(partition));
+    const named: number[] = [];
     const load = await Load.start({ endpoints: fleet.nodes.map(({ endpoint }) => endpoint), tags, slots: SLOTS });
     await pause(WARM_UP_MS);
     const killedAtMs = performance.now();
+    fleet.records.onEpoch(({ partition, seenAtMs }) => {
+      if (partitions.includes(partition) && named.length < partitions.length) named.push(seenAtMs - killedAtMs);
+    });
     await victim.server.kill();
     const untilMs = killedAtMs + ANSWERED_MS_MAX;
     const sinceMs = killedAtMs + LEASE_MS;
@@ -36,7 +40,10 @@ export async function measureDeaths(run: ClusterRun, fleet: Fleet): Promise<Deat
     await pause(FOLLOWED_MS);
     const longestMs = Math.max(...tags.map((tag) => load.longestGapMs(tag, killedAtMs, killedAtMs + FOLLOWED_MS)));
     pausesMs.push(longestMs);
-    run.say(`${death + 1}/${run.options.deaths}  ${victim.id} killed: ${duration(longestMs)} without an answer`);
+    const last = duration(Math.max(...named));
+    run.say(
+      `${death + 1}/${run.options.deaths}  ${victim.id} killed: ${duration(longestMs)} without an answer; ${named.length} partitions had another owner after ${last}`,
+    );
     await load.stop();
     asked += load.asked;
     failed += load.failed;

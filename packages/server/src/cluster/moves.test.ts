@@ -118,6 +118,21 @@ test.each(["a", "b"])(
   },
 );
 
+test("who asks the next owner before it knows that it is asks again, and is answered once", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const name = world.nameAt("b");
+  const token = await acquire(world, ana, name);
+  world.table.unaware.add("c");
+  world.move(world.partitionOf(name), "c");
+  const value = { file: name, bytes: Buffer.from("x"), token, element: "" };
+  const sequences = ana.send({ $case: "append", value }, { $case: "append", value });
+  await world.until(() => (world.member("a").router.counters()["requests_sent_again_total"] ?? 0) > 8);
+  world.table.unaware.delete("c");
+  const replies = (await world.until(ana.replies(sequences))) ?? [];
+  expect(replies.map((body) => (body.$case === "append" ? body.value.index : -1))).toEqual([0, 1]);
+});
+
 test.each(["a", "b"])(
   "a wait moves with its partition away from node %s, and its grant is told through the client's node",
   async (owner) => {
