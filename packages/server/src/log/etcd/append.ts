@@ -68,7 +68,7 @@ export class GroupedAppends {
   #stopped: ForelockError | undefined;
   #waiting: Error | undefined;
   #onIdle: (() => void)[] = [];
-  #counts = { txns: 0, records: 0, probes: 0 };
+  #counts = { txns: 0, records: 0, probes: 0, bytes: 0 };
 
   constructor(options: GroupedAppendsOptions) {
     this.#options = options;
@@ -83,7 +83,7 @@ export class GroupedAppends {
     return this.#waiting;
   }
 
-  get counts(): { readonly txns: number; readonly records: number; readonly probes: number } {
+  get counts(): { readonly txns: number; readonly records: number; readonly probes: number; readonly bytes: number } {
     return this.#counts;
   }
 
@@ -200,8 +200,9 @@ export class GroupedAppends {
     return this.#refuse(pending, new ForelockError("internal", message));
   }
 
-  #landed({ partition, record, resolve }: Pending, revision: number): void {
+  #landed({ partition, record, bytes, resolve }: Pending, revision: number): void {
     this.#counts.records += 1;
+    this.#counts.bytes += bytes;
     partition.sequence = record.sequence;
     partition.epoch = record.epoch;
     partition.bytesTotal = record.bytesTotal;

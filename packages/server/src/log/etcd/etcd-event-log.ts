@@ -95,6 +95,11 @@ export class EtcdEventLog implements EventLog {
     return { ...this.#appends.counts, follow: this.#followers.counts };
   }
 
+  /** By this node, since it was opened, with what etcd keeps beside each record. */
+  get appendedBytes(): number {
+    return this.#appends.counts.bytes;
+  }
+
   /** Of the partitions that this node owns. */
   get bytesSinceSnapshot(): number {
     return this.#owned().reduce((sum, { partition }) => sum + this.bytesSinceSnapshotOf(partition), 0);
