@@ -18,6 +18,9 @@ import { CLUSTER_USAGE, type ClusterPart, parseClusterOptions } from "./options.
 import { measureRatios } from "./ratios.ts";
 import type { ClusterRun, Found } from "./run.ts";
 
+/** Of a node's log, where a part failed. */
+const LAST_WORDS = 1_500;
+
 /** Returns the exit code. */
 export async function clusterCommand(words: readonly string[]): Promise<number> {
   const options = parseClusterOptions(words);
@@ -55,24 +58,29 @@ async function sayMachine(scratch: Scratch): Promise<void> {
 async function measure(run: ClusterRun): Promise<Found> {
   const { only } = run.options;
   const isWanted = (part: ClusterPart): boolean => only.length === 0 || only.includes(part);
-  const measured = async <Part>(part: ClusterPart, measurePart: () => Promise<Part>): Promise<Part | undefined> => {
+  const measured = async <Part>(
+    part: ClusterPart,
+    fleet: Fleet,
+    measurePart: () => Promise<Part>,
+  ): Promise<Part | undefined> => {
     if (!isWanted(part)) return undefined;
     say(`${part}: others use ${Math.round((await busyRatio()) * 100)} % of the machine, with the cluster idle`);
     return measurePart().catch((error: unknown) => {
       say(`FAILED  ${part}: ${error instanceof Error ? error.message : String(error)}`);
+      for (const { id, server } of fleet.nodes) say(`${id} said: ${server.printed().slice(-LAST_WORDS)}`);
       return undefined;
     });
   };
   const found: Found = {};
   await withFleet(run, [], isWanted("ratios") || isWanted("moves") || isWanted("deaths"), async (fleet) => {
     await fleet.settled();
-    found.ratios = await measured("ratios", () => measureRatios(run, fleet));
-    found.moves = await measured("moves", () => measureMoves(run, fleet));
-    found.deaths = await measured("deaths", () => measureDeaths(run, fleet));
+    found.ratios = await measured("ratios", fleet, () => measureRatios(run, fleet));
+    found.moves = await measured("moves", fleet, () => measureMoves(run, fleet));
+    found.deaths = await measured("deaths", fleet, () => measureDeaths(run, fleet));
   });
   // Files of etcd that nothing else has grown.
   await withFleet(run, FILE_FLAGS, isWanted("growth"), async (fleet) => {
-    found.growth = await measured("growth", () => measureGrowth(run, fleet));
+    found.growth = await measured("growth", fleet, () => measureGrowth(run, fleet));
   });
   return found;
 }
