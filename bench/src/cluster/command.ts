@@ -16,7 +16,7 @@ import { FILE_FLAGS, measureGrowth } from "./growth.ts";
 import { measureMoves } from "./moves.ts";
 import { CLUSTER_USAGE, type ClusterPart, parseClusterOptions } from "./options.ts";
 import { measureRatios } from "./ratios.ts";
-import type { ClusterRun, Found } from "./run.ts";
+import { type ClusterRun, type Found, whyOf } from "./run.ts";
 
 /** Of a node's log, where a part failed. */
 const LAST_WORDS = 1_500;
@@ -66,7 +66,7 @@ async function measure(run: ClusterRun): Promise<Found> {
     if (!isWanted(part)) return undefined;
     say(`${part}: others use ${Math.round((await busyRatio()) * 100)} % of the machine, with the cluster idle`);
     return measurePart().catch((error: unknown) => {
-      say(`FAILED  ${part}: ${error instanceof Error ? error.message : String(error)}`);
+      say(`FAILED  ${part}: ${whyOf(error)}`);
       for (const { id, server } of fleet.nodes) say(`${id} said: ${server.printed().slice(-LAST_WORDS)}`);
       return undefined;
     });

@@ -4,6 +4,7 @@
 import { connect, type ForelockClient } from "@forelock/client";
 import { pause } from "../server-process.ts";
 import { Answers } from "./answers.ts";
+import { whyOf } from "./run.ts";
 
 const AFTER_FAILURE_MS = 20;
 
@@ -88,7 +89,7 @@ export class Load {
         answers.add(performance.now());
       } catch (error) {
         this.#failed += 1;
-        this.#failure ??= error instanceof Error ? error.message : String(error);
+        this.#failure ??= whyOf(error);
         await pause(AFTER_FAILURE_MS);
       }
     }

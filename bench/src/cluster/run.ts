@@ -52,3 +52,9 @@ export interface Found {
   deaths?: DeathsFound | undefined;
   growth?: GrowthFound | undefined;
 }
+
+/** What went wrong, and what made it so. */
+export function whyOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message} (${whyOf(error.cause)})`;
+}

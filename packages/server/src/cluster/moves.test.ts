@@ -195,6 +195,24 @@ test("a client that resumes while a node cannot be reached, or a partition has n
   expect(cut.frames[0]?.closing?.code).toBe("unavailable");
 });
 
+test("a client that resumes while a partition has no owner is welcomed when it has one, without coming again", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const name = world.nameAt("b");
+  const partition = world.partitionOf(name);
+  const token = await acquire(world, ana, name);
+  const { sessionId, sessionSecret } = ana.frames[0]?.welcome ?? {
+    sessionId: Buffer.alloc(0),
+    sessionSecret: Buffer.alloc(0),
+  };
+  const from = world.release(partition);
+  const coming = world.client("c", { sessionId, sessionSecret });
+  await world.until(() => world.member("c").router.counters()["links"] === 2); // It has asked the others.
+  world.take(partition, from, "a");
+  const again = await coming;
+  expect(again.frames[0]?.welcome?.grants.map(({ token: held }) => held)).toEqual([token]);
+});
+
 test("what waits for an owner too long is answered unavailable, with when to ask again", async () => {
   await using world = await ClusterWorld.open();
   const ana = await world.client("a");
