@@ -170,8 +170,9 @@ export function judge(ledger: Ledger): readonly Judgement[] {
   });
 }
 
-function judgementOf(
-  { goal, bound, atLeast, unit }: Goal,
+/** @param repetitions what single repetitions reached; undefined where there is only one number */
+export function judgementOf(
+  { goal, bound, atLeast, unit }: Pick<Goal, "goal" | "bound" | "atLeast" | "unit">,
   reached: number,
   repetitions: readonly number[] | undefined,
 ): Judgement {

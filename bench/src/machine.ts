@@ -41,7 +41,7 @@ export async function describeMachine(scratch: Scratch): Promise<Machine> {
   };
 }
 
-async function busyRatio(): Promise<number> {
+export async function busyRatio(): Promise<number> {
   const before = processorMs();
   await pause(BUSY_WATCH_MS);
   const after = processorMs();

@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { chartSvg } from "./chart.ts";
+import { clusterCommand } from "./cluster/command.ts";
 import { forecastCommand } from "./forecast/command.ts";
 import { judge } from "./goals.ts";
 import { Ledger } from "./ledger.ts";
@@ -115,6 +116,9 @@ const words = process.argv.slice(2);
 const options = parseOptions(words);
 if (words[0] === "forecast") {
   process.exitCode = await forecastCommand(words.slice(1), process.env);
+} else if (words[0] === "cluster") {
+  process.once("SIGINT", () => process.exit(130)); // Through exit, so that every child is ended.
+  process.exitCode = await clusterCommand(words.slice(1));
 } else if (typeof options === "string") {
   say(`${options}\n\n${USAGE}`);
   process.exitCode = 2;

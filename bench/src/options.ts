@@ -22,6 +22,7 @@ export interface Options {
 
 export const USAGE = `Usage: npm run bench -- [locks | forelock-only] [options]
        npm run bench -- forecast [options]       forecasts, back-tested; asks for its own options
+       npm run bench -- cluster [options]        several nodes on etcd; asks for its own options
 
   npm run bench                                   everything, about 15 minutes
   npm run bench -- locks --only in-flight --json run.json

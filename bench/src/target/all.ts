@@ -6,6 +6,7 @@ import { forelock, forelockBlind, openForelockClient } from "./forelock.ts";
 import { liveMutex, openLiveMutexClient } from "./live-mutex.ts";
 import { openPostgresClient, postgres } from "./postgres.ts";
 import { openRedlockClient, redlockAlways, redlockOff } from "./redlock.ts";
+import { openSharedLeaseClient, SHARED_LEASE } from "./shared-lease.ts";
 import type { OpenClient, Target } from "./target.ts";
 
 /** In the order of the table. */
@@ -21,6 +22,7 @@ const OPEN_BY_TARGET = new Map<string, OpenClient>([
   [redlockAlways.name, openRedlockClient],
   [redlockOff.name, openRedlockClient],
   [etcd3.name, openEtcd3Client],
+  [SHARED_LEASE, openSharedLeaseClient],
   [liveMutex.name, openLiveMutexClient],
   [postgres.name, openPostgresClient],
 ]);

@@ -1,5 +1,5 @@
-// target/etcd3.ts: the lock of the etcd3 package on one etcd member. Each acquire is a lease and a transaction, each release
-// revokes the lease: that is what the package does.
+// target/etcd3.ts: the lock of the etcd3 package, on one etcd member or several. Each acquire is a lease and a transaction, each
+// release revokes the lease: that is what the package does.
 
 import { accepts, freePort, startServer } from "../server-process.ts";
 import { loadPackage, packageAbsence, packageVersion } from "./package.ts";
@@ -42,9 +42,10 @@ export const etcd3: Target = {
   },
 };
 
+/** @param endpoint of one member, or of several with commas between */
 export async function openEtcd3Client(endpoint: string): Promise<LockClient> {
-  const { Etcd3 } = loadPackage("etcd3") as { Etcd3: new (options: { hosts: string }) => Etcd3 }; // As its page documents.
-  const client = new Etcd3({ hosts: `http://${endpoint}` });
+  const { Etcd3 } = loadPackage("etcd3") as { Etcd3: new (options: { hosts: readonly string[] }) => Etcd3 }; // As its page documents.
+  const client = new Etcd3({ hosts: endpoint.split(",").map((member) => `http://${member}`) });
   return {
     acquire: (name) => client.lock(name).acquire(),
     release: (grant) => (grant as Etcd3Lock).release(), // It came from acquire.

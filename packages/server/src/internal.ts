@@ -1,4 +1,4 @@
-// internal.ts: what the simulator of this repository runs and inspects. No public surface: it changes with any release.
+// internal.ts: what the simulator and the benchmark of this repository run and inspect. No public surface: it changes with any release.
 
 export type { BulkStore } from "./bulk/bulk-store.ts";
 export { DiskBulkStore } from "./bulk/disk.ts";
@@ -41,6 +41,7 @@ export {
 export type { HoldForecasts, HoldQuantiles } from "./preempt/engine.ts";
 export { Node, type NodeLimits } from "./shard/node.ts";
 export type { CallOut, OwedCall } from "./shard/owed.ts";
+export { createPlacement } from "./shard/placement.ts";
 export { recover } from "./shard/recovery.ts";
 export type { Caller, NodeSession, NoticeSink, OpenedSession } from "./shard/service.ts";
 export { buildSnapshots } from "./shard/snapshot-build.ts";

@@ -118,6 +118,21 @@ test.each(["a", "b"])(
   },
 );
 
+test("who asks the next owner before it knows that it is asks again, and is answered once", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const name = world.nameAt("b");
+  const token = await acquire(world, ana, name);
+  world.table.unaware.add("c");
+  world.move(world.partitionOf(name), "c");
+  const value = { file: name, bytes: Buffer.from("x"), token, element: "" };
+  const sequences = ana.send({ $case: "append", value }, { $case: "append", value });
+  await world.until(() => (world.member("a").router.counters()["requests_sent_again_total"] ?? 0) > 8);
+  world.table.unaware.delete("c");
+  const replies = (await world.until(ana.replies(sequences))) ?? [];
+  expect(replies.map((body) => (body.$case === "append" ? body.value.index : -1))).toEqual([0, 1]);
+});
+
 test.each(["a", "b"])(
   "a wait moves with its partition away from node %s, and its grant is told through the client's node",
   async (owner) => {
@@ -178,6 +193,24 @@ test("a client that resumes while a node cannot be reached, or a partition has n
   await world.clock.advance(200);
   const cut = await world.client("b", { sessionId, sessionSecret });
   expect(cut.frames[0]?.closing?.code).toBe("unavailable");
+});
+
+test("a client that resumes while a partition has no owner is welcomed when it has one, without coming again", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const name = world.nameAt("b");
+  const partition = world.partitionOf(name);
+  const token = await acquire(world, ana, name);
+  const { sessionId, sessionSecret } = ana.frames[0]?.welcome ?? {
+    sessionId: Buffer.alloc(0),
+    sessionSecret: Buffer.alloc(0),
+  };
+  const from = world.release(partition);
+  const coming = world.client("c", { sessionId, sessionSecret });
+  await world.until(() => world.member("c").router.counters()["links"] === 2); // It has asked the others.
+  world.take(partition, from, "a");
+  const again = await coming;
+  expect(again.frames[0]?.welcome?.grants.map(({ token: held }) => held)).toEqual([token]);
 });
 
 test("what waits for an owner too long is answered unavailable, with when to ask again", async () => {

@@ -5,7 +5,7 @@ import { SILENT } from "../partition/observer.ts";
 import { Replay } from "../partition/replay.ts";
 import { createState, type PartitionState } from "../partition/state.ts";
 import { CALLER, describe } from "../shard/testing/world.ts";
-import { Fleet, LEASE_MS } from "./testing/fleet.ts";
+import { Fleet, type FleetNode, LEASE_MS } from "./testing/fleet.ts";
 
 /** What replaying everything gives, by partition. Records are in order, without a gap, and epochs never fall. */
 async function replayed(fleet: Fleet): Promise<ReadonlyMap<number, string>> {
@@ -32,6 +32,58 @@ test("the first node takes everything, and one that joins is given its share wit
   for (let partition = 0; partition < 8; partition += 1) fleet.leaderOf(partition);
   expect(fleet.get("a").cluster.ownership.timeline.moves.filter(({ kind }) => kind === "gave").length).toBe(4);
   expect(fleet.notes).toEqual([]);
+  await replayed(fleet);
+});
+
+test("who has no part in a partition hears of its next owner by the watch, not with its next look", async () => {
+  const fleet = await Fleet.of(["a", "b", "c"], 12);
+  const [from, to, other] = ["a", "b", "c"].map((id) => fleet.get(id)) as [FleetNode, FleetNode, FleetNode];
+  const away = from.node.led.filter((partition) => other.cluster.ownership.role(partition) === "away");
+  expect(away.length).toBeGreaterThan(0);
+  for (const partition of away) {
+    const pinned = from.cluster.planner.pin(partition, "b");
+    while (from.cluster.ownership.epoch(partition)?.owner.startsWith("b#") !== true) await fleet.clock.advance(1);
+    await pinned;
+    await fleet.clock.advance(5);
+    expect(other.cluster.ownership.of(partition)).toMatchObject({ kind: "peer", peer: { id: "b" } });
+    while (!to.node.leads(partition)) await fleet.clock.advance(1);
+  }
+});
+
+test("what is asked of the next owner while its start is on its way is taken in, and answered behind it", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  const [from, to] = [fleet.get("a"), fleet.get("b")];
+  const name = fleet.nameAt("a");
+  const partition = from.node.partitionOf(name);
+  const ana = fleet.client("b");
+  const pinned = from.cluster.planner.pin(partition, "b");
+  while (to.cluster.ownership.of(partition).kind !== "here") await fleet.clock.advance(1);
+  await pinned;
+  const last = to.log.lastSequence(partition);
+  expect(from.log.lastSequence(partition)).toBe(last); // The start is not there yet.
+  const granted = await fleet.passing(ana.acquire(name));
+  expect(describe(granted)).toMatch(/^granted /);
+  expect(to.log.lastSequence(partition)).toBeGreaterThan(last);
+  await replayed(fleet);
+});
+
+test("an owner whose start comes too late answers nothing of what it had taken in", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  const to = fleet.get("b");
+  const name = fleet.nameAt("a");
+  const partition = to.node.partitionOf(name);
+  const ana = fleet.client("b");
+  const pinned = fleet.get("a").cluster.planner.pin(partition, "b");
+  while (to.cluster.ownership.of(partition).kind !== "here") await fleet.clock.advance(1);
+  await pinned;
+  fleet.cut("b"); // With the start on its way.
+  const asked = ana.acquire(name);
+  await fleet.clock.advance(LEASE_MS * 3);
+  expect(fleet.get("a").node.leads(partition)).toBe(true);
+  fleet.mend("b");
+  await fleet.clock.advance(10_000);
+  expect(describe(await fleet.passing(asked))).not.toMatch(/^granted /);
+  expect(fleet.leaderOf(partition)).toBeDefined();
   await replayed(fleet);
 });
 

@@ -75,6 +75,7 @@ export class Ownership implements NodeOwnership, Owners {
   #map: MapRecord | undefined;
   #node: Node | undefined;
   #looking: Timer | undefined;
+  #endEpochs = (): void => {};
   #isClosed = false;
   #isTold = false;
   #epochChanges = 0;
@@ -95,6 +96,8 @@ export class Ownership implements NodeOwnership, Owners {
   /** Begins to follow and to lead as wished. Resolves when this node knows who owns what. */
   async start(node: Node): Promise<void> {
     this.#node = node;
+    // Requests for what moved are sent on at once, also by nodes that have no part in it: the window would tell them later.
+    this.#endEpochs = this.#options.log.onEpoch((record) => this.#sawEpoch(record.partition, record));
     await this.#window.start();
     this.reconcile();
     this.#lookAgain();
@@ -111,6 +114,7 @@ export class Ownership implements NodeOwnership, Owners {
     }
     this.#isClosed = true;
     this.#looking?.dispose();
+    this.#endEpochs();
     this.#window.close();
     for (const slot of this.#slots) if (slot.kind === "following") slot.end();
   }
@@ -373,6 +377,7 @@ export class Ownership implements NodeOwnership, Owners {
     const { log } = this.#options;
     const policies = partition === 0 ? this.#node?.foresight.policies : undefined;
     policies?.follow(replica.state);
+    this.#complete.delete(partition); // What an earlier replica was told, this one was not.
     const ending = new AbortController();
     const sink: FollowSink = {
       record: (record) => {
@@ -492,7 +497,7 @@ export class Ownership implements NodeOwnership, Owners {
       end();
       // What the replica has is from the log; whether it is all of it, the next look tells.
       if (this.#slots[partition]?.kind === "taking") this.#slots[partition] = { kind: "away" };
-      if (isFenced(error)) return; // Another node was first.
+      if (isFenced(error) || isNotOwner(error)) return; // Another node was first, or is the owner by now.
       throw error;
     }
   }
@@ -516,14 +521,14 @@ export class Ownership implements NodeOwnership, Owners {
   async #lead(partition: number, replica: Replica, epoch: number): Promise<void> {
     const node = this.#node;
     if (node === undefined || this.#isClosed) throw new ForelockError("unavailable", "The node is stopping.");
-    await node.lead(replica.state, epoch); // O1
-    if (this.#epochs.get(partition)?.owner !== this.#options.self) {
-      node.resign(partition); // Another owner came in the meantime.
-      throw new ForelockError("fenced", `Partition ${partition} has another owner.`);
-    }
+    if (this.#epochs.get(partition)?.owner !== this.#options.self)
+      throw new ForelockError("fenced", `Partition ${partition} has another owner.`); // It came in the meantime. O1
+    const started = node.lead(replica.state, epoch);
+    // Requests are taken in while the start is on its way, and answered behind it: they wait for no round trip of their own.
     this.#slots[partition] = { kind: "leading" };
-    this.#options.led(partition);
     this.#tell();
+    await started;
+    this.#options.led(partition);
   }
 
   // --------------------------------------------------------------------------------------------------------------- give
@@ -622,7 +627,9 @@ export class Ownership implements NodeOwnership, Owners {
   }
 
   #leading(): readonly number[] {
-    return [...this.#slots.keys()].filter((partition) => this.#slots[partition]?.kind === "leading");
+    return [...this.#slots.keys()].filter(
+      (partition) => this.#slots[partition]?.kind === "leading" && !this.#busy.has(partition),
+    );
   }
 
   #peer(id: string): PeerAddress | undefined {
@@ -652,3 +659,4 @@ export class Ownership implements NodeOwnership, Owners {
 }
 
 const isFenced = (error: unknown): boolean => error instanceof ForelockError && error.code === "fenced";
+const isNotOwner = (error: unknown): boolean => error instanceof ForelockError && error.code === "not_owner";

@@ -1,12 +1,19 @@
 // resume.ts: what a client is told when it resumes its session at this node: what it holds and waits for at all of them.
 //   R1. The Welcome speaks for every partition, or there is none: a client gives up what is missing in it.
+//   R2. While a node is missed and its partitions get their next owners, the client waits here: told to come again it would come
+//       when its own pauses say so, later than it could be served.
 import { ForelockError, type Welcome } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
 import type { Node } from "../shard/node.ts";
 import type { Caller, OpenedSession } from "../shard/service.ts";
+import { isPassingEnd } from "./links.ts";
 import type { Owners } from "./owners.ts";
 import type { RoutedSession } from "./routed-session.ts";
 import type { SessionLinks } from "./session-links.ts";
+
+/** R2. Of `resumeMs`. */
+const AGAIN_RATIO = 1 / 4;
+const AGAIN_MS = 100;
 
 export interface ResumeParts {
   readonly node: Node;
@@ -19,6 +26,8 @@ export interface ResumeParts {
 
 export class Resume {
   readonly #parts: ResumeParts;
+  /** The newest resume of each session: an older one, whose client has come anew, tries no more. */
+  readonly #newest = new WeakMap<RoutedSession, OpenedSession>();
 
   constructor(parts: ResumeParts) {
     this.#parts = parts;
@@ -34,6 +43,24 @@ export class Resume {
 
   /** @throws ForelockError `unavailable` when a node does not answer in time; what a node refuses the session with */
   async everywhere(caller: Caller, opened: OpenedSession, session: RoutedSession): Promise<Welcome> {
+    const { clock, resumeMs } = this.#parts;
+    const { open } = session;
+    const untilMs = clock.monotonicMs() + resumeMs * AGAIN_RATIO;
+    this.#newest.set(session, opened);
+    for (;;) {
+      session.open = open;
+      try {
+        return await this.#once(caller, opened, session);
+      } catch (error) {
+        const mayPass = error instanceof ForelockError && isPassingEnd(error) && !session.isGone;
+        if (!mayPass || this.#newest.get(session) !== opened || clock.monotonicMs() >= untilMs) throw error;
+      }
+      await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve));
+      if (this.#newest.get(session) !== opened) throw incomplete("it was resumed again");
+    }
+  }
+
+  async #once(caller: Caller, opened: OpenedSession, session: RoutedSession): Promise<Welcome> {
     const { owners, sessions, clock, resumeMs } = this.#parts;
     let timer: Timer | undefined;
     const late = new Promise<never>((_, reject) => {

@@ -126,6 +126,7 @@ export class Router implements Service {
     this.#timer?.dispose();
     this.#node.turnedAway = undefined;
     this.#node.leaving = undefined;
+    this.#routes.close();
     this.#links.close();
   }
 

@@ -4,7 +4,7 @@
 //   T2. What was refused because its owner had changed, or whose answer was lost, is sent again until it is answered or too old.
 //   T3. A request that no node answers in time is answered `unavailable`; `not_owner` is never shown to a client.
 import { ForelockError, type Operation, type Reply } from "@forelock/protocol";
-import type { Clock } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import { asForelockError, errorMessage, errorReply } from "../shard/answers.ts";
 import type { Node } from "../shard/node.ts";
 import type { Caller, NodeSession } from "../shard/service.ts";
@@ -25,6 +25,13 @@ export interface SessionRoutesParts {
   readonly holdMs: number;
 }
 
+/**
+ * An owner that has just been named may hear of it a moment after those who ask it: it is asked again after this, then after twice as
+ * long, and at last with the ticks of the router.
+ */
+const AGAIN_MS = 1;
+const AGAIN_DOUBLINGS = 4;
+
 export class SessionRoutes implements RequestHost {
   /** By partition, 1: this node decides, and nothing waits: what is asked goes straight to it. */
   readonly straight: Uint8Array;
@@ -33,6 +40,9 @@ export class SessionRoutes implements RequestHost {
   /** Sent to peers and not answered, by partition, and to which node: another is asked only when it has answered all of them (T1). */
   readonly #inFlight: Uint32Array;
   readonly #askedAt: (string | undefined)[] = [];
+  /** How often the owner was asked again since it last answered, by partition, and what asks it next. */
+  readonly #doublings: Uint8Array;
+  readonly #againTimers = new Map<number, Timer>();
   /** What was handed to the local node after it had waited: it may come back. */
   readonly #handed = new WeakMap<Operation, Pick<RoutedRequest, "untilMs" | "order">>();
   #order = 0;
@@ -45,6 +55,7 @@ export class SessionRoutes implements RequestHost {
     this.#parts = parts;
     this.straight = new Uint8Array(parts.node.shards.length);
     this.#inFlight = new Uint32Array(parts.node.shards.length);
+    this.#doublings = new Uint8Array(parts.node.shards.length);
     for (let partition = 0; partition < this.straight.length; partition += 1) this.#straighten(partition);
     parts.node.turnedAway = (asked, partition, error) => this.#turnedAway(asked, partition, error);
   }
@@ -69,6 +80,11 @@ export class SessionRoutes implements RequestHost {
     if (this.#held.has(partition) || !this.#isFollowing(partition) || !this.#send(request)) this.#hold(request); // T1
   }
 
+  close(): void {
+    for (const timer of this.#againTimers.values()) timer.dispose();
+    this.#againTimers.clear();
+  }
+
   /** Owners have changed: what waits may go. */
   changed(): void {
     for (const partition of this.#held.partitions()) this.#drain(partition);
@@ -85,7 +101,10 @@ export class SessionRoutes implements RequestHost {
     const { body } = reply;
     this.#inFlight[request.partition]! -= 1; // Of a partition that there is.
     if (body?.$case === "error" && isPassing(body.value)) this.#again(request, errorOf(body.value));
-    else request.respond(reply);
+    else {
+      this.#doublings[request.partition] = 0;
+      request.respond(reply);
+    }
     this.#goOn(request.partition);
   }
 
@@ -154,8 +173,20 @@ export class SessionRoutes implements RequestHost {
       this.#hold(request);
       // To another owner as soon as may be; to the same one after a pause.
       if (this.#ownerOf(request.partition) !== request.askedAt) this.#drain(request.partition);
+      else if (error.code === "not_owner") this.#drainSoon(request.partition);
     } else if (error.code === "not_owner") this.#giveUp(request);
     else this.#refuse(request, error);
+  }
+
+  #drainSoon(partition: number): void {
+    const doublings = this.#doublings[partition] ?? 0;
+    if (doublings >= AGAIN_DOUBLINGS || this.#againTimers.has(partition)) return;
+    this.#doublings[partition] = doublings + 1;
+    const timer = this.#parts.clock.after(AGAIN_MS * 2 ** doublings, () => {
+      this.#againTimers.delete(partition);
+      this.#drain(partition);
+    });
+    this.#againTimers.set(partition, timer);
   }
 
   /** Its id; undefined while there is none. */

@@ -74,4 +74,7 @@ export interface SharedLog extends EventLog {
 
   /** `behind`: the next record is only in the newest snapshot any more. Resumes by itself over lost connections. */
   follow(partition: number, after: Position, sink: FollowSink, signal: AbortSignal): Promise<"aborted" | "behind">;
+
+  /** Epoch records of partitions that are not followed here, as they change; some may be missed. @returns ends it */
+  onEpoch(run: (record: EpochRecord) => void): () => void;
 }

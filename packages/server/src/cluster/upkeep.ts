@@ -19,6 +19,8 @@ export interface Admission {
 
 export interface UpkeepOptions {
   readonly log: SharedLog & {
+    /** By this node, ever. */
+    readonly appendedBytes: number;
     bytesSinceSnapshotOf(partition: number): number;
     compactHistory(): Promise<unknown>;
   };
@@ -29,13 +31,17 @@ export interface UpkeepOptions {
   readonly led: () => readonly number[];
   /** Bytes of a partition's log after which its next snapshot is due. */
   readonly snapshotBytes: number;
-  /** Whether this node is the one that compacts. */
+  /** Whether this node is the one that compacts now and then. */
   readonly isCompacting: () => boolean;
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
 const EVERY_MS = 500;
 const COMPACT_MS = 10_000;
+/** What a node has appended itself has it compact sooner, and whoever plans: at full speed etcd's file would grow by all that time's. */
+const COMPACT_BYTES = 32 * 1024 * 1024;
+/** Followers that are further behind than two of these read anew. */
+const COMPACT_MS_MIN = 1_000;
 const LOOK_MS = 2_000;
 /** Snapshots between two truncations. */
 const SNAPSHOTS_MAX = 8;
@@ -45,12 +51,14 @@ export class Upkeep {
   #timer: Timer | undefined;
   #running: Promise<void> = Promise.resolve();
   #compactedAtMs: number;
+  #compactedAtBytes: number;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
     this.#compactedAtMs = options.clock.monotonicMs();
+    this.#compactedAtBytes = options.log.appendedBytes;
     this.#arm();
   }
 
@@ -114,8 +122,11 @@ export class Upkeep {
       this.#lookedAtMs = nowMs;
       await admission.refresh();
     }
-    if (nowMs - this.#compactedAtMs < COMPACT_MS) return;
+    const [passedMs, bytes] = [nowMs - this.#compactedAtMs, log.appendedBytes - this.#compactedAtBytes];
+    const isMuch = bytes >= COMPACT_BYTES && passedMs >= COMPACT_MS_MIN;
+    if (!isMuch && passedMs < COMPACT_MS) return;
     this.#compactedAtMs = nowMs;
-    if (isCompacting()) await log.compactHistory();
+    this.#compactedAtBytes = log.appendedBytes;
+    if (isMuch || isCompacting()) await log.compactHistory();
   }
 }

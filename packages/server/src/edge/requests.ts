@@ -117,7 +117,7 @@ export class Requests {
       this.#refuse(sequence, range("sequence", sequence, 1, SEQUENCE_MAX));
       return;
     }
-    const refusal = validate(operation, this.#switchboard.limits) ?? this.#denied(body!); // Q1; `validate` refused an absent body.
+    const refusal = this.#refusalOf(operation, body);
     if (refusal !== undefined) {
       this.#refuse(sequence, refusal);
       return;
@@ -186,6 +186,11 @@ export class Requests {
     if (!this.#isOver) this.#host.reply(reply);
   };
 
+  /** Q1 */
+  #refusalOf(operation: Operation, body: Operation["body"]): Refusal | undefined {
+    return validate(operation, this.#switchboard.limits) ?? this.#denied(body!); // `validate` refused an absent body.
+  }
+
   #denied(body: OperationBody): Refusal | undefined {
     if (this.#session === undefined && ruleOf(body).session) {
       return { code: "session_unknown", message: `${body.$case}: needs a session, and this connection has none.` };
@@ -220,7 +225,7 @@ export class Requests {
   /** Of a unary call, which has no number of its own: another node gave it one above all others, to tell the replies apart. */
   #operateUnnumbered(operation: Operation): void {
     const { sequence, body } = operation;
-    const refusal = validate(operation, this.#switchboard.limits) ?? this.#denied(body!); // As in `operate`.
+    const refusal = this.#refusalOf(operation, body);
     if (refusal !== undefined) return this.#refuse(sequence, refusal);
     const isFreeing = ROOMS[body!.$case] === "freeing";
     if (!(isFreeing ? this.#admitFreeing(sequence) : this.#admitPlain(sequence))) return;

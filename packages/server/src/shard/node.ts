@@ -217,15 +217,16 @@ export class Node implements Service {
 
   /**
    * Leads a partition from `state` on, which has every record of the log, under `epoch`, which the log has. The state belongs to
-   * the node from here. Resolves when the start is durable and its work is accepted.
+   * the node from here. Work is taken in at once, behind the start; resolves when that is durable.
    */
   async lead(state: PartitionState, epoch: number): Promise<void> {
     const { partition } = state;
     const shard = this.#shard(state);
     this.#adopt(shard);
     this.shards[partition] = shard;
-    await this.#submitOwn(shard, { kind: "start", epoch });
-    this.foresight.adopt(shard);
+    const started = this.#submitOwn(shard, { kind: "start", epoch });
+    shard.read(() => void this.foresight.adopt(shard), NOTHING_TO_WITHDRAW); // Before anything else is decided.
+    await started;
     if (partition === 0) this.foresight.policies.follow(state);
     this.batches.resume(shard);
   }

@@ -29,6 +29,8 @@ const AHEAD_MS = 500;
 class Table {
   readonly addresses = new Map<string, PeerAddress>();
   readonly dead = new Set<string>();
+  /** They do not know yet what they own. */
+  readonly unaware = new Set<string>();
   readonly ownerIds: (string | undefined)[];
   readonly #runs = new Set<() => void>();
 
@@ -41,7 +43,7 @@ class Table {
       nodeId,
       of: (partition): Owner => {
         const id = this.ownerIds[partition];
-        if (id === nodeId) return { kind: "here" };
+        if (id === nodeId) return { kind: this.unaware.has(nodeId) ? "nobody" : "here" };
         const peer = id === undefined ? undefined : this.addresses.get(id);
         return peer === undefined ? { kind: "nobody" } : { kind: "peer", peer };
       },

@@ -212,9 +212,9 @@ export class GroupedAppends {
     return this.#refuse(pending, new ForelockError("internal", message));
   }
 
-  #landed({ partition, record, resolve }: Pending, revision: number): void {
+  #landed({ partition, record, bytes, resolve }: Pending, revision: number): void {
     this.#counts.records += 1;
-    this.#counts.bytes += record.events.byteLength;
+    this.#counts.bytes += bytes;
     partition.sequence = record.sequence;
     partition.epoch = record.epoch;
     partition.bytesTotal = record.bytesTotal;

@@ -57,6 +57,7 @@ export class EtcdEventLog implements EventLog {
   readonly #appends: GroupedAppends;
   readonly #followers: Followers;
   readonly #history: HistoryCompaction;
+  readonly #onEpoch = new Set<(record: EpochRecord) => void>();
   #stopped: ForelockError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -69,7 +70,10 @@ export class EtcdEventLog implements EventLog {
       this.#stopped ??= error;
     };
     this.#appends = new GroupedAppends({ etcd, keys, clock, owner, txnsMax, onStopped });
-    this.#followers = new Followers({ etcd, keys, clock, stallMs });
+    const passed = (record: EpochRecord): void => {
+      for (const run of this.#onEpoch) run(record);
+    };
+    this.#followers = new Followers({ etcd, keys, clock, stallMs, passed });
     this.#history = new HistoryCompaction(etcd, keys);
   }
 
@@ -89,6 +93,11 @@ export class EtcdEventLog implements EventLog {
 
   get counts() {
     return { ...this.#appends.counts, follow: this.#followers.counts };
+  }
+
+  /** By this node, since it was opened, with what etcd keeps beside each record. */
+  get appendedBytes(): number {
+    return this.#appends.counts.bytes;
   }
 
   /** Of the partitions that this node owns. */
@@ -240,6 +249,12 @@ export class EtcdEventLog implements EventLog {
   follow(partition: number, after: Position, sink: FollowSink, signal: AbortSignal): Promise<FollowEnd> {
     this.#assertOpen();
     return this.#followers.follow(partition, after, sink, signal);
+  }
+
+  /** Told of epoch records as they change, of partitions that are not followed here, while others are. @returns ends it */
+  onEpoch(run: (record: EpochRecord) => void): () => void {
+    this.#onEpoch.add(run);
+    return () => this.#onEpoch.delete(run);
   }
 
   close(): Promise<void> {

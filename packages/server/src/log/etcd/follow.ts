@@ -21,6 +21,8 @@ export interface FollowOptions {
   readonly clock: Clock;
   /** How long a watch may stand still while the store moves on. */
   readonly stallMs: number;
+  /** An epoch record as the watch brings it, of a partition that nobody follows here. */
+  readonly passed: (record: EpochRecord) => void;
 }
 
 export interface FollowSink {
@@ -155,6 +157,8 @@ export class Followers {
       const follower = parsed === undefined ? undefined : this.#byPartition.get(parsed.partition);
       if (event === undefined || parsed === undefined || follower === undefined || follower.isReading) {
         if (follower !== undefined) follower.isDirty = true;
+        else if (parsed?.kind === "epoch" && event?.kind === "put")
+          this.#options.passed(decodeEpoch(parsed.partition, event.entry));
         at += 1;
         continue;
       }
