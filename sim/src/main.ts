@@ -5,8 +5,10 @@
 //   --coverage   print the table of situations, and fail below its floor
 //   --without F  leave out these kinds of fault, with commas between     --keep   go on after a failure
 //   --strict     every policy enforces, clients hang and servers crash often: as much pre-emption as there can be
+//   --cluster    three nodes on one etcd, cut off, paused, killed and moved around (cluster/); with --seed, --seeds, --steps, --without
 //   --adversary  forecasts are as bad as they can be in every run, and well-behaved clients get as much done as under policy `off`
 import { parseArgs } from "node:util";
+import { runClusters } from "./cluster/run.ts";
 import { compareThroughput, LOSS_RATIO_MAX } from "./simulator/adverse-load.ts";
 import { FAULTS, type Fault } from "./simulator/profile.ts";
 import { runSeed, type SeedRun } from "./simulator/seed.ts";
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     without: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
     adversary: { type: "boolean", default: false },
+    cluster: { type: "boolean", default: false },
     strict: { type: "boolean", default: false },
     coverage: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
@@ -33,6 +36,11 @@ const { values } = parseArgs({
 const first = whole("seed");
 const seeds = whole("seeds");
 const steps = whole("steps");
+if (values.cluster) {
+  const without = values.without.split(",").filter((fault) => fault !== "");
+  const failures = await runClusters({ first, seeds, steps, without, isTraced: values.trace, isKept: values.keep });
+  process.exit(failures === 0 ? 0 : 1);
+}
 const without = new Set(values.without.split(",").filter(isFault));
 const situations = new Situations();
 const print = values.trace ? (line: string): void => console.log(line) : undefined;

@@ -69,6 +69,8 @@ export interface ClientOptions {
   readonly answers: Answers;
   /** Told the kind of each request and of its answer. */
   readonly met: (situation: string) => void;
+  /** Told every answer but refusals, which the service must then have carried out for good. */
+  readonly acknowledged?: (client: SimulatedClient, request: Request, body: NonNullable<Reply["body"]>) => void;
   readonly warned: (client: SimulatedClient, warning: PreemptionWarning) => void;
   readonly failed: (client: SimulatedClient, failure: PreemptionFailure) => void;
   readonly saved: SavedSession | undefined;
@@ -253,7 +255,10 @@ export class SimulatedClient {
         return this.end(body.value.code);
       }
       if (RETRIED.has(body.value.code)) return; // Sent again when the server is back.
-    } else this.options.answers.reply(this.answerKey(request), body);
+    } else {
+      this.options.acknowledged?.(this, request, body);
+      this.options.answers.reply(this.answerKey(request), body);
+    }
     if (!request.isReasked && body.$case !== "error" && this.options.random() < REASK_RATIO) {
       request.isReasked = true;
       request.answered(body);

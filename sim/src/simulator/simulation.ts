@@ -82,7 +82,7 @@ export async function simulate(profile: Profile, trace: Trace, situations: Situa
   };
 }
 
-function errorText(cause: unknown): string {
+export function errorText(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const inner = cause.cause === undefined ? "" : `\n  because ${errorText(cause.cause)}`;
   return `${cause.stack ?? cause.message}${inner}`;
@@ -543,7 +543,7 @@ class Simulation {
   }
 }
 
-function isHeld(element: Element, hold: Hold): boolean {
+export function isHeld(element: Element, hold: Hold): boolean {
   for (const grant of holdersOf(element)) {
     if (grant.token === hold.token && !grant.reserved) return grant.mode === hold.mode || hold.mode !== Mode.EXCLUSIVE;
   }
@@ -570,7 +570,7 @@ const FAULT_CHOICES: readonly Fault[] = [
   "client_hang",
 ];
 
-function textOf(event: { readonly kind: string }): string {
+export function textOf(event: { readonly kind: string }): string {
   return JSON.stringify(event, (key, value: unknown) => {
     if (typeof value === "bigint") return value.toString();
     if (value instanceof Uint8Array) return Buffer.from(value).toString();

@@ -12,9 +12,8 @@ import {
   type Reply,
   type Welcome,
 } from "@forelock/protocol";
-import type { Caller, NodeSession } from "forelock/internal";
+import type { Caller, NodeSession, Service } from "forelock/internal";
 import type { Random } from "../proxy/random.ts";
-import type { SimulatedServer } from "./server.ts";
 import type { Process, SimulatedTime } from "./time.ts";
 
 export interface Hello {
@@ -34,11 +33,18 @@ export interface ClientSide {
   cut(): void;
 }
 
+/** What a connection leads to. */
+export interface WireServer {
+  readonly process: Process;
+  /** Undefined while it is down or starting. */
+  readonly node: Service | undefined;
+}
+
 export interface WireOptions {
   readonly time: SimulatedTime;
   readonly random: Random;
   readonly weather: Weather;
-  readonly server: SimulatedServer;
+  readonly server: WireServer;
   readonly client: Process;
   /** Of the client over all its lives: what it is known by. */
   readonly clientName: string;
@@ -57,6 +63,8 @@ export interface Weather {
 
 export class Wire {
   isCut = false;
+  /** The client knows that the server knows it. */
+  isWelcome = false;
   readonly #options: WireOptions;
   readonly #side: ClientSide;
   readonly #serverProcess: Process;
@@ -147,7 +155,7 @@ export class Wire {
       heard(session.id);
       if (hello.purpose === "heartbeat") {
         this.#session = session;
-        return this.#toClient(() => this.#side.welcomed(BLANK));
+        return this.#toClient(() => this.#welcomed(BLANK));
       }
       claims.get(session.id)?.close(); // N3
       claims.set(session.id, this);
@@ -158,13 +166,18 @@ export class Wire {
         (welcome) => {
           if (this.#isClosed) return;
           this.#session = session;
-          this.#toClient(() => this.#side.welcomed(welcome));
+          this.#toClient(() => this.#welcomed(welcome));
         },
         (cause: unknown) => this.#fail(cause),
       );
     } catch (cause) {
       this.#fail(cause);
     }
+  }
+
+  #welcomed(welcome: Welcome): void {
+    this.isWelcome = true;
+    this.#side.welcomed(welcome);
   }
 
   #fail(cause: unknown): void {

@@ -79,12 +79,13 @@ const WEIGHTED: readonly (readonly [number, string, Action])[] = [
 ];
 const WEIGHT = WEIGHTED.reduce((sum, [weight]) => sum + weight, 0);
 
-/** One action of a client that is there. */
-export function act(world: World, client: SimulatedClient): void {
+/** One action of a client that is there, but none of `without`. */
+export function act(world: World, client: SimulatedClient, without: ReadonlySet<string> = new Set()): void {
   let left = world.random() * WEIGHT;
   for (const [weight, name, action] of WEIGHTED) {
     left -= weight;
     if (left >= 0) continue;
+    if (without.has(name)) return acquire(world, client);
     world.count(name);
     action(world, client);
     return;

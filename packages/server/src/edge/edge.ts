@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import type { Clock, RandomBytes } from "../clock.ts";
 import type { Service } from "../shard/service.ts";
-import { Authenticator } from "./authenticate.ts";
+import { Authenticator, type Peer } from "./authenticate.ts";
 import { Calls } from "./calls.ts";
 import type { Connection } from "./connection.ts";
 import { createCounters, type EdgeCounters } from "./counters.ts";
@@ -43,27 +43,9 @@ export async function startEdge(
   log: EdgeLog,
 ): Promise<Edge> {
   checkOptions(options); // X1
-  const { limits, version } = options;
-  const counters = createCounters();
-  const switchboard = new Switchboard(limits, counters);
-  const authenticator = new Authenticator({ principals: options.principals, clock, log, counters });
-  const { cluster } = options;
-  const parts: TcpParts = {
-    ...(cluster === undefined ? {} : { forwarding: new Forwarding(cluster, authenticator, clock) }),
-    service,
-    authenticator,
-    limits,
-    version,
-    switchboard,
-    log,
-    writer: new FrameWriter(limits.frameBytesMax),
-    helloDeadlines: new Deadlines(clock, limits.helloMs, (late: Connection) =>
-      late.late(`No hello came within ${limits.helloMs} ms.`),
-    ),
-    drainDeadlines: new Deadlines(clock, limits.frameMs, (late: Connection) => late.late("Answers were not read.")),
-    frameDeadlines: new Deadlines(clock, limits.frameMs, (late: TcpCarrier) => late.late()),
-    lingerDeadlines: new Deadlines(clock, LINGER_MS, (late: TcpCarrier) => late.destroy()),
-  };
+  const parts = partsOf(options, service, clock, log);
+  const { switchboard, authenticator } = parts;
+  const { counters } = switchboard;
   const calls = new Calls({ service, authenticator, switchboard, random });
   const http = new HttpCarrier({ options, service, calls, clock, counters });
   const grpc = new GrpcCarrier({ ...parts, calls, clock });
@@ -87,6 +69,40 @@ export async function startEdge(
     counters: () => counters,
     renewTls: (tls) => listener.renewTls(tls),
     close: () => (closing ??= close({ listener, http, grpc, parts, clock })),
+  };
+}
+
+/** Takes the sockets of nodes and clients that speak the native protocol, without a port: as they come from wherever they come. */
+export function acceptNative(
+  options: EdgeOptions,
+  service: Service,
+  clock: Clock,
+  log: EdgeLog,
+): (socket: Socket, peer: Peer) => void {
+  checkOptions(options); // X1
+  const parts = partsOf(options, service, clock, log);
+  return (socket, peer) => void new TcpCarrier(socket, Buffer.alloc(0), peer, parts);
+}
+
+function partsOf(options: EdgeOptions, service: Service, clock: Clock, log: EdgeLog): TcpParts {
+  const { limits, version, cluster } = options;
+  const counters = createCounters();
+  const authenticator = new Authenticator({ principals: options.principals, clock, log, counters });
+  return {
+    ...(cluster === undefined ? {} : { forwarding: new Forwarding(cluster, authenticator, clock) }),
+    service,
+    authenticator,
+    limits,
+    version,
+    switchboard: new Switchboard(limits, counters),
+    log,
+    writer: new FrameWriter(limits.frameBytesMax),
+    helloDeadlines: new Deadlines(clock, limits.helloMs, (late: Connection) =>
+      late.late(`No hello came within ${limits.helloMs} ms.`),
+    ),
+    drainDeadlines: new Deadlines(clock, limits.frameMs, (late: Connection) => late.late("Answers were not read.")),
+    frameDeadlines: new Deadlines(clock, limits.frameMs, (late: TcpCarrier) => late.late()),
+    lingerDeadlines: new Deadlines(clock, LINGER_MS, (late: TcpCarrier) => late.destroy()),
   };
 }
 
