@@ -293,6 +293,8 @@ export class Session {
       case "event":
         this.#events.event(body.value);
         return;
+      case "map":
+        return; // Of the link.
       default:
         unreachable(body);
     }

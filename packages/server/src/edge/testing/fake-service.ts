@@ -306,6 +306,7 @@ export function createFakeService(random: RandomBytes): FakeService {
         durable: true,
         missed: [],
         ledPartitions: [],
+        map: undefined,
       };
     },
     listen(session: NodeSession, sink: NoticeSink): () => void {
