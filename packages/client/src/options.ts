@@ -63,6 +63,10 @@ export interface ConnectOptions {
   readonly queuedMax?: number;
   /** Heartbeats stop when the main thread has been blocked for this long, in milliseconds. Default twice the ttl. */
   readonly lagMsMax?: number;
+  /** Whether to connect to the owners of locks themselves, where a cluster tells who they are; one node needs no more. Default true. */
+  readonly direct?: boolean;
+  /** Direct connections at once; what other nodes own is forwarded by the first one. Default 16. */
+  readonly directMax?: number;
   readonly retry?: RetryOptions;
   /** Gives up connecting. Once connected it has no effect. */
   readonly signal?: AbortSignal;

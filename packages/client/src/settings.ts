@@ -20,6 +20,8 @@ export interface Settings {
   readonly queuedMax: number;
   /** 0: twice the ttl. */
   readonly lagMsMax: number;
+  /** Direct connections at once; 0: everything goes through one node. */
+  readonly directMax: number;
   readonly retry: RetrySettings;
 }
 
@@ -42,6 +44,7 @@ const RANGES = {
   inFlightMax: { default: 4_096, min: 1, max: 1_000_000 },
   queuedMax: { default: 100_000, min: 0, max: 10_000_000 },
   lagMsMax: { default: 0, min: 100, max: 3_600_000 },
+  directMax: { default: 16, min: 1, max: 1_000 },
   "retry.attemptsMax": { default: 20, min: 0, max: 1_000_000 },
   "retry.totalMs": { default: 60_000, min: 0, max: 86_400_000 },
   "retry.pauseMs": { default: 50, min: 1, max: 60_000 },
@@ -85,6 +88,7 @@ export function settingsFrom(options: ConnectOptions): Settings {
     inFlightMax: within("inFlightMax", options.inFlightMax),
     queuedMax: within("queuedMax", options.queuedMax),
     lagMsMax: within("lagMsMax", options.lagMsMax),
+    directMax: (options.direct ?? true) ? within("directMax", options.directMax) : 0,
     retry: {
       attemptsMax: within("retry.attemptsMax", options.retry?.attemptsMax),
       totalMs: within("retry.totalMs", options.retry?.totalMs),

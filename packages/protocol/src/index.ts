@@ -4,4 +4,5 @@ export { decodeClientFrame, decodeServerFrame, fastClientFrame } from "./fast/de
 export { encodeClientFrame, encodeNotice, encodeOperation, encodeReply, encodeServerFrame } from "./fast/encode.ts";
 export { FastWriter } from "./fast/writer.ts";
 export * from "./generated/forelock.ts";
+export { createPlacement, type Placement, tagOf } from "./placement.ts";
 export { assert, unreachable } from "./unreachable.ts";

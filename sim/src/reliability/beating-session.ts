@@ -49,6 +49,7 @@ export async function beatingSession({
     client: name,
     application: "",
     forwarded: undefined,
+    direct: false,
   };
   connection.send({ hello });
   const beat = async (): Promise<void> => {

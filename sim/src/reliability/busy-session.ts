@@ -27,6 +27,7 @@ const NO_HELLO = {
   open: [] as bigint[],
   application: "",
   forwarded: undefined,
+  direct: false,
 };
 /** Frames take at most 1,000 operations. */
 const FRAME_OPERATIONS_MAX = 500;

@@ -248,4 +248,5 @@ const BLANK: Welcome = {
   durable: false,
   missed: [],
   ledPartitions: [],
+  map: undefined,
 };

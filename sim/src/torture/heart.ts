@@ -100,6 +100,7 @@ export class Heart {
         client: "",
         application: "",
         forwarded: undefined,
+        direct: false,
       };
       connection.send({ hello });
     } catch {

@@ -254,6 +254,7 @@ const NO_HELLO = {
   client: "",
   application: "",
   forwarded: undefined,
+  direct: false,
 };
 
 /** The code in an answer, wherever it stands. */

@@ -28,6 +28,7 @@ export async function readWire(port: number, body: Body, clock: Clock): Promise<
       client: "torture",
       application: "",
       forwarded: undefined,
+      direct: false,
       ...noSession,
     };
     connection.send({ hello, operations: [{ sequence: 1, keep: undefined, body }] });

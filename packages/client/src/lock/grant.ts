@@ -53,7 +53,7 @@ export class Grant {
   /** Why it is lost; undefined while it can be relied on. */
   get lost(): ForelockError | undefined {
     if (this.#lost === undefined) {
-      this.session.checkLease(); // G2: loses everything when it has passed.
+      this.session.checkLease(this.partition); // G2: loses everything when it has passed.
       this.warning?.check(); // G2
     }
     return this.#lost;

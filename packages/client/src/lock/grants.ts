@@ -89,6 +89,36 @@ export class Grants {
     }
   }
 
+  /** Where something is held. */
+  *partitions(): IterableIterator<number> {
+    for (const [partition, count] of this.#countByPartition) if (count > 0) yield partition;
+  }
+
+  holdsIn(partition: number): boolean {
+    return (this.#countByPartition.get(partition) ?? 0) > 0;
+  }
+
+  /** @returns what was held there */
+  loseIn(partition: number, why: string): readonly Grant[] {
+    if (!this.holdsIn(partition)) return [];
+    const held = [...this].filter((grant) => grant.partition === partition);
+    for (const grant of held) this.lose(grant, why);
+    return held;
+  }
+
+  /**
+   * The owner of `partitions` told that it holds `held` there for us, in answer to what was sent at `sentAtMs`. What is older and not
+   * among them is lost (T2); what it holds and we do not know may have been released meanwhile.
+   */
+  reconcileIn(partitions: readonly number[], sentAtMs: number, held: readonly HeldGrant[]): void {
+    const heldKeys = new Set(held.map(keyOf));
+    const told = new Set(partitions);
+    for (const grant of [...this]) {
+      const isOlder = told.has(grant.partition) && grant.grantedAtMs < sentAtMs && !grant.changing;
+      if (isOlder && !heldKeys.has(keyOf(grant))) this.lose(grant, "the server does not hold it any more.");
+    }
+  }
+
   /**
    * The session was resumed and holds `held`, whatever was believed here.
    * @returns what the server holds for us and we do not know

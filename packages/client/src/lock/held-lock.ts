@@ -47,8 +47,9 @@ export class HeldLock implements Lock {
 
   get safeMs(): number {
     if (!this.held) return 0;
-    const { session, warning } = this.#grant;
-    return warning === undefined || warning.isOver ? session.safeMs : Math.min(session.safeMs, warning.safeMs);
+    const { session, warning, partition } = this.#grant;
+    const safeMs = session.safeMsOf(partition);
+    return warning === undefined || warning.isOver ? safeMs : Math.min(safeMs, warning.safeMs);
   }
 
   get warning(): Warning | undefined {

@@ -20,6 +20,10 @@ export interface HeartbeatOrder {
   readonly lagMsMax: number;
   /** Memory of a Lease. */
   readonly shared: SharedArrayBuffer;
+  /** On a direct connection: what lives at that node, alone. */
+  readonly direct: boolean;
+  /** Memory of PartitionLeases, for a session with direct connections. */
+  readonly partitions: SharedArrayBuffer | undefined;
 }
 
 export interface HeartbeatListener {

@@ -3,10 +3,12 @@
 //   S1. safe-until = when the last acknowledged heartbeat was *sent* + ttl - margin; it never falls. The server counts from
 //       receipt, so the client always gives up first.
 //   S2. A machine that slept counts the sleep: its monotonic clock may stand still, but its wall clock has moved on.
+//   S3. On direct connections each partition has a bound of its own, moved by its owner's answers only.
 import type { Health } from "@forelock/protocol";
 import type { Clock } from "../environment.ts";
 
 const FIELDS = 4;
+const FIELDS_OF_PARTITION = 2;
 const SAFE_UNTIL = 0;
 /** Wall clock less monotonic clock at that heartbeat (S2). */
 const SKEW = 1;
@@ -18,18 +20,16 @@ const HEALTH = 3;
 const MARGIN_MS_MIN = 500;
 const MARGIN_RATIO = 0.05;
 
-/** A view of the shared memory; each thread makes its own. Times are kept as whole microseconds. */
-export class Lease {
-  readonly shared: SharedArrayBuffer;
+/** One bound in shared memory; each thread makes its own view. Times are kept as whole microseconds. */
+export class SafeUntil {
   readonly #fields: BigInt64Array;
   readonly #clock: Clock;
   /** What this thread last saw of the memory: until then it is safe in any case, for safe-until never falls. */
   #seenUntilMs = 0;
   #seenSkewMs = 0;
 
-  constructor(clock: Clock, shared = new SharedArrayBuffer(FIELDS * BigInt64Array.BYTES_PER_ELEMENT)) {
-    this.shared = shared;
-    this.#fields = new BigInt64Array(shared);
+  constructor(clock: Clock, fields: BigInt64Array) {
+    this.#fields = fields;
     this.#clock = clock;
   }
 
@@ -55,6 +55,36 @@ export class Lease {
     return this.remainingMs() <= 0;
   }
 
+  /** Safe-until first: its own skew was stored before it, and with that of a later one it is early, which is safe. */
+  #look(): void {
+    this.#seenUntilMs = milliseconds(Atomics.load(this.#fields, SAFE_UNTIL));
+    this.#seenSkewMs = milliseconds(Atomics.load(this.#fields, SKEW));
+  }
+
+  /** Since the heartbeat that was seen last. */
+  #sleptMs(nowMs: number): number {
+    return Math.max(0, this.#clock.wallMs() - nowMs - this.#seenSkewMs); // S2
+  }
+
+  #skewMs(): number {
+    return this.#clock.wallMs() - this.#clock.monotonicMs();
+  }
+}
+
+/** Of a session as a whole. */
+export class Lease extends SafeUntil {
+  readonly shared: SharedArrayBuffer;
+  readonly #fields: BigInt64Array;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock, shared = new SharedArrayBuffer(FIELDS * BigInt64Array.BYTES_PER_ELEMENT)) {
+    const fields = new BigInt64Array(shared);
+    super(clock, fields);
+    this.shared = shared;
+    this.#fields = fields;
+    this.#clock = clock;
+  }
+
   /** Called by the main thread's timer: its loop turns. */
   tick(): void {
     Atomics.store(this.#fields, TICK, microseconds(this.#clock.monotonicMs()));
@@ -73,20 +103,43 @@ export class Lease {
   set health(health: Health) {
     Atomics.store(this.#fields, HEALTH, BigInt(health));
   }
+}
 
-  /** Safe-until first: its own skew was stored before it, and with that of a later one it is early, which is safe. */
-  #look(): void {
-    this.#seenUntilMs = milliseconds(Atomics.load(this.#fields, SAFE_UNTIL));
-    this.#seenSkewMs = milliseconds(Atomics.load(this.#fields, SKEW));
+/** Of each partition of a cluster, for a session with direct connections (S3). */
+export class PartitionLeases {
+  readonly shared: SharedArrayBuffer;
+  readonly #leases: readonly SafeUntil[];
+
+  constructor(clock: Clock, shared: SharedArrayBuffer) {
+    this.shared = shared;
+    const fields = new BigInt64Array(shared);
+    this.#leases = Array.from({ length: fields.length / FIELDS_OF_PARTITION }, (_, partition) => {
+      const from = partition * FIELDS_OF_PARTITION;
+      return new SafeUntil(clock, fields.subarray(from, from + FIELDS_OF_PARTITION));
+    });
   }
 
-  /** Since the heartbeat that was seen last. */
-  #sleptMs(nowMs: number): number {
-    return Math.max(0, this.#clock.wallMs() - nowMs - this.#seenSkewMs); // S2
+  static forPartitions(clock: Clock, partitions: number): PartitionLeases {
+    const bytes = partitions * FIELDS_OF_PARTITION * BigInt64Array.BYTES_PER_ELEMENT;
+    return new PartitionLeases(clock, new SharedArrayBuffer(bytes));
   }
 
-  #skewMs(): number {
-    return this.#clock.wallMs() - this.#clock.monotonicMs();
+  /** The owners of these partitions answered what was sent at `sentAtMs` (monotonic). */
+  extend(partitions: Iterable<number>, sentAtMs: number, ttlMs: number): void {
+    for (const partition of partitions) this.#leases[partition]?.extend(sentAtMs, ttlMs);
+  }
+
+  /** As `extend`, for a resume: all owners were asked. */
+  extendAll(sentAtMs: number, ttlMs: number): void {
+    for (const lease of this.#leases) lease.extend(sentAtMs, ttlMs);
+  }
+
+  remainingMs(partition: number): number {
+    return this.#leases[partition]?.remainingMs() ?? 0;
+  }
+
+  hasPassed(partition: number): boolean {
+    return this.#leases[partition]?.hasPassed() ?? true;
   }
 }
 

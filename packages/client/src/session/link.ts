@@ -1,12 +1,17 @@
 // session/link.ts: requests and answers over connections that come and go. Each request is carried out once, however often it is
 // sent, for it keeps its number.
+// In a cluster some of them take direct connections (routes.ts); this file is about the one to the session's home, and about all answers.
 // Not here: what keeps the session alive and what it holds (session.ts).
 //   K1. Requests are first sent in the order of their issue; after a reconnect the unanswered ones go first, in their order.
 //   K2. Everything issued in one turn of the event loop goes in one frame, as far as the frame's limits allow.
 //   K3. At most inFlightMax requests are unanswered and queuedMax wait here; more are refused `overloaded`.
 //   K4. A refusal to be tried later is tried again under the same number, within the bounds of `retry` and requestMs.
 //   K5. Once gone, a link stays gone, and every request it had was answered, failed or given back.
+//   K6. The end of a wait that overtakes the answer `queued`, on another connection, is kept for it.
 import {
+  type AcquireReply,
+  type ClusterNode,
+  createPlacement,
   ERRORS,
   ForelockError,
   GetOperationRequest,
@@ -25,8 +30,10 @@ import { Connection, PROTOCOL_VERSION } from "../wire/connection.ts";
 import type { Endpoint } from "../wire/endpoint.ts";
 import { errorFromWire } from "../wire/wire-error.ts";
 import { pauseMs } from "./backoff.ts";
+import type { Direct } from "./direct.ts";
 import { Outbox } from "./outbox.ts";
-import { Call, type Request, refusalOf, unanswered } from "./request.ts";
+import { Call, type ReplyBody, type Request, refusalOf, unanswered } from "./request.ts";
+import { isReturned, Routes } from "./routes.ts";
 import { Window } from "./window.ts";
 
 /** What proves that a connection belongs to a session. */
@@ -43,6 +50,19 @@ export interface LinkEvents {
   refusedSession(request: Request, error: ForelockError): void;
   /** @param unsent may be carried out by another session; empty when trying on makes no sense (K5) */
   gone(error: ForelockError, unsent: readonly Request[]): void;
+  /** Of sessions, which alone have direct connections. */
+  readonly direct?: DirectLinkEvents;
+}
+
+export interface DirectLinkEvents {
+  /** Who owns what may have changed. */
+  mapped(nodes: readonly ClusterNode[]): void;
+  /** A direct connection stands. Its Welcome is of the node's own partitions. */
+  welcomed(welcome: Welcome, node: ClusterNode, helloSentAtMs: number): void;
+  /** Grants have come for a request that was given to a connection at that moment. */
+  granted(reply: AcquireReply, issuedAtMs: number): void;
+  registered(): Iterable<number>;
+  holds(partition: number): boolean;
 }
 
 const HANDSHAKE_MS = 10_000;
@@ -58,6 +78,7 @@ const PING_MS = 15_000;
 const FIRST_ATTEMPTS_MAX = 8;
 const ASK_NOW_MAX = 3;
 const SETTLED_MAX = 1_000;
+const PLACEMENT_KEY_BYTES = 16;
 
 const LIMITS_UNTIL_TOLD: Limits = {
   frameBytes: 1_048_576,
@@ -81,6 +102,13 @@ export class Link {
   #credentials: Credentials | undefined;
   #connection: Connection | undefined;
   #gone: ForelockError | undefined;
+  /** Once a node has told who owns what. */
+  #routes: Routes | undefined;
+  /** Ends of waits whose answer `queued` is still to come, by sequence (K6). */
+  readonly #early = new Map<number, AcquireReply>();
+  /** The connection was ended to be opened again at once. */
+  #isRenewing = false;
+  #frameAtMs = 0;
   #flushing = false;
   /** When what waits to be sent was asked for: one look at the clock for all of a turn. */
   #nowMs = 0;
@@ -117,7 +145,12 @@ export class Link {
 
   /** When the server was last heard, or first asked after a silence; monotonic. */
   get heardAtMs(): number {
-    return this.#heardAtMs;
+    return Math.max(this.#heardAtMs, this.#frameAtMs);
+  }
+
+  /** Whether requests may take direct connections. */
+  get isRouted(): boolean {
+    return this.#routes !== undefined;
   }
 
   get connected(): boolean {
@@ -133,18 +166,27 @@ export class Link {
       request.fail(this.#gone);
       return;
     }
-    if (this.#outbox.unsentCount >= this.#settings.queuedMax) {
-      request.fail(new ForelockError("overloaded", `${this.#outbox.unsentCount} requests wait in this client.`)); // K3
+    const unsentCount = this.#unsentCount;
+    if (unsentCount >= this.#settings.queuedMax) {
+      request.fail(new ForelockError("overloaded", `${unsentCount} requests wait in this client.`)); // K3
       return;
     }
     this.#soonFlush();
     if (request.issuedAtMs === 0) request.issuedAtMs = this.#nowMs;
+    if (this.#routes?.take(request)) return;
     this.#outbox.push(request);
+  }
+
+  /** Sends one of these on each direct connection. */
+  submitDirectly(make: () => Request): void {
+    for (const direct of this.#routes?.directs ?? []) this.#routes?.sendTo(direct, make());
   }
 
   /** Takes back what was not sent yet. @returns false when it was sent: its answer will come. */
   withdraw(request: Request): boolean {
-    return this.#outbox.withdraw(request);
+    if (!this.#outbox.withdraw(request)) return this.#routes?.withdraw(request) ?? false;
+    this.#routes?.answered(request);
+    return true;
   }
 
   /** Ends the link; the session at the server is not touched. */
@@ -157,7 +199,8 @@ export class Link {
     for (const timer of this.#pausing.values()) timer.dispose();
     this.#pausing.clear();
     const again = ERRORS[error.code].retry === "new_session" && error.code !== "session_closed";
-    const requests = [...this.window.unanswered.values(), ...this.#outbox.takeUnsent()];
+    const unrouted = this.#routes?.end(error) ?? [];
+    const requests = [...this.window.unanswered.values(), ...this.#outbox.takeUnsent(), ...unrouted];
     const unsent = again ? requests.filter((request) => request.repeatable || request.sequence === 0) : [];
     this.#events.gone(error, unsent);
     const kept = new Set(unsent);
@@ -169,10 +212,17 @@ export class Link {
   sweep(): void {
     const nowMs = this.#environment.clock.monotonicMs();
     const { requestMs } = this.#settings;
-    for (const request of this.#outbox.overdue(nowMs - requestMs)) this.#overdue(request);
+    const issuedBeforeMs = nowMs - requestMs;
+    for (const request of this.window.unanswered.values())
+      if (request.issuedAtMs < issuedBeforeMs) this.#overdue(request);
+    for (const request of this.#outbox.takeOverdue(issuedBeforeMs)) {
+      this.#routes?.answered(request);
+      this.#overdue(request);
+    }
+    for (const request of this.#routes?.sweep(issuedBeforeMs) ?? []) this.#overdue(request);
     if (this.#connection === undefined) return;
     const silentMs = nowMs - this.#heardAtMs;
-    if (this.window.unanswered.size > this.#pausing.size) {
+    if (this.window.unanswered.size > this.#pausing.size + (this.#routes?.due ?? 0)) {
       if (silentMs > requestMs * STALL_REQUEST_RATIO * 2 ** this.#stalls) {
         this.#stalls++;
         this.#connection.end(new ForelockError("unavailable", `The server was silent for ${Math.round(silentMs)} ms.`));
@@ -188,6 +238,11 @@ export class Link {
       const reason = await this.#connectOnce(endpoints[turn % endpoints.length]!); // settingsFrom refuses an empty list.
       if (this.#gone !== undefined) return;
       this.#down();
+      if (this.#isRenewing) {
+        this.#isRenewing = false;
+        turn--; // The same endpoint, at once.
+        continue;
+      }
       if (this.#givesUp(reason)) return;
       await this.#pause(
         Math.max(reason.retryAfterMs ?? 0, this.#pauseMs(Math.floor(this.#failures / endpoints.length))),
@@ -237,9 +292,59 @@ export class Link {
     this.#connectedAtMs = this.#environment.clock.monotonicMs();
     this.#heardAtMs = this.#connectedAtMs;
     this.#outbox.sendAgain([...this.window.unanswered.values()].filter((request) => !this.#pausing.has(request))); // K1
+    this.#route(welcome);
     this.#events.welcomed(welcome, helloSentAtMs);
     for (const notice of welcome.missed) if (this.#gone === undefined) this.#notice(notice);
     this.#flush();
+  }
+
+  /** Where the server tells who owns what. */
+  #route({ map, placementKey, partitions, ttlMs }: Welcome): void {
+    const { direct } = this.#events;
+    if (direct === undefined || this.#settings.directMax === 0) return;
+    if (map === undefined || placementKey.length !== PLACEMENT_KEY_BYTES) return;
+    this.#routes ??= new Routes({
+      environment: this.#environment,
+      settings: this.#settings,
+      window: this.window,
+      home: this.#outbox,
+      placement: createPlacement(placementKey, partitions),
+      ttlMs,
+      host: this.#routesHost(direct),
+    });
+    this.#routes.homeUp(map);
+    direct.mapped(map.nodes);
+  }
+
+  #routesHost(events: DirectLinkEvents): ConstructorParameters<typeof Routes>[0]["host"] {
+    const link = this;
+    return {
+      get credentials() {
+        return link.#credentials;
+      },
+      isPausing: (request) => this.#pausing.has(request),
+      welcomed: (welcome, node, helloSentAtMs) => {
+        events.welcomed(welcome, node, helloSentAtMs);
+        for (const notice of welcome.missed) if (this.#gone === undefined) this.#notice(notice);
+        this.#soonFlush();
+      },
+      received: (direct, frame) => {
+        this.#frameAtMs = this.#environment.clock.monotonicMs();
+        this.#take(frame, direct);
+      },
+      registered: () => events.registered(),
+      holds: (partition) => events.holds(partition),
+      soonFlush: () => this.#soonFlush(),
+      renew: () => {
+        if (this.#connection === undefined) return;
+        this.#isRenewing = true;
+        this.#connection.end(unavailable("The session is resumed, to learn what may have been missed."));
+      },
+    };
+  }
+
+  get #unsentCount(): number {
+    return this.#outbox.unsentCount + (this.#routes?.unsentCount ?? 0);
   }
 
   #down(): void {
@@ -249,6 +354,8 @@ export class Link {
       if (this.#failures === 0) this.#outageSinceMs = nowMs;
     }
     this.#connection = undefined;
+    this.#routes?.homeDown();
+    this.#early.clear(); // The resume tells.
   }
 
   #hello(): Hello {
@@ -273,8 +380,10 @@ export class Link {
     this.#flushing = false;
     const connection = this.#connection;
     if (connection === undefined) return;
-    if (this.window.unanswered.size === 0) this.#heardAtMs = Math.max(this.#heardAtMs, this.#nowMs);
     const inFlightMax = Math.min(this.#settings.inFlightMax, this.limits.requestsInFlight);
+    this.#routes?.flush(this.#settings.inFlightMax, this.#nowMs);
+    if (this.window.unanswered.size === (this.#routes?.due ?? 0))
+      this.#heardAtMs = Math.max(this.#heardAtMs, this.#nowMs);
     for (;;) {
       const operations = this.#outbox.nextFrame(this.limits, inFlightMax); // K2, K3
       if (operations.length === 0 && this.window.settledCount === 0) return;
@@ -292,15 +401,25 @@ export class Link {
     if (this.#gone !== undefined) return;
     this.#heardAtMs = this.#environment.clock.monotonicMs();
     if (frame.replies.length > 0) this.#stalls = 0;
-    for (const reply of frame.replies) this.#reply(reply); // Before notices: a wait must be known before its end.
-    for (const notice of frame.notices) this.#notice(notice);
-    if (this.#outbox.unsentCount > 0 || this.window.settledCount >= SETTLED_MAX) this.#soonFlush();
+    this.#take(frame, undefined);
   }
 
-  #reply(reply: Reply): void {
+  /** @param direct the connection that it came by; undefined: home */
+  #take(frame: ServerFrame, direct: Direct | undefined): void {
+    for (const reply of frame.replies) this.#reply(reply, direct); // Before notices: a wait must be known before its end.
+    for (const notice of frame.notices) this.#notice(notice);
+    if (this.#unsentCount > 0 || this.window.settledCount >= SETTLED_MAX) this.#soonFlush();
+  }
+
+  #reply(reply: Reply, direct: Direct | undefined): void {
     const request = this.window.unanswered.get(reply.sequence);
     if (request === undefined) return; // Answered before: the request was sent twice.
-    if (this.#pausing.size > 0) this.#answeredInPause(request);
+    const wasPausing = this.#pausing.size > 0 && this.#answeredInPause(request);
+    if (direct !== undefined && isReturned(reply)) {
+      if (!wasPausing) this.#routes?.returned(request);
+      return;
+    }
+    if (!wasPausing) this.#routes?.answered(request);
     const refusal = refusalOf(reply);
     if (refusal !== undefined) {
       this.#refused(request, errorFromWire(refusal));
@@ -311,23 +430,46 @@ export class Link {
     const queued = body.$case === "acquire" && body.value.state === OperationState.QUEUED;
     if (queued && request.body.$case !== "getOperation") this.window.queued(request);
     else this.window.answered(request);
+    if (this.#routes !== undefined) this.#answeredOnRoutes(request, body);
+    else request.answer(body);
+  }
+
+  #answeredOnRoutes(request: Request, body: ReplyBody): void {
+    const end = this.#early.get(request.sequence);
+    this.#early.delete(request.sequence);
+    this.#answer(request, body);
+    if (end !== undefined && this.window.settle(request.sequence) !== undefined)
+      this.#answer(request, { $case: "acquire", value: end }); // K6
+  }
+
+  #answer(request: Request, body: ReplyBody): void {
+    const isGranted = body.$case === "acquire" && body.value.state === OperationState.GRANTED;
+    if (isGranted && request.body.$case !== "getOperation")
+      this.#events.direct?.granted(body.value, request.issuedAtMs);
     request.answer(body);
   }
 
-  #answeredInPause(request: Request): void {
+  #answeredInPause(request: Request): boolean {
     this.#pausing.get(request)?.dispose();
-    this.#pausing.delete(request);
+    return this.#pausing.delete(request);
   }
 
   #notice(notice: Notice): void {
+    if (notice.body?.$case === "map") {
+      this.#routes?.mapped(notice.body.value);
+      this.#events.direct?.mapped(notice.body.value.nodes);
+      return;
+    }
     if (notice.body?.$case === "operation") {
       const { sequence } = notice.body.value;
       // Unanswered and in Welcome.missed: the answer to the request itself is still to come.
       const request = this.window.settle(sequence);
       if (request !== undefined) {
-        request.answer({ $case: "acquire", value: notice.body.value });
+        this.#answer(request, { $case: "acquire", value: notice.body.value });
         return;
       }
+      if (this.#routes !== undefined && this.window.unanswered.has(sequence))
+        this.#early.set(sequence, notice.body.value); // K6
     }
     this.#events.notice(notice);
   }
@@ -345,7 +487,7 @@ export class Link {
     const delayMs = atOnce ? 0 : Math.max(error.retryAfterMs ?? 0, this.#pauseMs(request.refusals - 1));
     const timer = this.#environment.clock.after(delayMs, () => {
       this.#pausing.delete(request);
-      this.#outbox.sendAgain([request]); // K4
+      if (!this.#routes?.take(request)) this.#outbox.sendAgain([request]); // K4
       this.#soonFlush();
     });
     this.#pausing.set(request, timer);

@@ -77,13 +77,17 @@ export class Outbox {
     return operations;
   }
 
-  /** Those issued before a moment: taken from here when unsent, still listed by the window when not. */
-  overdue(issuedBeforeMs: number): readonly Request[] {
-    const overdue: Request[] = [];
-    for (const request of this.#window.unanswered.values()) {
-      if (request.issuedAtMs >= issuedBeforeMs) break; // In order of sending, which is the order of issue.
-      overdue.push(request);
+  /** Those not sent yet, in order. */
+  *unsent(): IterableIterator<Request> {
+    for (let index = this.#first; index < this.#unsent.length; index++) {
+      const request = this.#unsent[index];
+      if (request !== undefined) yield request;
     }
+  }
+
+  /** Takes out those not sent yet that were issued before a moment. */
+  takeOverdue(issuedBeforeMs: number): readonly Request[] {
+    const overdue: Request[] = [];
     for (
       let request = this.#peek();
       request !== undefined && request.issuedAtMs < issuedBeforeMs;

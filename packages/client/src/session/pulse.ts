@@ -9,7 +9,7 @@ import { Connection, PROTOCOL_VERSION } from "../wire/connection.ts";
 import { EMPTY_FRAME } from "../wire/frame.ts";
 import { pauseMs } from "./backoff.ts";
 import type { HeartbeatListener, HeartbeatOrder, Heartbeats } from "./heartbeats.ts";
-import { Lease } from "./lease.ts";
+import { Lease, PartitionLeases } from "./lease.ts";
 
 const SENT_MAX = 64;
 const STALL_TTL_RATIO = 1 / 4;
@@ -27,6 +27,7 @@ class Pulse implements Heartbeats {
   readonly #order: HeartbeatOrder;
   readonly #listener: HeartbeatListener;
   readonly #lease: Lease;
+  readonly #leases: PartitionLeases | undefined;
   /** When each unanswered heartbeat of this connection was sent, oldest first, by its number. */
   #sentAtMs = new Map<number, number>();
   #number = 0;
@@ -41,6 +42,7 @@ class Pulse implements Heartbeats {
     this.#order = order;
     this.#listener = listener;
     this.#lease = new Lease(environment.clock, order.shared);
+    this.#leases = order.partitions && new PartitionLeases(environment.clock, order.partitions);
     this.#connect();
   }
 
@@ -74,6 +76,7 @@ class Pulse implements Heartbeats {
       purpose: Purpose.HEARTBEAT,
       token,
       client,
+      direct: this.#order.direct,
       sessionId: Buffer.from(sessionId),
       sessionSecret: Buffer.from(secret),
     });
@@ -104,6 +107,7 @@ class Pulse implements Heartbeats {
     for (const sent of this.#sentAtMs.keys()) if (sent <= number) this.#sentAtMs.delete(sent);
     this.#failures = 0;
     this.#lease.extend(sentAtMs, this.#order.ttlMs); // P2
+    this.#leases?.extend(partitions, sentAtMs, this.#order.ttlMs);
     this.#listener.acknowledged(sentAtMs, partitions, expiredPartitions);
   }
 

@@ -3,8 +3,10 @@
 //   S1. When safe-until passes, everything held is lost and the session is given up, whether or not the server could tell.
 //   S2. What the server holds for the session and nobody here knows is released.
 //   S3. In a session that is retired nothing new is begun; it ends when nothing is held or awaited in it.
+//   S4. On direct connections each partition has a safe-until of its own; what is held there is lost when that passes.
 import {
   AcquireReply,
+  type ClusterNode,
   type ErrorCode,
   type Event,
   ForelockError,
@@ -26,8 +28,9 @@ import type { SavedSession } from "../options.ts";
 import type { Settings } from "../settings.ts";
 import { preempted, type ReceivedWarning, warnGrant } from "../warning/received-warning.ts";
 import { partitionOf } from "../wire/reference.ts";
-import { type Heartbeats, heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
-import { Lease } from "./lease.ts";
+import { DirectLife } from "./direct-life.ts";
+import { type HeartbeatOrder, type Heartbeats, heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
+import { Lease, PartitionLeases } from "./lease.ts";
 import { Link } from "./link.ts";
 import { Call, type Request } from "./request.ts";
 
@@ -66,10 +69,13 @@ export class Session {
   readonly #lease: Lease;
   readonly #link: Link;
   #heartbeats: Heartbeats | undefined;
+  /** Once a node has told who owns what (S4). */
+  #direct: DirectLife | undefined;
   #timer: Timer | undefined;
   #tickMs = FIRST_TICK_MS;
   #healthMs = FIRST_TICK_MS;
   #healthAtMs = Number.NEGATIVE_INFINITY;
+  #order: HeartbeatOrder | undefined;
   #welcomes = 0;
   #sweptAtMs = 0;
 
@@ -85,6 +91,13 @@ export class Session {
       notice: (notice) => this.#notice(notice),
       refusedSession: (request, error) => this.#refused(request, error),
       gone: (error, unsent) => this.#gone(error, unsent),
+      direct: {
+        mapped: (nodes) => this.#direct?.mapped(nodes),
+        welcomed: (welcome, node, helloSentAtMs) => this.#directWelcomed(welcome, node, helloSentAtMs),
+        granted: ({ grants }, issuedAtMs) => this.#direct?.granted(grants, issuedAtMs),
+        registered: () => this.#registered(),
+        holds: (partition) => this.grants.holdsIn(partition) || this.#waitsIn(partition),
+      },
     });
     this.#tick();
   }
@@ -137,9 +150,19 @@ export class Session {
     return this.gone === undefined ? Math.max(0, this.#lease.remainingMs()) : 0;
   }
 
+  /** As `safeMs`, of what is held in a partition. */
+  safeMsOf(partition: number): number {
+    const { safeMs } = this;
+    return this.#direct === undefined ? safeMs : Math.min(safeMs, Math.max(0, this.#direct.remainingMs(partition)));
+  }
+
   /** Has the server end a wait; what came of it is passed to the request like any other end. */
   async cancel(request: Request): Promise<boolean> {
-    const call = new Call({ $case: "cancel", value: { reference: "", sequence: request.sequence } }, "cancel");
+    // By its reference where several nodes are asked: that tells which of them knows it.
+    const value = this.#link.isRouted
+      ? { reference: request.reference, sequence: request.reference === "" ? request.sequence : 0 }
+      : { reference: "", sequence: request.sequence };
+    const call = new Call({ $case: "cancel", value }, "cancel");
     this.submit(call);
     const cancelled = await call.promise.then((reply) => reply.cancelled, leftAlready);
     // A cancelled wait may end without a notice of its own.
@@ -149,8 +172,8 @@ export class Session {
   }
 
   /** Lets a grant go that nobody wants, without waiting for the answer: the server's view is reconciled on reconnecting. */
-  releaseUnwanted(name: string, token: bigint): void {
-    const call = new Call({ $case: "release", value: { name, token, undo: false } }, "release");
+  releaseUnwanted(name: string, token: bigint, undo = false): void {
+    const call = new Call({ $case: "release", value: { name, token, undo } }, "release");
     call.promise.catch(() => {}); // Already gone is what we want; an expired session releases by itself.
     this.submit(call);
   }
@@ -161,11 +184,12 @@ export class Session {
     this.#link.window.waiting.set(request.sequence, request);
   }
 
-  /** Gives the session up when safe-until has passed (S1). */
-  checkLease(): void {
+  /** Gives the session up when safe-until has passed (S1), and what it has in `partition` when that of the partition has (S4). */
+  checkLease(partition?: number): void {
     if (this.#welcomes > 0 && this.gone === undefined && this.#lease.hasPassed()) {
       this.#link.end(new ForelockError("session_expired", "No heartbeat was acknowledged in time."));
     }
+    if (partition !== undefined && this.#direct !== undefined) this.#checkPartition(this.#direct, partition);
   }
 
   /** Nothing new is begun in it (S3). */
@@ -178,6 +202,7 @@ export class Session {
   async close(): Promise<void> {
     if (this.gone !== undefined) return;
     if (this.#welcomes > 0) {
+      await this.#closeDirectly();
       const call = new Call({ $case: "closeSession", value: {} }, "closeSession");
       this.submit(call);
       await this.#within(CLOSE_MS, call.promise);
@@ -192,7 +217,9 @@ export class Session {
 
   #welcomed(welcome: Welcome, helloSentAtMs: number): void {
     const first = this.#welcomes++ === 0;
+    if (first && this.#link.isRouted) this.#beDirect(welcome);
     this.#lease.extend(helloSentAtMs, welcome.ttlMs); // Opening and resuming count as a heartbeat.
+    this.#direct?.resumed(helloSentAtMs);
     this.checkLease();
     if (this.gone !== undefined) return;
     this.durable = welcome.durable;
@@ -210,7 +237,7 @@ export class Session {
     const credentials = this.#link.credentials;
     if (credentials === undefined) return; // A Welcome to an operations connection always carries them.
     this.#lease.tick();
-    const order = {
+    const order: HeartbeatOrder = {
       ...{ endpoints, tls, token, client, ttlMs },
       sessionId: credentials.id,
       secret: credentials.secret,
@@ -218,11 +245,14 @@ export class Session {
       tickMs: tickIntervalMs(ttlMs),
       lagMsMax: lagMsMax === 0 ? 2 * ttlMs : lagMsMax,
       shared: this.#lease.shared,
+      direct: false,
+      partitions: this.#direct?.leases.shared,
     };
+    this.#order = order;
     this.#tickMs = order.tickMs;
     this.#healthMs = order.intervalMs - order.tickMs;
     this.#heartbeats = this.#environment.startHeartbeats(order, {
-      acknowledged: (sentAtMs, alive, expired) => this.#partitionsExpired(sentAtMs, alive, expired, true),
+      acknowledged: (sentAtMs, alive, expired) => this.#acknowledged(sentAtMs, alive, expired),
       gone: (code, message) => this.#heartbeatsGone(code, message),
     });
   }
@@ -231,6 +261,7 @@ export class Session {
   #tick(): void {
     this.#lease.tick();
     this.checkLease();
+    if (this.#direct !== undefined) for (const partition of [...this.grants.partitions()]) this.checkLease(partition);
     const nowMs = this.nowMs();
     if (nowMs - this.#healthAtMs >= this.#healthMs) {
       this.#healthAtMs = nowMs;
@@ -293,6 +324,8 @@ export class Session {
       case "event":
         this.#events.event(body.value);
         return;
+      case "map":
+        return; // Of the link.
       default:
         unreachable(body);
     }
@@ -326,12 +359,81 @@ export class Session {
     if (expired.length > 0 && !this.isGiven) this.retire();
   }
 
+  #checkPartition(direct: DirectLife, partition: number): void {
+    if (this.gone !== undefined || !direct.hasPassed(partition)) return;
+    const lost = this.grants.loseIn(partition, "no heartbeat was acknowledged by its owner in time.");
+    if (lost.length === 0) return;
+    // Other partitions go on, and so the server may keep these: they are given back, as far as it can be reached.
+    for (const { name, token, terms } of lost) this.releaseUnwanted(name, token, terms?.isUndone);
+    if (!this.isGiven) this.retire();
+  }
+
+  /** Heartbeats at one node of several tell of its partitions only: those of the others have their own. */
+  #acknowledged(sentAtMs: number, alive: readonly number[], expired: readonly number[]): void {
+    if (this.#direct === undefined) {
+      this.#partitionsExpired(sentAtMs, alive, expired, true);
+      return;
+    }
+    if (this.gone !== undefined) return;
+    this.#direct.register(alive);
+    for (const partition of expired) this.grants.loseIn(partition, "the session expired in its partition.");
+    this.#partitionsExpired(sentAtMs, alive, expired, false);
+  }
+
+  #beDirect({ partitions, ttlMs }: Welcome): void {
+    const { clock, startHeartbeats } = this.#environment;
+    this.#direct = new DirectLife({
+      leases: PartitionLeases.forPartitions(clock, partitions),
+      ttlMs,
+      start: (node) =>
+        this.#order &&
+        startHeartbeats(
+          { ...this.#order, endpoints: [{ host: node.host, port: node.port }], direct: true },
+          {
+            acknowledged: (sentAtMs, alive, expired) => this.#acknowledged(sentAtMs, alive, expired),
+            gone: () => this.#direct?.ended(node.id), // What is held there is lost when its own bound passes.
+          },
+        ),
+    });
+  }
+
+  #directWelcomed(welcome: Welcome, node: ClusterNode, helloSentAtMs: number): void {
+    const { ledPartitions, grants } = welcome;
+    this.#lease.extend(helloSentAtMs, welcome.ttlMs);
+    this.#direct?.welcomed(node, ledPartitions, helloSentAtMs);
+    this.grants.reconcileIn(ledPartitions, helloSentAtMs, grants);
+    for (const warning of this.warnings) warning.reconnected();
+  }
+
+  #registered(): Iterable<number> {
+    const waiting = [...this.#link.window.waiting.values()].map(({ reference }) => partitionOf(reference));
+    return new Set([...(this.#direct?.registered ?? []), ...this.grants.partitions(), ...waiting]);
+  }
+
+  #waitsIn(partition: number): boolean {
+    for (const { reference } of this.#link.window.waiting.values())
+      if (partitionOf(reference) === partition) return true;
+    return false;
+  }
+
+  /** Home does not know of what was only asked directly. */
+  async #closeDirectly(): Promise<void> {
+    const closing: Promise<unknown>[] = [];
+    this.#link.submitDirectly(() => {
+      const call = new Call({ $case: "closeSession", value: {} }, "closeSession");
+      closing.push(call.promise.catch(() => {})); // It ends there by itself, after its ttl.
+      return call;
+    });
+    if (closing.length > 0) await this.#within(CLOSE_MS, Promise.all(closing));
+  }
+
   #heartbeatsGone(code: ErrorCode, message: string): void {
     this.#link.end(new ForelockError(code, `Heartbeats ended: ${message}`));
   }
 
   #gone(error: ForelockError, unsent: readonly Request[]): void {
     this.#heartbeats?.stop();
+    this.#direct?.stop();
     this.#timer?.dispose();
     this.grants.loseAll(error.message, error);
     for (const warning of this.warnings) warning.end();

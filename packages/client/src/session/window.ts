@@ -12,6 +12,8 @@ export class Window {
   /** Answered `queued`. */
   readonly waiting = new Map<number, Request>();
   #settled: number[] = [];
+  /** Of direct connections: what is settled is told on each, for a result rests where its partition has been. */
+  readonly #alsoSettled = new Set<number[]>();
 
   /** @param first 1, or above every number that an earlier process may have used in this session. */
   constructor(first = 1) {
@@ -39,12 +41,22 @@ export class Window {
     if (request === undefined) return undefined;
     this.waiting.delete(sequence);
     this.#settled.push(sequence);
+    if (this.#alsoSettled.size > 0) for (const settled of this.#alsoSettled) settled.push(sequence);
     return request;
   }
 
   /** Numbers up to it were used by an earlier process of the same session. Only before any is given here. */
   startAbove(sequence: number): void {
     this.unanswered.startAbove(sequence);
+  }
+
+  /** What is settled from now on is put into the list, too, which is its owner's to empty. */
+  alsoSettle(list: number[]): void {
+    this.#alsoSettled.add(list);
+  }
+
+  settleNoMore(list: number[]): void {
+    this.#alsoSettled.delete(list);
   }
 
   get lowestUnanswered(): number {

@@ -340,7 +340,14 @@ export interface Hello {
   /** What kind of work it does, as it declares it, at most 64 bytes: joins forecasts of clients that have no history yet. */
   application: string;
   /** Set by a node of the same cluster that speaks for a client of its own, instead of `token`. */
-  forwarded: Forwarded | undefined;
+  forwarded:
+    | Forwarded
+    | undefined;
+  /**
+   * Of a cluster: beside the session's operations connection to another node, for the partitions that this node decides for alone.
+   * Takes nothing over, forgets nothing (`open` is not read), forwards nothing. With session_id, and the right `direct`.
+   */
+  direct: boolean;
 }
 
 /** A node of the cluster says a Hello for a client that is connected to it. Nothing that comes behind it is forwarded again. */
@@ -382,8 +389,28 @@ export interface Welcome {
   durable: boolean;
   /** Ended operations named in Hello.open: their outcome, as the notice that the client may have missed. */
   missed: Notice[];
-  /** Only to a node that forwards: the partitions that the answering node decides for, and of which it has told here. */
+  /** On a direct connection, and to a node that forwards: the partitions that the answering node decides for, and of which it has told here. */
   ledPartitions: number[];
+  /** Of a cluster, on operations connections of principals with the right `direct` that are not direct themselves. */
+  map: ClusterMap | undefined;
+}
+
+/** Who decides for each partition, as one node knows it: a hint where to ask directly. The node that is asked knows the truth. */
+export interface ClusterMap {
+  /** Rises with each change. Compare those of one connection only. */
+  version: number;
+  /** The node that tells. */
+  node: string;
+  nodes: ClusterNode[];
+  /** By partition: which of `nodes`, from 1; 0: nobody just now. */
+  owners: number[];
+}
+
+export interface ClusterNode {
+  id: string;
+  /** Where it listens. Empty for the node that tells. */
+  host: string;
+  port: number;
 }
 
 export interface Limits {
@@ -524,6 +551,9 @@ export interface Notice {
     | //
     /** A grant of this session was pre-empted: its token is stale. `lost` follows. */
     { $case: "failure"; value: PreemptionFailure }
+    | //
+    /** Partitions have other owners than the Welcome or the last such notice said. Changes of a moment come as one. */
+    { $case: "map"; value: ClusterMap }
     | undefined;
 }
 
@@ -1728,6 +1758,7 @@ function createBaseHello(): Hello {
     client: "",
     application: "",
     forwarded: undefined,
+    direct: false,
   };
 }
 
@@ -1769,6 +1800,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.forwarded !== undefined) {
       Forwarded.encode(message.forwarded, writer.uint32(82).fork()).join();
+    }
+    if (message.direct !== false) {
+      writer.uint32(88).bool(message.direct);
     }
     return writer;
   },
@@ -1876,6 +1910,14 @@ export const Hello: MessageFns<Hello> = {
             message.forwarded = Forwarded.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.direct = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1914,6 +1956,7 @@ export const Hello: MessageFns<Hello> = {
       client: isSet(object.client) ? globalThis.String(object.client) : "",
       application: isSet(object.application) ? globalThis.String(object.application) : "",
       forwarded: isSet(object.forwarded) ? Forwarded.fromJSON(object.forwarded) : undefined,
+      direct: isSet(object.direct) ? globalThis.Boolean(object.direct) : false,
     };
   },
 
@@ -1949,6 +1992,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.forwarded !== undefined) {
       obj.forwarded = Forwarded.toJSON(message.forwarded);
     }
+    if (message.direct !== false) {
+      obj.direct = message.direct;
+    }
     return obj;
   },
 
@@ -1969,6 +2015,7 @@ export const Hello: MessageFns<Hello> = {
     message.forwarded = (object.forwarded !== undefined && object.forwarded !== null)
       ? Forwarded.fromPartial(object.forwarded)
       : undefined;
+    message.direct = object.direct ?? false;
     return message;
   },
 };
@@ -2190,6 +2237,7 @@ function createBaseWelcome(): Welcome {
     durable: false,
     missed: [],
     ledPartitions: [],
+    map: undefined,
   };
 }
 
@@ -2244,6 +2292,9 @@ export const Welcome: MessageFns<Welcome> = {
         writer.uint32(v);
       }
       writer.join();
+    }
+    if (message.map !== undefined) {
+      ClusterMap.encode(message.map, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2393,6 +2444,14 @@ export const Welcome: MessageFns<Welcome> = {
 
             break;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.map = ClusterMap.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2455,6 +2514,7 @@ export const Welcome: MessageFns<Welcome> = {
         : globalThis.Array.isArray(object?.led_partitions)
         ? object.led_partitions.map((e: any) => globalThis.Number(e))
         : [],
+      map: isSet(object.map) ? ClusterMap.fromJSON(object.map) : undefined,
     };
   },
 
@@ -2502,6 +2562,9 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.ledPartitions?.length) {
       obj.ledPartitions = message.ledPartitions.map((e) => Math.round(e));
     }
+    if (message.map !== undefined) {
+      obj.map = ClusterMap.toJSON(message.map);
+    }
     return obj;
   },
 
@@ -2526,6 +2589,242 @@ export const Welcome: MessageFns<Welcome> = {
     message.durable = object.durable ?? false;
     message.missed = object.missed?.map((e) => Notice.fromPartial(e)) || [];
     message.ledPartitions = object.ledPartitions?.map((e) => e) || [];
+    message.map = (object.map !== undefined && object.map !== null) ? ClusterMap.fromPartial(object.map) : undefined;
+    return message;
+  },
+};
+
+function createBaseClusterMap(): ClusterMap {
+  return { version: 0, node: "", nodes: [], owners: [] };
+}
+
+export const ClusterMap: MessageFns<ClusterMap> = {
+  encode(message: ClusterMap, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.version)) !== BigInt(message.version)) {
+        throw new globalThis.Error("value provided for field BigInt(message.version) of type uint64 too large");
+      }
+      writer.uint32(8).uint64(BigInt(message.version));
+    }
+    if (message.node !== "") {
+      writer.uint32(18).string(message.node);
+    }
+    for (const v of message.nodes) {
+      ClusterNode.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.owners.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.owners) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterMap {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterMap();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nodes.push(ClusterNode.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag === 32) {
+              message.owners.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.owners.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClusterMap {
+    return {
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => ClusterNode.fromJSON(e)) : [],
+      owners: globalThis.Array.isArray(object?.owners) ? object.owners.map((e: any) => globalThis.Number(e)) : [],
+    };
+  },
+
+  toJSON(message: ClusterMap): unknown {
+    const obj: any = {};
+    if (message.version !== 0) {
+      obj.version = globalThis.Number(message.version);
+    }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes.map((e) => ClusterNode.toJSON(e));
+    }
+    if (message.owners?.length) {
+      obj.owners = message.owners.map((e) => Math.round(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClusterMap>): ClusterMap {
+    return ClusterMap.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClusterMap>): ClusterMap {
+    const message = createBaseClusterMap();
+    message.version = object.version ?? 0;
+    message.node = object.node ?? "";
+    message.nodes = object.nodes?.map((e) => ClusterNode.fromPartial(e)) || [];
+    message.owners = object.owners?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseClusterNode(): ClusterNode {
+  return { id: "", host: "", port: 0 };
+}
+
+export const ClusterNode: MessageFns<ClusterNode> = {
+  encode(message: ClusterNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.host !== "") {
+      writer.uint32(18).string(message.host);
+    }
+    if (message.port !== 0) {
+      writer.uint32(24).uint32(message.port);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterNode {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterNode();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClusterNode {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      port: isSet(object.port) ? globalThis.Number(object.port) : 0,
+    };
+  },
+
+  toJSON(message: ClusterNode): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.port !== 0) {
+      obj.port = Math.round(message.port);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClusterNode>): ClusterNode {
+    return ClusterNode.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClusterNode>): ClusterNode {
+    const message = createBaseClusterNode();
+    message.id = object.id ?? "";
+    message.host = object.host ?? "";
+    message.port = object.port ?? 0;
     return message;
   },
 };
@@ -4687,6 +4986,9 @@ export const Notice: MessageFns<Notice> = {
       case "failure":
         PreemptionFailure.encode(message.body.value, writer.uint32(50).fork()).join();
         break;
+      case "map":
+        ClusterMap.encode(message.body.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -4752,6 +5054,14 @@ export const Notice: MessageFns<Notice> = {
             message.body = { $case: "failure", value: PreemptionFailure.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.body = { $case: "map", value: ClusterMap.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4778,6 +5088,8 @@ export const Notice: MessageFns<Notice> = {
         ? { $case: "warning", value: PreemptionWarning.fromJSON(object.warning) }
         : isSet(object.failure)
         ? { $case: "failure", value: PreemptionFailure.fromJSON(object.failure) }
+        : isSet(object.map)
+        ? { $case: "map", value: ClusterMap.fromJSON(object.map) }
         : undefined,
     };
   },
@@ -4796,6 +5108,8 @@ export const Notice: MessageFns<Notice> = {
       obj.warning = PreemptionWarning.toJSON(message.body.value);
     } else if (message.body?.$case === "failure") {
       obj.failure = PreemptionFailure.toJSON(message.body.value);
+    } else if (message.body?.$case === "map") {
+      obj.map = ClusterMap.toJSON(message.body.value);
     }
     return obj;
   },
@@ -4839,6 +5153,12 @@ export const Notice: MessageFns<Notice> = {
       case "failure": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "failure", value: PreemptionFailure.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "map": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "map", value: ClusterMap.fromPartial(object.body.value) };
         }
         break;
       }

@@ -137,6 +137,7 @@ export class Links {
       client: session?.client ?? "",
       application: session?.application ?? "",
       forwarded: undefined,
+      direct: false,
     };
     const proof = secret === "" ? Buffer.alloc(0) : proofOf(secret, claims, hello);
     return { ...hello, forwarded: { ...claims, proof } };

@@ -1,7 +1,6 @@
 // route.ts: which partition the plain operations of a session belong to: those of one element or file, by its name. They are nearly all that
 // a node is asked, so this is a look at the kind and one at the name. Not here: the others (router.ts).
-import type { Operation } from "@forelock/protocol";
-import type { Placement } from "../shard/placement.ts";
+import type { Operation, Placement } from "@forelock/protocol";
 
 /** It is no operation of a session on one name. */
 export const ELSEWHERE = -1;

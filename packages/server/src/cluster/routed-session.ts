@@ -22,6 +22,8 @@ export interface RoutedSession {
   /** From a resume until its Welcome: what the client still asks about. */
   open: readonly number[] | undefined;
   lowest: number;
+  /** Version of the map that the client was told last; 0: none. */
+  mapVersion: number;
   usedAtMs: number;
   /** Nothing is opened for it any more. */
   isGone: boolean;

@@ -1,7 +1,8 @@
 // router.ts: the service of a node in a cluster: takes any request, and sees that the owner of its partition carries it out. Stands before
 // the local Node, which knows nothing of others. Not here: who owns what (owners.ts), how requests travel (session-routes.ts, asks.ts).
 //   Y1. What this node decides goes to it at the cost of one look at a table.
-//   Y2. What another node has forwarded is carried out here or answered `not_owner`: it is never forwarded again.
+//   Y2. What another node has forwarded, or a client sends directly, is carried out here or answered `not_owner`: it is not forwarded.
+//   Y3. Who owns what is told to clients that may go to owners directly, at most once in MAP_MS.
 import type { Socket } from "node:net";
 import {
   ForelockError,
@@ -34,6 +35,7 @@ import { closeEverywhere } from "./close.ts";
 import type { FetchBulk } from "./filler.ts";
 import { Gather } from "./gather.ts";
 import { Links } from "./links.ts";
+import { MapTeller } from "./map.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
 import { Resume } from "./resume.ts";
 import { destinationOf } from "./route.ts";
@@ -66,9 +68,9 @@ const AWAIT_MS = 10_000;
 
 const NOTHING_TO_WITHDRAW = (): void => {};
 
-/** A session as another node knows it, which is not connected to its client. */
-interface ForwardedSession extends NodeSession {
-  readonly forwardedBy: string;
+/** A session whose client is connected to another node: seen from here it lives here alone. */
+interface SessionHere extends NodeSession {
+  readonly kind: "direct" | "forwarded";
 }
 
 export class Router implements Service {
@@ -87,6 +89,7 @@ export class Router implements Service {
   readonly #administration: Administration | undefined;
   readonly #bulk: BulkSource | undefined;
   readonly #ownerIds: (string | undefined)[];
+  readonly #map: MapTeller;
   readonly #endChanges: () => void;
   #timer: Timer | undefined;
   #sweepAtMs = 0;
@@ -109,6 +112,7 @@ export class Router implements Service {
     this.#resume = new Resume({ node, owners, sessions, clock, resumeMs: holdMs });
     this.#sinks = new Sinks(node);
     this.#watches = new ClusterWatches({ node, owners, asks: this.#asks, clock });
+    this.#map = new MapTeller(owners, node.shards.length, clock);
     this.#ownerIds = node.shards.map(({ partition }) => idOf(owners.of(partition), owners.nodeId));
     // Sessions that are registered in it get their notices and heartbeats from its next owner.
     node.leaving = (partition) => sessions.leaving(partition);
@@ -138,25 +142,31 @@ export class Router implements Service {
 
   resumeSession(caller: Caller, resume: ResumeSession): OpenedSession {
     const opened = this.#node.resumeSession(caller, resume);
-    const { forwardedBy } = caller;
-    if (forwardedBy === undefined) {
+    if (!isForHere(caller)) {
       this.#sessions.add(caller, opened.session, resume.secret, resume);
       return opened;
     }
     const { id, principal, ttlMs } = opened.session;
-    const session: ForwardedSession = { id, principal, ttlMs, forwardedBy };
+    const session: SessionHere = { id, principal, ttlMs, kind: caller.isDirect ? "direct" : "forwarded" };
     return { session, secret: undefined };
   }
 
-  welcome(caller: Caller, opened: OpenedSession): Promise<Welcome> {
-    if (caller.forwardedBy !== undefined) return this.#resume.own(caller, opened);
-    if (opened.secret !== undefined) return this.#node.welcome(caller, opened);
-    return this.#resume.everywhere(caller, opened, this.#sessions.known(opened.session));
+  async welcome(caller: Caller, opened: OpenedSession): Promise<Welcome> {
+    if (isForHere(caller)) return this.#resume.own(caller, opened);
+    const isNew = opened.secret !== undefined;
+    const welcome = isNew
+      ? await this.#node.welcome(caller, opened)
+      : await this.#resume.everywhere(caller, opened, this.#sessions.known(opened.session));
+    if (!caller.may("direct", "")) return welcome;
+    const map = this.#map.now; // Y3
+    const routed = this.#sessions.get(opened.session.id);
+    if (routed !== undefined) routed.mapVersion = map.version;
+    return { ...welcome, map };
   }
 
   listen(session: NodeSession, sink: NoticeSink): () => void {
-    const end = this.#sinks.listen(session, sink, isForwarded(session));
-    const routed = isForwarded(session) ? undefined : this.#sessions.get(session.id);
+    const end = this.#sinks.listen(session, sink, isHereAlone(session) ? session.kind : "own");
+    const routed = isHereAlone(session) ? undefined : this.#sessions.get(session.id);
     if (routed === undefined) return end;
     routed.sink = sink;
     return () => {
@@ -166,13 +176,13 @@ export class Router implements Service {
   }
 
   heartbeat(session: NodeSession, number: number, vitals: Vitals, respond: (reply: HeartbeatReply) => void): void {
-    if (isForwarded(session)) this.#node.heartbeat(session, number, vitals, respond);
+    if (isHereAlone(session)) this.#node.heartbeat(session, number, vitals, respond);
     else this.#beats.beat(session, number, vitals, respond);
   }
 
   acknowledge(session: NodeSession, lowestUnanswered: number, settled: readonly number[]): void {
     this.#node.acknowledge(session, lowestUnanswered, settled);
-    if (isForwarded(session)) return;
+    if (isHereAlone(session)) return;
     const routed = this.#sessions.get(session.id);
     if (routed === undefined) return;
     if (lowestUnanswered > routed.lowest) routed.lowest = lowestUnanswered;
@@ -201,7 +211,7 @@ export class Router implements Service {
   readonly fetchBulk: FetchBulk = (peer, request) => fetchBulk(this.#asks, this.#owners.nodeId, peer, request);
 
   watch(caller: Caller, pattern: string, watch: number, sink: NoticeSink): () => void {
-    if (caller.forwardedBy !== undefined) return this.#node.watch(caller, pattern, watch, sink);
+    if (isForHere(caller)) return this.#node.watch(caller, pattern, watch, sink);
     return this.#watches.add(caller, pattern, watch, sink);
   }
 
@@ -229,8 +239,7 @@ export class Router implements Service {
     respond: (reply: Reply) => void,
     destination: number,
   ): () => void {
-    if (caller.forwardedBy !== undefined)
-      return this.#carryOutForwarded(caller, session, operation, respond, destination);
+    if (isForHere(caller)) return this.#carryOutHere(caller, session, operation, respond, destination);
     if (destination >= 0) {
       if (session === undefined) throw new ForelockError("session_unknown", "The operation needs a session.");
       this.#routes.route(caller, session, operation, respond, destination);
@@ -288,7 +297,7 @@ export class Router implements Service {
   }
 
   /** Y2 */
-  #carryOutForwarded(
+  #carryOutHere(
     caller: Caller,
     session: NodeSession | undefined,
     operation: Operation,
@@ -474,6 +483,7 @@ export class Router implements Service {
       if (before === this.#owners.nodeId) this.#sessions.leaving(partition);
     }
     this.#beats.changed();
+    this.#map.changed();
     this.#links.sweep(this.#owners.peers());
     this.#sessions.follow(moved);
     this.#routes.changed();
@@ -488,6 +498,8 @@ export class Router implements Service {
       this.#again();
       this.#routes.tick();
       this.#sessions.interrupt();
+      const map = this.#map.due();
+      if (map !== undefined) this.#sessions.tell(map);
       const nowMs = clock.monotonicMs();
       if (nowMs < this.#sweepAtMs) return;
       this.#sweepAtMs = nowMs + SWEEP_MS;
@@ -501,8 +513,13 @@ export class Router implements Service {
 /** Where policies are kept. */
 const POLICIES_PARTITION = 0;
 
-function isForwarded(session: NodeSession): session is ForwardedSession {
-  return "forwardedBy" in session;
+/** Whether nothing of what it asks goes on to other nodes (Y2). */
+function isForHere({ forwardedBy, isDirect }: Caller): boolean {
+  return forwardedBy !== undefined || isDirect === true;
+}
+
+function isHereAlone(session: NodeSession): session is SessionHere {
+  return "kind" in session;
 }
 
 /** Undefined: nobody. */

@@ -2,7 +2,7 @@
 // (session-routes.ts).
 //   N1. A session has at most one link to a peer. It opens when something is first asked there or a partition of the session moves there.
 //   N2. When a link is lost, notices may be lost with it: as soon as every partition has an owner again, the client is made to resume.
-import type { ForelockError, Welcome } from "@forelock/protocol";
+import type { ClusterMap, ForelockError, Notice, Welcome } from "@forelock/protocol";
 import { ForelockError as Failure } from "@forelock/protocol";
 import type { Clock } from "../clock.ts";
 import type { Node } from "../shard/node.ts";
@@ -63,7 +63,7 @@ export class SessionLinks {
     const routed: RoutedSession = {
       ...{ id: session.id, caller, secret: Buffer.from(secret), ttlMs: session.ttlMs, client: asked.client },
       ...{ application: asked.application ?? "", links: new Map(), partitions: new Set(), sink: undefined, open },
-      ...{ lowest: 0, usedAtMs: nowMs, isGone: false, expiredAt: new Set(), expired: new Set() },
+      ...{ lowest: 0, mapVersion: 0, usedAtMs: nowMs, isGone: false, expiredAt: new Set(), expired: new Set() },
     };
     this.#sessions.set(session.id, routed);
     return routed;
@@ -121,6 +121,16 @@ export class SessionLinks {
         const before = session.links.get(moved.get(partition) ?? "");
         if (before !== undefined) this.#emptied.set(before, session);
       }
+    }
+  }
+
+  /** Clients that may go to owners directly learn who they are. */
+  tell(map: ClusterMap): void {
+    const notice: Notice = { body: { $case: "map", value: map } };
+    for (const session of this.#sessions.values()) {
+      if (session.mapVersion === 0 || session.mapVersion >= map.version) continue; // Not for it, or in its Welcome.
+      session.mapVersion = map.version;
+      session.sink?.notify(notice);
     }
   }
 

@@ -119,7 +119,7 @@ export class SessionRoutes implements RequestHost {
   #turnedAway(asked: TurnedAway, partition: number, error: ForelockError): boolean {
     const { caller, sessionId, operation, respond } = asked;
     const { node, sessions, owners } = this.#parts;
-    if (caller.forwardedBy !== undefined) return false; // The node that forwarded it sends it on.
+    if (caller.forwardedBy !== undefined || caller.isDirect) return false; // Who sent it here sends it on.
     const isGivenUp = node.shardAt(partition).stopped?.code === "not_owner" || owners.of(partition).kind !== "here";
     if (error.code !== "not_owner" && !(error.code === "outcome_unknown" && isGivenUp)) return false;
     const session = sessions.get(sessionId);

@@ -22,7 +22,7 @@ import { Heartbeats } from "./heartbeats.ts";
 import type { EdgeLog } from "./log.ts";
 import { Outbox } from "./outbox.ts";
 import { errorReply, Requests } from "./requests.ts";
-import type { Connected, Switchboard } from "./switchboard.ts";
+import { type Connected, directClaim, type Switchboard } from "./switchboard.ts";
 import { bad } from "./validate.ts";
 import { Watches } from "./watches.ts";
 import { codeOf, wireError, wireErrorOf } from "./wire-error.ts";
@@ -227,8 +227,10 @@ export class Connection implements Connected {
     }
     if (greeting.kind === "heartbeat") return;
     if (greeting.kind === "operations") {
-      // A node that forwards takes nothing over from the client, which may be connected to both.
-      this.#claimed = isForwarded ? `${caller.forwardedBy} ${greeting.opened.session.id}` : greeting.opened.session.id;
+      const { id } = greeting.opened.session;
+      // Neither a node that forwards nor a direct connection takes over from the client, which may have all three.
+      if (greeting.takesOver) switchboard.endDirect(id);
+      this.#claimed = caller.isDirect ? directClaim(id) : isForwarded ? `${caller.forwardedBy} ${id}` : id;
       switchboard.claim(this.#claimed, this);
       this.#endListening = service.listen(greeting.opened.session, this);
     }

@@ -1,6 +1,7 @@
 // greet.ts: the first message of a connection: who calls, for which session. Not here: frames (connection.ts), tokens
 // (authenticate.ts), what a session is (shard/).
 //   G1. Nothing of a Hello is acted on before all of it was checked; the session is looked for last.
+//   G2. A direct connection is for principals with the right `direct`, in a cluster, and for a session that exists elsewhere.
 import { ForelockError, type Hello, Purpose, type Welcome } from "@forelock/protocol";
 import type { OpenedSession, Service } from "../shard/service.ts";
 import type { Authenticator, Peer } from "./authenticate.ts";
@@ -22,7 +23,13 @@ const OPEN_MAX = 65_536;
 
 /** What the connection is for, and in whose name. */
 export type Greeting =
-  | { readonly kind: "operations"; readonly caller: EdgeCaller; readonly opened: OpenedSession }
+  | {
+      readonly kind: "operations";
+      readonly caller: EdgeCaller;
+      readonly opened: OpenedSession;
+      /** It stands for all that the client has at this node: what the session had connected before ends. */
+      readonly takesOver: boolean;
+    }
   | { readonly kind: "heartbeat"; readonly caller: EdgeCaller; readonly opened: OpenedSession }
   | { readonly kind: "sessionless"; readonly caller: EdgeCaller };
 
@@ -48,7 +55,13 @@ export function authenticateHello(greeter: Greeter, peer: Peer, hello: Hello): E
       throw authenticator.failed(peer.address, "hello.forwarded: this node is in no cluster.");
     return forwarding.authenticate(peer, hello, hello.forwarded);
   }
-  return authenticator.authenticate(peer, hello.token === "" ? peer.bearer : hello.token);
+  const caller = authenticator.authenticate(peer, hello.token === "" ? peer.bearer : hello.token);
+  if (!hello.direct) return caller;
+  if (forwarding === undefined) throw new ForelockError("not_supported", "hello.direct: this node is in no cluster.");
+  if (!caller.may("direct", "")) {
+    throw new ForelockError("permission_denied", `Principal "${caller.principal}" lacks the right "direct".`);
+  }
+  return { ...caller, isDirect: true }; // G2
 }
 
 /** Opens or resumes the session that a checked Hello asks for. @throws ForelockError */
@@ -65,15 +78,15 @@ export function openFor({ service }: Greeter, caller: EdgeCaller, hello: Hello):
         opened: service.resumeSession(caller, { sessionId, secret, open: undefined, client, ttlMs }),
       };
     default: {
-      if (sessionId.length === 0)
-        return { kind: "operations", caller, opened: service.openSession(caller, { ttlMs, client, application }) };
-      const isKnown = hello.forwarded === undefined || hello.forwarded.resumed; // Else a node does not know what is open.
-      const open = isKnown ? hello.open.map(Number) : undefined; // Checked to be safe.
-      return {
-        kind: "operations",
-        caller,
-        opened: service.resumeSession(caller, { sessionId, secret, open, client, application, ttlMs }),
-      };
+      if (sessionId.length === 0) {
+        const opened = service.openSession(caller, { ttlMs, client, application });
+        return { kind: "operations", caller, opened, takesOver: false };
+      }
+      // A node that forwards does not know what is open, and a direct connection speaks for a part of it.
+      const takesOver = !hello.direct && (hello.forwarded === undefined || hello.forwarded.resumed);
+      const open = takesOver ? hello.open.map(Number) : undefined; // Checked to be safe.
+      const opened = service.resumeSession(caller, { sessionId, secret, open, client, application, ttlMs });
+      return { kind: "operations", caller, opened, takesOver };
     }
   }
 }
@@ -97,7 +110,7 @@ export async function welcomeFor(greeter: Greeter, greeting: Greeting): Promise<
 }
 
 function checkHello(hello: Hello, { ttlMsMin, ttlMsMax }: EdgeLimits): Refusal | undefined {
-  const { purpose, sessionId, sessionSecret, ttlMs, open } = hello;
+  const { purpose, sessionId, sessionSecret, ttlMs, open, direct, forwarded } = hello;
   if (purpose < Purpose.OPERATIONS || purpose > Purpose.SESSIONLESS) return range("hello.purpose", purpose, 0, 2);
   const isNew = sessionId.length === 0 && purpose !== Purpose.HEARTBEAT;
   if (!isNew && purpose !== Purpose.SESSIONLESS) {
@@ -107,6 +120,9 @@ function checkHello(hello: Hello, { ttlMsMin, ttlMsMax }: EdgeLimits): Refusal |
     if (secretBytes < SECRET_BYTES_MIN || secretBytes > SECRET_BYTES_MAX) {
       return range("hello.session_secret bytes", secretBytes, SECRET_BYTES_MIN, SECRET_BYTES_MAX);
     }
+  }
+  if (direct && (sessionId.length === 0 || purpose === Purpose.SESSIONLESS || forwarded !== undefined)) {
+    return { code: "bad_argument", message: "hello.direct: only for a session, by its client." }; // G2
   }
   if (open.length > OPEN_MAX) return range("hello.open length", open.length, 0, OPEN_MAX);
   if (open.some((sequence) => sequence > BigInt(Number.MAX_SAFE_INTEGER))) {
@@ -156,5 +172,6 @@ function blank(): Welcome {
     durable: false,
     missed: [],
     ledPartitions: [],
+    map: undefined,
   };
 }

@@ -1,6 +1,7 @@
 // switchboard.ts: what all connections of a node share: who is connected, what is in flight, what is to be written at the
 // end of this tick. Not here: one connection's conversation (connection.ts).
-//   S1. A session has one operations connection: a newer one ends it, unread frames and all.
+//   S1. A session has one operations connection: a newer one ends it, unread frames and all. Beside it there may be one from each node
+//       that forwards, and one direct connection, which ends with it: whoever resumes the session takes over everything.
 //   S2. Everything said in one tick of the event loop goes out together at its end.
 import type { EdgeCounters } from "./counters.ts";
 import type { EdgeLimits } from "./options.ts";
@@ -13,6 +14,11 @@ export interface Connected {
   supersede(): void;
   /** Answers what is in flight, says why, ends. Called again: ends now. */
   stop(): void;
+}
+
+/** Never what a node that forwards claims: that ends with the session's id. */
+export function directClaim(sessionId: string): string {
+  return `${sessionId} direct`;
 }
 
 export class Switchboard {
@@ -64,6 +70,11 @@ export class Switchboard {
     const older = this.#bySession.get(sessionId);
     this.#bySession.set(sessionId, connection);
     if (older !== connection) older?.supersede(); // S1
+  }
+
+  /** Ends the direct connection of a session that was resumed. */
+  endDirect(sessionId: string): void {
+    this.#bySession.get(directClaim(sessionId))?.supersede(); // S1
   }
 
   release(sessionId: string, connection: Connected): void {

@@ -1,12 +1,5 @@
 // name.ts: what the text of a name says: its tag, and its ancestors within the tag. Names arrive canonical (edge/validate.ts).
-
-/** What stands in the first braces, or undefined when there is no pair or nothing inside. */
-export function tagOf(name: string): string | undefined {
-  const open = name.indexOf("{");
-  if (open < 0) return undefined;
-  const close = name.indexOf("}", open + 1);
-  return close > open + 1 ? name.slice(open + 1, close) : undefined;
-}
+import { tagOf } from "@forelock/protocol";
 
 const NONE: readonly string[] = [];
 

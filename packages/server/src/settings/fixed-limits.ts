@@ -89,6 +89,12 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     atLimit: "`overloaded`",
   },
   {
+    what: "Direct connections of a client",
+    limit: "16 (`directMax`)",
+    atLimit: "The others' requests are forwarded.",
+  },
+  { what: "Maps of owners told to a client", limit: "one in 100 ms", atLimit: "The next one has it all." },
+  {
     what: "Age of a proof between nodes, and how far their clocks may differ",
     limit: "60,000 ms",
     atLimit: "`unauthenticated`",

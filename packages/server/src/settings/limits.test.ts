@@ -87,6 +87,8 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Requests that wait for an owner of their partition": ["cluster/moves.test.ts", "no more requests wait for an owner"],
   "Reads that wait for an owner of their partition": ["cluster/reads.test.ts", "no more reads wait for an owner"],
   "Bytes that wait for another node on one connection": ["cluster/link.test.ts", "a peer that does not read"],
+  "Direct connections of a client": ["cluster/direct-client.test.ts", "at `directMax` connections"],
+  "Maps of owners told to a client": ["cluster/direct.test.ts", "changes are told, many of a moment as one"],
   "Age of a proof between nodes, and how far their clocks may differ": ["edge/forwarding.test.ts", '"too old"'],
   "Forwarded connections that a node takes within two minutes": [
     "edge/forwarding.test.ts",

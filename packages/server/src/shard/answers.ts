@@ -6,6 +6,7 @@ import {
   type Holder,
   Mode,
   OperationState,
+  type Placement,
   type Reply,
 } from "@forelock/protocol";
 import { blockersOf } from "../lock/acquire.ts";
@@ -22,7 +23,6 @@ import {
   type Wait,
 } from "../partition/state.ts";
 import type { Outlook } from "./insight.ts";
-import type { Placement } from "./placement.ts";
 import { referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
 

@@ -4,9 +4,11 @@
 //   G1. What leaves is durable: everything is sent from `send` functions that the shards release.
 //   G2. A partition that this node does not lead has a stopped shard with an empty state: whoever asks it is told `not_owner`.
 import {
+  createPlacement,
   ForelockError,
   type HeartbeatReply,
   type Operation as OperationMessage,
+  type Placement,
   Preemptible,
   type Reply,
   unreachable,
@@ -36,7 +38,6 @@ import { OperationReads } from "./operation-reads.ts";
 import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
 import type { Ownership } from "./ownership.ts";
-import { createPlacement, type Placement } from "./placement.ts";
 import { clientOf } from "./profiles.ts";
 import { parseReference, referenceOf } from "./reference.ts";
 import { refuseReused } from "./request-ids.ts";

@@ -14,6 +14,8 @@ export interface Caller {
   readonly remoteAddress: string;
   /** The node of the cluster that forwards what it asks. Nothing of it is forwarded again. */
   readonly forwardedBy?: string;
+  /** It asks over a connection to the owner, beside that of its session to another node. Nothing of it is forwarded. */
+  readonly isDirect?: true;
 }
 
 /** One session as this node knows it, whatever its connections. Made by `openSession` and `resumeSession` only. */

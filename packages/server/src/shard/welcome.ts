@@ -1,11 +1,10 @@
 // welcome.ts: the answer to Hello: what the session holds and waits for, in every partition where it is registered.
-import type { HeldGrant, Notice, WaitingOperation, Welcome } from "@forelock/protocol";
+import type { HeldGrant, Notice, Placement, WaitingOperation, Welcome } from "@forelock/protocol";
 import { Mode } from "@forelock/protocol";
 import type { Grant, PartitionState, Session } from "../partition/state.ts";
 import { acquireReply, positionOf } from "./answers.ts";
 import { batchOfPart } from "./batches.ts";
 import type { Node } from "./node.ts";
-import type { Placement } from "./placement.ts";
 import { referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
 import type { KnownSession } from "./sessions.ts";
@@ -60,6 +59,7 @@ export async function welcomeOf(
     durable: options.isDurable,
     missed,
     ledPartitions: [],
+    map: undefined,
   };
 }
 

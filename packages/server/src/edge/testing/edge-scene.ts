@@ -134,6 +134,7 @@ const HELLO: Hello = {
   client: "test",
   application: "",
   forwarded: undefined,
+  direct: false,
 };
 
 export function clientFrame(parts: Partial<Omit<ClientFrame, "hello">> & { readonly hello?: Partial<Hello> }): Buffer {

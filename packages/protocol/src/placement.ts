@@ -2,7 +2,7 @@
 // The key is drawn when the data folder is created, so that nobody can aim names at one partition without it.
 //   Sources: Aumasson and Bernstein (2012), "SipHash"; Lamping and Veach (2014), "A fast, minimal memory, consistent hash algorithm".
 // Done on 32-bit halves: BigInt costs ten times as much. Test vectors stand in docs/protocol.md and in the test beside this file.
-import { tagOf } from "../lock/name.ts";
+// In this package because clients that go to owners directly find them by it, too.
 
 /** Names are looked up again and again; a cached partition costs a quarter of a computed one. Emptied when full. */
 const CACHE_MAX = 65_536;
@@ -28,6 +28,14 @@ export function createPlacement(key: Uint8Array, partitions: number): Placement 
     cache.set(name, partition);
     return partition;
   };
+}
+
+/** What stands in the first braces, or undefined when there is no pair or nothing inside. */
+export function tagOf(name: string): string | undefined {
+  const open = name.indexOf("{");
+  if (open < 0) return undefined;
+  const close = name.indexOf("}", open + 1);
+  return close > open + 1 ? name.slice(open + 1, close) : undefined;
 }
 
 type Key = readonly [k0Low: number, k0High: number, k1Low: number, k1High: number];
