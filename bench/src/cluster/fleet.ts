@@ -2,7 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { createPlacement } from "forelock/internal";
+import { createPlacement } from "@forelock/protocol";
 import type { Scratch } from "../scratch.ts";
 import { freePort, pause, type ServerProcess, startServer } from "../server-process.ts";
 import { type ClusterRecords, type Members, openRecords, startMembers } from "./members.ts";

@@ -61,7 +61,6 @@ export {
 export type { HoldForecasts, HoldQuantiles } from "./preempt/engine.ts";
 export { Node, type NodeLimits } from "./shard/node.ts";
 export type { CallOut, OwedCall } from "./shard/owed.ts";
-export { createPlacement } from "./shard/placement.ts";
 export { recover } from "./shard/recovery.ts";
 export type { Caller, NodeSession, NoticeSink, OpenedSession, Service } from "./shard/service.ts";
 export { buildSnapshots } from "./shard/snapshot-build.ts";

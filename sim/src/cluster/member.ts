@@ -37,6 +37,8 @@ export const LEASE_MS = 2_000;
 const HOLD_LEASES = 4;
 const LINKS_MAX = 1_000;
 const REPLICAS = 2;
+const FILL_BYTES_PER_SECOND = 1_048_576;
+const KEPT_BYTES_MAX = 64 * 1_048_576;
 const PLACEMENT_KEY = Uint8Array.from({ length: 16 }, (_, index) => index * 11 + 3);
 
 export interface MemberOptions {
@@ -73,6 +75,8 @@ export class Member implements WireServer {
   compared = 0;
   readonly #options: MemberOptions;
   readonly #bulk = new MemoryBulkStore();
+  /** On its disk, beside the contents. */
+  #marks: readonly number[] = [];
   #accept: ((socket: SocketEnd) => void) | undefined;
   #upkeep: Upkeep | undefined;
   #isLeaving = false;
@@ -164,8 +168,22 @@ export class Member implements WireServer {
     const drawn = (bytes: number): Uint8Array => Uint8Array.from({ length: bytes }, () => Math.floor(random() * 256));
     const log = await openEtcdEventLog({
       ...{ etcd: way, clock, cluster: CLUSTER, owner: ownerName(self), partitions },
+      floor: (partition) => cluster.contents.floor(partition),
     });
-    const cluster = new Cluster({
+    const cluster: Cluster = new Cluster({
+      markStore: {
+        load: async () => this.#marks,
+        save: async (marks) => {
+          if (process.isAlive) this.#marks = marks;
+        },
+      },
+      marks: this.#marks,
+      fetch: (peer, request) => {
+        if (this.node === undefined) throw new Error("the node is starting");
+        return this.node.fetchBulk(peer, request);
+      },
+      fillBytesPerSecond: FILL_BYTES_PER_SECOND,
+      keptBytesMax: KEPT_BYTES_MAX,
       ...{ cluster: CLUSTER, etcd: way, log, bulk: this.#bulk, clock, partitions, replicas: REPLICAS },
       ...{ leaseMs: LEASE_MS, self, growthRefused: () => undefined, files, note },
     });
@@ -173,7 +191,7 @@ export class Member implements WireServer {
       states: Array.from({ length: partitions }, (_, partition) => createState(partition)),
       ownership: cluster.ownership,
       log: this.#judged(log, process),
-      bulk: this.#bulk,
+      bulk: cluster.contents,
       clock,
       random: drawn,
       defer: (run) => {
@@ -187,7 +205,14 @@ export class Member implements WireServer {
       note,
     });
     const router = new Router({
-      ...{ node: core, owners: cluster.ownership, secret: SECRET, linksMax: LINKS_MAX, holdMs: LEASE_MS * HOLD_LEASES },
+      ...{
+        node: core,
+        owners: cluster.ownership,
+        bulk: cluster.source,
+        secret: SECRET,
+        linksMax: LINKS_MAX,
+        holdMs: LEASE_MS * HOLD_LEASES,
+      },
       dial: (peer) => this.#dial(peer),
     });
     const quiet = { info: () => {}, warn: () => {}, error: note as never };
@@ -201,7 +226,14 @@ export class Member implements WireServer {
     await cluster.start(core, { host: id, port: 7420 });
     this.node = router;
     this.#upkeep = new Upkeep({
-      ...{ log, bulk: this.#bulk, admission: { refresh: async () => {} }, clock, led: () => core.led, snapshotBytes },
+      ...{
+        log,
+        bulk: cluster.contents,
+        admission: { refresh: async () => {} },
+        clock,
+        led: () => core.led,
+        snapshotBytes,
+      },
       ...{ isCompacting: () => cluster.planner.isPlanning, note },
     });
     this.#note("is up", { start: this.starts });

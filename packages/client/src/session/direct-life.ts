@@ -3,7 +3,7 @@
 //   V1. The bound of a partition is moved by answers that speak for it: a heartbeat that lists it, a Welcome of its owner, a resume, and
 //       a grant, whose request its owner took in after it was issued.
 //   V2. Heartbeats at a node go on when its operations connection is lost, until a resume has found all that lives there.
-import type { ClusterNode } from "@forelock/protocol";
+import type { MapNode } from "@forelock/protocol";
 import type { Heartbeats } from "./heartbeats.ts";
 import type { PartitionLeases } from "./lease.ts";
 
@@ -11,7 +11,7 @@ export interface DirectLifeParts {
   readonly leases: PartitionLeases;
   readonly ttlMs: number;
   /** Begins heartbeats at a node. */
-  readonly start: (node: ClusterNode) => Heartbeats | undefined;
+  readonly start: (node: MapNode) => Heartbeats | undefined;
 }
 
 export class DirectLife {
@@ -19,7 +19,7 @@ export class DirectLife {
   /** Partitions that some node has listed: the session lives there, whether or not it has anything. */
   readonly registered = new Set<number>();
   readonly #parts: DirectLifeParts;
-  readonly #beats = new Map<string, { readonly node: ClusterNode; readonly heartbeats: Heartbeats }>();
+  readonly #beats = new Map<string, { readonly node: MapNode; readonly heartbeats: Heartbeats }>();
 
   constructor(parts: DirectLifeParts) {
     this.#parts = parts;
@@ -53,7 +53,7 @@ export class DirectLife {
   }
 
   /** A direct connection to the node stands. */
-  welcomed(node: ClusterNode, ledPartitions: readonly number[], helloSentAtMs: number): void {
+  welcomed(node: MapNode, ledPartitions: readonly number[], helloSentAtMs: number): void {
     this.leases.extend(ledPartitions, helloSentAtMs, this.#parts.ttlMs);
     const beating = this.#beats.get(node.id);
     if (beating?.node.host === node.host && beating.node.port === node.port) return;
@@ -63,7 +63,7 @@ export class DirectLife {
   }
 
   /** Nodes that are gone get no heartbeats. */
-  mapped(nodes: readonly ClusterNode[]): void {
+  mapped(nodes: readonly MapNode[]): void {
     for (const [id, { heartbeats }] of this.#beats) {
       if (nodes.some((node) => node.id === id)) continue;
       heartbeats.stop();

@@ -1,7 +1,7 @@
 // session/direct.ts: one connection of a session to the owner of partitions, beside its home connection. Not here: which requests take it
 // and when it is opened (routes.ts), answers (link.ts).
 //   D1. Nothing is sent before its Welcome. After its end nothing comes from it; what it had is its owner's to send elsewhere.
-import type { ClusterNode, ForelockError, Hello, Limits, ServerFrame, Welcome } from "@forelock/protocol";
+import type { ForelockError, Hello, Limits, MapNode, ServerFrame, Welcome } from "@forelock/protocol";
 import type { Environment } from "../environment.ts";
 import type { Settings } from "../settings.ts";
 import { Connection } from "../wire/connection.ts";
@@ -19,7 +19,7 @@ export interface DirectOptions {
   readonly environment: Environment;
   readonly settings: Settings;
   readonly window: Window;
-  readonly node: ClusterNode;
+  readonly node: MapNode;
   readonly hello: Hello;
 }
 
@@ -28,7 +28,7 @@ const HANDSHAKE_MS = 10_000;
 const SETTLED_MAX = 256;
 
 export class Direct {
-  readonly node: ClusterNode;
+  readonly node: MapNode;
   readonly outbox: Outbox;
   /** What its node is to be told of ended waits. */
   readonly settled: number[] = [];

@@ -10,13 +10,13 @@
 //   K6. The end of a wait that overtakes the answer `queued`, on another connection, is kept for it.
 import {
   type AcquireReply,
-  type ClusterNode,
   createPlacement,
   ERRORS,
   ForelockError,
   GetOperationRequest,
   Hello,
   type Limits,
+  type MapNode,
   type Notice,
   OperationState,
   Purpose,
@@ -56,9 +56,9 @@ export interface LinkEvents {
 
 export interface DirectLinkEvents {
   /** Who owns what may have changed. */
-  mapped(nodes: readonly ClusterNode[]): void;
+  mapped(nodes: readonly MapNode[]): void;
   /** A direct connection stands. Its Welcome is of the node's own partitions. */
-  welcomed(welcome: Welcome, node: ClusterNode, helloSentAtMs: number): void;
+  welcomed(welcome: Welcome, node: MapNode, helloSentAtMs: number): void;
   /** Grants have come for a request that was given to a connection at that moment. */
   granted(reply: AcquireReply, issuedAtMs: number): void;
   registered(): Iterable<number>;

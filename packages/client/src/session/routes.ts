@@ -7,10 +7,10 @@
 //   R4. Where notices may have been lost, either a later Welcome of the owner tells what is so, or the session is resumed at home.
 import {
   type ClusterMap,
-  type ClusterNode,
   ForelockError,
   GetOperationRequest,
   Hello,
+  type MapNode,
   type Placement,
   type Purpose,
   type Reply,
@@ -32,7 +32,7 @@ export interface RoutesHost {
   readonly credentials: { readonly id: Buffer; readonly secret: Buffer } | undefined;
   /** Refused to be tried later, and on no connection meanwhile. */
   isPausing(request: Request): boolean;
-  welcomed(welcome: Welcome, node: ClusterNode, helloSentAtMs: number): void;
+  welcomed(welcome: Welcome, node: MapNode, helloSentAtMs: number): void;
   received(direct: Direct, frame: ServerFrame): void;
   /** Partitions where the session is known to be registered, whether or not it has anything there. */
   registered(): Iterable<number>;
@@ -311,12 +311,12 @@ export class Routes {
     return direct.isReady && this.#nowMs() >= lane.homeUntilMs ? direct : undefined;
   }
 
-  #ownerOf(partition: number): ClusterNode | undefined {
+  #ownerOf(partition: number): MapNode | undefined {
     const at = this.#map?.owners[partition] ?? 0;
     return at === 0 ? undefined : this.#map?.nodes[at - 1];
   }
 
-  #isHome({ id }: ClusterNode): boolean {
+  #isHome({ id }: MapNode): boolean {
     return id === this.#map?.node;
   }
 
@@ -326,7 +326,7 @@ export class Routes {
   }
 
   /** R3 */
-  #open(node: ClusterNode): Direct | undefined {
+  #open(node: MapNode): Direct | undefined {
     const { environment, settings, window, host, ttlMs } = this.#parts;
     const nowMs = this.#nowMs();
     if (!this.#isUp || this.#directs.size >= settings.directMax || node.port === 0) return undefined;
@@ -451,7 +451,7 @@ export class Routes {
     this.#parts.host.renew();
   }
 
-  #isOutOfReach({ id }: ClusterNode): boolean {
+  #isOutOfReach({ id }: MapNode): boolean {
     const isFull = this.#directs.size >= this.#parts.settings.directMax;
     return isFull || (this.#trouble.get(id)?.failures ?? 0) >= FAILURES_UNTIL_RENEWED;
   }

@@ -6,12 +6,12 @@
 //   S4. On direct connections each partition has a safe-until of its own; what is held there is lost when that passes.
 import {
   AcquireReply,
-  type ClusterNode,
   type ErrorCode,
   type Event,
   ForelockError,
   Health,
   type HeldGrant,
+  type MapNode,
   type Notice,
   OperationState,
   type PreemptionFailure,
@@ -397,7 +397,7 @@ export class Session {
     });
   }
 
-  #directWelcomed(welcome: Welcome, node: ClusterNode, helloSentAtMs: number): void {
+  #directWelcomed(welcome: Welcome, node: MapNode, helloSentAtMs: number): void {
     const { ledPartitions, grants } = welcome;
     this.#lease.extend(helloSentAtMs, welcome.ttlMs);
     this.#direct?.welcomed(node, ledPartitions, helloSentAtMs);

@@ -401,12 +401,12 @@ export interface ClusterMap {
   version: number;
   /** The node that tells. */
   node: string;
-  nodes: ClusterNode[];
+  nodes: MapNode[];
   /** By partition: which of `nodes`, from 1; 0: nobody just now. */
   owners: number[];
 }
 
-export interface ClusterNode {
+export interface MapNode {
   id: string;
   /** Where it listens. Empty for the node that tells. */
   host: string;
@@ -2610,7 +2610,7 @@ export const ClusterMap: MessageFns<ClusterMap> = {
       writer.uint32(18).string(message.node);
     }
     for (const v of message.nodes) {
-      ClusterNode.encode(v!, writer.uint32(26).fork()).join();
+      MapNode.encode(v!, writer.uint32(26).fork()).join();
     }
     if (message.owners.length !== 0) {
       writer.uint32(34).fork();
@@ -2656,7 +2656,7 @@ export const ClusterMap: MessageFns<ClusterMap> = {
               break;
             }
 
-            message.nodes.push(ClusterNode.decode(reader, reader.uint32()));
+            message.nodes.push(MapNode.decode(reader, reader.uint32()));
             continue;
           }
           case 4: {
@@ -2693,7 +2693,7 @@ export const ClusterMap: MessageFns<ClusterMap> = {
     return {
       version: isSet(object.version) ? globalThis.Number(object.version) : 0,
       node: isSet(object.node) ? globalThis.String(object.node) : "",
-      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => ClusterNode.fromJSON(e)) : [],
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => MapNode.fromJSON(e)) : [],
       owners: globalThis.Array.isArray(object?.owners) ? object.owners.map((e: any) => globalThis.Number(e)) : [],
     };
   },
@@ -2707,7 +2707,7 @@ export const ClusterMap: MessageFns<ClusterMap> = {
       obj.node = message.node;
     }
     if (message.nodes?.length) {
-      obj.nodes = message.nodes.map((e) => ClusterNode.toJSON(e));
+      obj.nodes = message.nodes.map((e) => MapNode.toJSON(e));
     }
     if (message.owners?.length) {
       obj.owners = message.owners.map((e) => Math.round(e));
@@ -2722,18 +2722,18 @@ export const ClusterMap: MessageFns<ClusterMap> = {
     const message = createBaseClusterMap();
     message.version = object.version ?? 0;
     message.node = object.node ?? "";
-    message.nodes = object.nodes?.map((e) => ClusterNode.fromPartial(e)) || [];
+    message.nodes = object.nodes?.map((e) => MapNode.fromPartial(e)) || [];
     message.owners = object.owners?.map((e) => e) || [];
     return message;
   },
 };
 
-function createBaseClusterNode(): ClusterNode {
+function createBaseMapNode(): MapNode {
   return { id: "", host: "", port: 0 };
 }
 
-export const ClusterNode: MessageFns<ClusterNode> = {
-  encode(message: ClusterNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const MapNode: MessageFns<MapNode> = {
+  encode(message: MapNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.id !== "") {
       writer.uint32(10).string(message.id);
     }
@@ -2746,7 +2746,7 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ClusterNode {
+  decode(input: BinaryReader | Uint8Array, length?: number): MapNode {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -2755,7 +2755,7 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseClusterNode();
+      const message = createBaseMapNode();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2795,7 +2795,7 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     }
   },
 
-  fromJSON(object: any): ClusterNode {
+  fromJSON(object: any): MapNode {
     return {
       id: isSet(object.id) ? globalThis.String(object.id) : "",
       host: isSet(object.host) ? globalThis.String(object.host) : "",
@@ -2803,7 +2803,7 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     };
   },
 
-  toJSON(message: ClusterNode): unknown {
+  toJSON(message: MapNode): unknown {
     const obj: any = {};
     if (message.id !== "") {
       obj.id = message.id;
@@ -2817,11 +2817,11 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     return obj;
   },
 
-  create(base?: DeepPartial<ClusterNode>): ClusterNode {
-    return ClusterNode.fromPartial(base ?? {});
+  create(base?: DeepPartial<MapNode>): MapNode {
+    return MapNode.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<ClusterNode>): ClusterNode {
-    const message = createBaseClusterNode();
+  fromPartial(object: DeepPartial<MapNode>): MapNode {
+    const message = createBaseMapNode();
     message.id = object.id ?? "";
     message.host = object.host ?? "";
     message.port = object.port ?? 0;
