@@ -5,7 +5,8 @@
 //       old owner's window has passed (window.ts).
 //   O3. Given away: everything decided is durable, then one transaction names the successor; what was asked meanwhile is told
 //       `not_owner` and asked again there. Without an answer in time this node goes on as the owner, if it still is.
-//   O4. One step at a time for each partition.
+//   O4. A gift is kept until the wish that it came by is known here: who is behind with the wish would give it back by an older one.
+//   O5. One step at a time for each partition.
 import { ForelockError } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
@@ -61,6 +62,8 @@ export class Ownership implements NodeOwnership, Owners {
   /** The epoch up to which the log has told this node's replica everything. */
   readonly #complete = new Map<number, number>();
   readonly #busy = new Set<number>();
+  /** O4. Given to this node while the wish, as it is known here, named another: until when it is kept for that reason. */
+  readonly #keptUntilMs = new Map<number, number>();
   readonly #listeners = new Set<() => void>();
   readonly #window: Window;
   #map: MapRecord | undefined;
@@ -246,7 +249,7 @@ export class Ownership implements NodeOwnership, Owners {
     }
   }
 
-  /** O4. @returns whether it was done */
+  /** O5. @returns whether it was done */
   async #step(partition: number, run: () => Promise<void>): Promise<boolean> {
     if (this.#busy.has(partition)) return false;
     this.#busy.add(partition);
@@ -266,9 +269,11 @@ export class Ownership implements NodeOwnership, Owners {
 
   // ------------------------------------------------------------------------------------------------------------- follow
 
-  /** Owner or standby by the wish; and everybody follows partition 0, where the policies are. */
+  /** Owner or standby by the wish, or owner in truth; and everybody follows partition 0, where the policies are. */
   #isWanted(partition: number): boolean {
-    return partition === 0 || this.#map?.partitions[partition]?.includes(this.nodeId) === true;
+    if (partition === 0 || this.#map?.partitions[partition]?.includes(this.nodeId) === true) return true;
+    // It was given to this node, which had just dropped it: nobody else can take it, or give it on.
+    return this.#epochs.get(partition)?.owner === this.#options.self;
   }
 
   async #load(partition: number): Promise<void> {
@@ -373,6 +378,7 @@ export class Ownership implements NodeOwnership, Owners {
       if (isGiven && seen !== undefined) await this.#options.log.adopt(seen, replica.position);
       end();
       const epoch = isGiven && seen !== undefined ? seen.epoch : await this.#raise(partition, replica, seen);
+      if (isGiven) this.#keep(partition);
       await this.#lead(partition, replica, epoch);
       const from = seen === undefined || isGiven ? "" : nodeOfOwner(seen.owner);
       this.timeline.add({
@@ -422,9 +428,21 @@ export class Ownership implements NodeOwnership, Owners {
 
   // --------------------------------------------------------------------------------------------------------------- give
 
+  /** O4. For a lease at most: whoever leaves gives to whom the wish does not name. */
+  #keep(partition: number): void {
+    const { clock, leaseMs } = this.#options;
+    if (this.#map?.partitions[partition]?.[0] === this.nodeId) return;
+    this.#keptUntilMs.set(partition, clock.monotonicMs() + leaseMs);
+  }
+
+  #isKept(partition: number): boolean {
+    return this.#options.clock.monotonicMs() < (this.#keptUntilMs.get(partition) ?? 0);
+  }
+
   #wishedSuccessor(partition: number): string | undefined {
     const wished = this.#map?.partitions[partition]?.[0];
-    if (wished === undefined || wished === this.nodeId) return undefined;
+    if (wished === this.nodeId) this.#keptUntilMs.delete(partition);
+    if (wished === undefined || wished === this.nodeId || this.#isKept(partition)) return undefined;
     const giving = this.#slots.filter(({ kind }) => kind === "giving").length;
     return giving < GIVING_MAX ? this.#whenWarm(partition, wished) : undefined;
   }
