@@ -43,7 +43,13 @@ const PICTURES: readonly Picture[] = [
   { file: "settings.png", hash: "#/settings", height: 620, ready: anyRow },
 ];
 
-const CLUSTER_PICTURE: Picture = { file: "cluster.png", hash: "#/cluster", height: 1_330, ready: moved };
+const CLUSTER_PICTURE: Picture = {
+  file: "cluster.png",
+  hash: "#/cluster",
+  height: 1_560,
+  settleMs: 5_000,
+  ready: moved,
+};
 const wanted = ({ file }: Picture): boolean => file.startsWith(process.argv[2] ?? "");
 
 /** A node is drained before the picture is taken: there is something to see of moves. */
