@@ -10,6 +10,7 @@
 //       what it has.
 //   O6. Who lacks file contents of a partition yields it to a live node that follows it and lacks none. Without any it leads all the
 //       same: locks come first, and what is missing is refused until it comes (contents.ts).
+//   O7. A gift is kept until the wish that it came by is known here: who is behind with the wish would give it back by an older one.
 import { ForelockError } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
 import type { PartitionState } from "../partition/state.ts";
@@ -70,6 +71,8 @@ export class Ownership implements NodeOwnership, Owners {
   /** The epoch up to which the log has told this node's replica everything. */
   readonly #complete = new Map<number, number>();
   readonly #busy = new Set<number>();
+  /** O7. Given to this node while the wish, as it is known here, named another: until when it is kept for that reason. */
+  readonly #keptUntilMs = new Map<number, number>();
   readonly #listeners = new Set<() => void>();
   readonly #window: Window;
   #map: MapRecord | undefined;
@@ -354,9 +357,11 @@ export class Ownership implements NodeOwnership, Owners {
 
   // ------------------------------------------------------------------------------------------------------------- follow
 
-  /** Owner or standby by the wish; and everybody follows partition 0, where the policies are. */
+  /** Owner or standby by the wish, or owner in truth; and everybody follows partition 0, where the policies are. */
   #isWanted(partition: number): boolean {
-    return partition === 0 || this.#map?.partitions[partition]?.includes(this.nodeId) === true;
+    if (partition === 0 || this.#map?.partitions[partition]?.includes(this.nodeId) === true) return true;
+    // It was given to this node, which had just dropped it: nobody else can take it, or give it on.
+    return this.#epochs.get(partition)?.owner === this.#options.self;
   }
 
   async #load(partition: number): Promise<void> {
@@ -484,6 +489,7 @@ export class Ownership implements NodeOwnership, Owners {
       if (isGiven && seen !== undefined) await this.#options.log.adopt(seen, replica.position);
       end();
       const epoch = isGiven && seen !== undefined ? seen.epoch : await this.#raise(partition, replica, seen);
+      if (isGiven) this.#keep(partition);
       await this.#lead(partition, replica, epoch);
       const from = seen === undefined || isGiven ? "" : nodeOfOwner(seen.owner);
       this.timeline.add({
@@ -533,9 +539,21 @@ export class Ownership implements NodeOwnership, Owners {
 
   // --------------------------------------------------------------------------------------------------------------- give
 
+  /** O7. For a lease at most: whoever leaves gives to whom the wish does not name. */
+  #keep(partition: number): void {
+    const { clock, leaseMs } = this.#options;
+    if (this.#map?.partitions[partition]?.[0] === this.nodeId) return;
+    this.#keptUntilMs.set(partition, clock.monotonicMs() + leaseMs);
+  }
+
+  #isKept(partition: number): boolean {
+    return this.#options.clock.monotonicMs() < (this.#keptUntilMs.get(partition) ?? 0);
+  }
+
   #wishedSuccessor(partition: number): string | undefined {
     const wished = this.#map?.partitions[partition]?.[0];
-    if (wished === undefined || wished === this.nodeId) return undefined;
+    if (wished === this.nodeId) this.#keptUntilMs.delete(partition);
+    if (wished === undefined || wished === this.nodeId || this.#isKept(partition)) return undefined;
     const giving = this.#slots.filter(({ kind }) => kind === "giving").length;
     return giving < GIVING_MAX ? this.#whenWarm(partition, wished) : undefined;
   }

@@ -147,7 +147,8 @@ export class Planner {
     const live = this.#live();
     const map = this.map;
     const nodes = live.map(({ record: { id, isLeaving } }) => ({ id, isDraining: isLeaving || this.isDraining(id) }));
-    const now = Array.from({ length: partitions }, (_, partition) => this.#now(partition, map));
+    const able = new Set(nodes.flatMap(({ id, isDraining }) => (isDraining ? [] : [id])));
+    const now = Array.from({ length: partitions }, (_, partition) => this.#now(partition, map, able));
     const next = plan({ nodes, now, replicas, pins: this.pins() });
     const wish: MapRecord = {
       replicas,
@@ -168,12 +169,18 @@ export class Planner {
       .filter(({ isLive }) => isLive);
   }
 
-  /** Who owns it in truth, and who stands by as wished. */
-  #now(partition: number, map: MapRecord | undefined): Assignment {
+  /**
+   * Who owns it, or is about to: a wish that can come true stands, whoever owns the partition on its way. Were each plan made from the
+   * owner of the moment, who hears of a wish late would carry out what another plan has taken back, and partitions would go to and fro.
+   */
+  #now(partition: number, map: MapRecord | undefined, able: ReadonlySet<string>): Assignment {
     const [wished, ...standbys] = map?.partitions[partition] ?? [];
     const record = this.#options.epoch(partition);
     const owner = record === undefined ? wished : nodeOfOwner(record.owner);
-    return { owner, standbys: wished === undefined || wished === owner ? standbys : [...standbys, wished] };
+    if (owner === undefined || wished === undefined || wished === owner) return { owner, standbys };
+    return able.has(wished)
+      ? { owner: wished, standbys: [...standbys.filter((id) => id !== owner), owner] }
+      : { owner, standbys: [...standbys, wished] };
   }
 
   #mapEntry(): KeyValue | undefined {

@@ -1,6 +1,6 @@
 // fleet.ts: several nodes of one cluster in one process, on an etcd and a shared log in memory and a clock that tests move.
 import { MemoryBulkStore } from "../../bulk/memory.ts";
-import type { RequestFault, RequestKind } from "../../etcd/faults.ts";
+import type { RequestFault, RequestKind, WatchFault } from "../../etcd/faults.ts";
 import { MemoryEtcd, MemoryEtcdStore } from "../../etcd/memory.ts";
 import { type EtcdEventLog, openEtcdEventLog } from "../../log/etcd/etcd-event-log.ts";
 import type { LogRecord } from "../../log/event-log.ts";
@@ -48,6 +48,8 @@ export class Fleet {
   readonly fetched: { readonly to: string; readonly request: BulkRequest }[] = [];
   keptBytesMax = 256 * 1024 * 1024;
   readonly #isolated = new Set<string>();
+  /** How late a node hears of changes that it watches; undefined: at once. */
+  late: ((id: string) => number) | undefined;
   readonly #partitions: number;
   #boots = 0;
   #drawn = 0;
@@ -68,7 +70,10 @@ export class Fleet {
     this.#boots += 1;
     const self = { id, boot: String(this.#boots), version: "test" };
     // Each request takes a little, as over a network: what may happen in between does.
-    const etcd = new MemoryEtcd({ store: this.store, faults: { request: (kind) => this.fault?.(id, kind) ?? SLOW } });
+    const watch = (): WatchFault | undefined =>
+      this.late === undefined ? undefined : { kind: "stalled", delayMs: this.late(id) };
+    const request = (kind: RequestKind): RequestFault => this.fault?.(id, kind) ?? SLOW;
+    const etcd = new MemoryEtcd({ store: this.store, faults: { request, watch } });
     const log = await this.passing(
       openEtcdEventLog({
         etcd,
