@@ -33,6 +33,8 @@ import { VERSION } from "./version.ts";
 
 const BOOT_BYTES = 6;
 const LINKS_MAX = 10_000;
+/** The log keeps up to three snapshots' worth of records: below its budget, or appends would be refused though all replicas live. */
+const SNAPSHOT_SHARE = 1 / 4;
 /** How long a request waits for an owner, in leases: the old one must be missed, and the new one take over. */
 const HOLD_LEASES = 4;
 
@@ -136,7 +138,8 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
             admission,
             clock: realClock,
             led: () => node.led,
-            snapshotBytes: values["cluster.snapshotBytes"] / partitions,
+            snapshotBytes:
+              Math.min(values["cluster.snapshotBytes"], values["cluster.logBytes"] * SNAPSHOT_SHARE) / partitions,
             isCompacting: () => cluster.planner.isPlanning,
             note,
           });

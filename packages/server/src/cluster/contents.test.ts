@@ -10,16 +10,20 @@ const TEXTS = Array.from({ length: 40 }, (_, index) => `record ${index} of the f
 
 /** Two generations of snapshots at `id`, and what truncation they allow. */
 async function tidy(fleet: Fleet, id: string): Promise<void> {
-  const { log, cluster, node } = fleet.get(id);
-  const upkeep = new Upkeep({
-    ...{ log, bulk: cluster.contents, clock: fleet.clock, led: () => node.led, snapshotBytes: 1 },
-    ...{ admission: { refresh: async () => undefined }, isCompacting: () => false, note: () => {} },
-  });
+  const upkeep = upkeepOf(fleet, id, 1);
   for (let generation = 0; generation < 2; generation += 1) {
     await fleet.clock.advance(2_000); // Marks reach the others, and each partition gets a record.
     await fleet.passing(upkeep.takeDue());
   }
   await fleet.passing(upkeep.close());
+}
+
+function upkeepOf(fleet: Fleet, id: string, snapshotBytes: number): Upkeep {
+  const { log, cluster, node } = fleet.get(id);
+  return new Upkeep({
+    ...{ log, bulk: cluster.contents, clock: fleet.clock, led: () => node.led, snapshotBytes },
+    ...{ admission: { refresh: async () => undefined }, isCompacting: () => false, note: () => {} },
+  });
 }
 
 async function append(fleet: Fleet, client: Client, file: string, token: bigint, text: string): Promise<string> {
@@ -49,10 +53,14 @@ async function read(fleet: Fleet, id: string, file: string, offset = 0): Promise
   return body?.$case === "error" ? body.value.code : "nothing";
 }
 
-/** Records in etcd of the partition of `file`. */
-async function kept(fleet: Fleet, file: string): Promise<number> {
+/** Sequences of the records in etcd of the partition of `file`. */
+async function sequences(fleet: Fleet, file: string): Promise<readonly number[]> {
   const partition = [...fleet.nodes.values()][0]?.node.partitionOf(file);
-  return (await fleet.records()).filter((record) => record.partition === partition).length;
+  return (await fleet.records()).filter((record) => record.partition === partition).map(({ sequence }) => sequence);
+}
+
+async function kept(fleet: Fleet, file: string): Promise<number> {
+  return (await sequences(fleet, file)).length;
 }
 
 /** `a` leads a file whose first records only snapshots and the disks of `a` and `b` have; `b` is gone. */
@@ -82,6 +90,7 @@ test("with fewer replicas the log is kept, appends are refused at its budget, an
   expect(await kept(fleet, file)).toBeGreaterThan(TEXTS.length);
   const token = await fleet.passing(ana.token(ana.acquire(file)));
   expect(await append(fleet, ana, file, token, "a long record ".repeat(500))).toMatch(/^append/);
+  await fleet.clock.advance(100);
   expect(await append(fleet, ana, file, token, "one more")).toContain("overloaded");
   expect(told(await fleet.passing(fleet.client("a").acquire("another")))).toMatch(/^granted/);
   const { contents } = a.cluster;
@@ -93,6 +102,21 @@ test("with fewer replicas the log is kept, appends are refused at its budget, an
   await expect(a.cluster.setReplicas(0, { principal: "root", remoteAddress: "" })).rejects.toMatchObject({
     code: "bad_argument",
   });
+});
+
+test("what the log kept for a replica is freed when there is one, though nothing new is written", async () => {
+  const fleet = new Fleet(PARTITIONS);
+  await fleet.join("a");
+  await fleet.settle();
+  const file = fleet.nameAt("a");
+  await appendAll(fleet, "a", file, TEXTS);
+  await tidy(fleet, "a");
+  expect(await kept(fleet, file)).toBeGreaterThan(TEXTS.length);
+  await fleet.join("b");
+  const upkeeps = ["a", "b"].map((id) => upkeepOf(fleet, id, 1e9)); // The partition may move.
+  await fleet.clock.advance(20_000);
+  expect((await sequences(fleet, file))[0]).toBeGreaterThan(TEXTS.length);
+  for (const upkeep of upkeeps) await fleet.passing(upkeep.close());
 });
 
 test("a partition without file contents is freed whoever is there", async () => {

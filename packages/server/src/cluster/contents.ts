@@ -40,6 +40,8 @@ export interface ContentsOptions {
 const SYNC_MS = 1_000;
 /** Without anything appended: so that a restart begins near the end of the log. */
 const SYNC_IDLE_MS = 10_000;
+/** How long what the log keeps counts as known: each append asks. */
+const KEPT_MS = 100;
 /** Of a record that is durable, what it appends is queued a moment later. */
 const SETTLE_MS = 1;
 
@@ -55,10 +57,13 @@ export class Contents implements BulkStore {
   readonly #touched = new Set<number>();
   /** and of each the record behind which the log has none that this node knows of. */
   readonly #lastAppend: number[];
+  /** Since the last sync. */
+  #isFilled = false;
   #timer: Timer | undefined;
   #isClosed = false;
   #syncing: Promise<void> = Promise.resolve();
   #syncedAtMs: number;
+  #kept = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
 
   constructor(options: ContentsOptions, marks: readonly number[]) {
     this.#options = options;
@@ -75,7 +80,10 @@ export class Contents implements BulkStore {
   start(): void {
     if (this.#isClosed) return;
     this.#timer = this.#options.clock.after(SYNC_MS, () => {
-      const isDue = this.#touched.size > 0 || this.#options.clock.monotonicMs() - this.#syncedAtMs >= SYNC_IDLE_MS;
+      const isDue =
+        this.#touched.size > 0 ||
+        this.#isFilled ||
+        this.#options.clock.monotonicMs() - this.#syncedAtMs >= SYNC_IDLE_MS;
       const done = isDue ? this.sync() : Promise.resolve();
       void done
         .catch((error: unknown) => this.#options.note("contents not synced", { error: String(error) }))
@@ -130,8 +138,10 @@ export class Contents implements BulkStore {
 
   /** Why nothing is appended to files now; undefined while it is. */
   appendRefused(): string | undefined {
-    const { keptBytes, keptBytesMax, others, replicas } = this.#options;
-    const kept = keptBytes();
+    const { keptBytes, keptBytesMax, others, replicas, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#kept.atMs >= KEPT_MS) this.#kept = { bytes: keptBytes(), atMs: nowMs };
+    const kept = Math.round(this.#kept.bytes);
     if (kept < keptBytesMax) return undefined;
     const live = others().length + 1;
     const why = live < replicas() ? `${live} of ${replicas()} replicas live` : `not ${replicas()} replicas have synced`;
@@ -146,6 +156,7 @@ export class Contents implements BulkStore {
   }
 
   fill(id: BulkFileId, record: BulkRecord): void {
+    this.#isFilled = true;
     this.#options.bulk.fill(id, record);
   }
 
@@ -196,6 +207,7 @@ export class Contents implements BulkStore {
   async #sync(): Promise<void> {
     const { bulk, marks, positions, clock } = this.#options;
     const reached = positions();
+    this.#isFilled = false;
     // Complete now: what fills a gap later is not in the sync below.
     const complete = new Map([...this.#followed].filter(([, { gaps }]) => gaps.size === 0));
     for (const partition of [...this.#touched]) {

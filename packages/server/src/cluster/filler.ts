@@ -33,7 +33,7 @@ export type FetchBulk = (peer: PeerAddress, request: BulkRequest) => Promise<rea
 export interface FillerOptions {
   readonly contents: Contents;
   /** The store of this node, gaps and all. */
-  readonly bulk: BulkStore;
+  readonly bulk: Pick<BulkStore, "readRecords">;
   readonly clock: Clock;
   /** Who follows the partition and lacks nothing of it, the one to ask first. */
   readonly sources: (partition: number) => readonly PeerAddress[];
@@ -120,7 +120,7 @@ export class Filler {
 
   /** @returns bytes fetched; undefined when nobody has them now */
   async #fetch(partition: number, gaps: Gaps, gap: Gap): Promise<number | undefined> {
-    const { sources, fetch, bulk, contents, note } = this.#options;
+    const { sources, fetch, contents, note } = this.#options;
     const peers = sources(partition);
     const peer = peers[this.#turn % Math.max(1, peers.length)];
     if (peer === undefined) return undefined;
@@ -143,7 +143,7 @@ export class Filler {
         return undefined;
       }
       if (gap.have.index >= until.index) break;
-      bulk.fill({ partition, file: number }, { index: gap.have.index, offset: gap.have.offset, bytes, checksum });
+      contents.fill({ partition, file: number }, { index: gap.have.index, offset: gap.have.offset, bytes, checksum });
       gap.have = behind(gap.have, bytes, checksum); // I4
     }
     this.#filledBytes += gap.have.offset - have.offset;

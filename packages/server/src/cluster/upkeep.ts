@@ -1,7 +1,8 @@
 // upkeep.ts: what keeps the log in etcd small: snapshots of what this node leads, truncation, compaction of etcd's history, and a look
 // at how full etcd is. One thing at a time.
 //   K1. A snapshot is built from the durable log (the last one and the records after it), never from the state that is being changed.
-//   K2. The bulk store is synced before anything is truncated: the log is its only copy until then.
+//   K2. The bulk store is synced before anything is truncated: the log is its only copy until then. How far others have it bounds the
+//       truncation (contents.ts), so it is tried again while nothing new is appended.
 import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { Snapshot } from "../log/event-log.ts";
@@ -120,6 +121,7 @@ export class Upkeep {
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#lookedAtMs >= LOOK_MS) {
       this.#lookedAtMs = nowMs;
+      await log.truncate(); // K2
       await admission.refresh();
     }
     const [passedMs, bytes] = [nowMs - this.#compactedAtMs, log.appendedBytes - this.#compactedAtBytes];
