@@ -157,10 +157,11 @@ function tablesOf({ ratios, moves, deaths, growth }: Found): readonly string[] {
   if (pauses.length > 0)
     parts.push(table(["longest gap between two answers", "times", "p50", "p99", "max", "failed"], pauses));
   if (growth !== undefined) {
-    const { appendedMb, fileMb, seconds, lockCycles } = growth;
+    const { appendedMb, fileMb, seconds, lockCycles, failed, failure } = growth;
+    const told = failed === 0 ? "" : `; ${count(failed)} requests failed: ${failure}`;
     const each = (fileMb / appendedMb).toFixed(2);
     parts.push(
-      `${count(appendedMb)} MB appended in ${count(seconds)} s beside ${count(lockCycles)} lock cycles: the largest file of etcd ${count(fileMb)} MB, ${each} of what was appended`,
+      `${count(appendedMb)} MB appended in ${count(seconds)} s beside ${count(lockCycles)} lock cycles: the largest file of etcd ${count(fileMb)} MB, ${each} of what was appended${told}`,
     );
   }
   return parts;

@@ -30,7 +30,7 @@ test("what was not measured is not judged", () => {
 });
 
 test("a short form says for how much the goal of etcd's file is", () => {
-  const growth = { appendedMb: 384, fileMb: 200, seconds: 10, lockCycles: 1 };
+  const growth = { appendedMb: 384, fileMb: 200, seconds: 10, lockCycles: 1, failed: 0, failure: undefined };
   expect(judgeCluster({ growth }, 2_000)[0]?.line).toContain("the goal is for 2048");
 });
 

@@ -44,6 +44,8 @@ export interface GrowthFound {
   readonly fileMb: number;
   readonly seconds: number;
   readonly lockCycles: number;
+  readonly failed: number;
+  readonly failure: string | undefined;
 }
 
 export interface Found {

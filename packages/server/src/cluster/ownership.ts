@@ -163,6 +163,10 @@ export class Ownership implements NodeOwnership, Owners {
     return this.#window.isOpen;
   }
 
+  holds(key: string, run: () => void): boolean {
+    return this.#window.holds(key, run);
+  }
+
   fenced(partition: number): void {
     this.#fell(partition, "fenced");
   }
@@ -611,6 +615,7 @@ export class Ownership implements NodeOwnership, Owners {
     const { epoch, owner } = record;
     const { sequence, state } = node.shardAt(partition);
     const position = { epoch: state.epoch, sequence };
+    this.#window.forget();
     this.#slots[partition] = { kind: "away" }; // For those who hear of the new epoch now.
     this.#sawEpoch(partition, record);
     this.#follow(partition, new Replica(node.resign(partition), position, this.#options.contents));
@@ -635,6 +640,7 @@ export class Ownership implements NodeOwnership, Owners {
 
   /** It is led no more here, and what is in memory may be ahead of the log: it begins anew from the log. */
   #fell(partition: number, kind: "fenced" | "lost"): void {
+    this.#window.forget();
     this.#slots[partition] = { kind: "away" };
     this.#options.contents.forget(partition);
     const record = this.#epochs.get(partition);

@@ -1,6 +1,8 @@
 // window.ts: proof that this node still owns what it leads: a linearizable read of all epochs, again and again. What needs no record
 // of the log is answered only within WINDOW_MS of sending such a read.
 //   Q1. Who takes over unplanned is silent for SILENCE_MS, longer than the window: by then the old owner answers nothing any more.
+//   Q2. An answer that finds the window closed waits for it to open, one for each key. What waits is forgotten when a partition is given up:
+//       it would leave out what the next owner has.
 import type { Clock, Timer } from "../clock.ts";
 import type { EpochRecord } from "./shared-log.ts";
 
@@ -21,6 +23,8 @@ export class Window {
   readonly #options: WindowOptions;
   #provenAtMs = Number.NEGATIVE_INFINITY;
   #inFlight = 0;
+  /** Q2. By session: there are no more than sessions. */
+  readonly #held = new Map<string, () => void>();
   #timer: Timer | undefined;
   #isClosed = false;
 
@@ -38,8 +42,20 @@ export class Window {
     return this.#options.clock.monotonicMs() - this.#provenAtMs < WINDOW_MS;
   }
 
+  /** Q2. @returns whether `run` waits; false while the window is open */
+  holds(key: string, run: () => void): boolean {
+    if (this.isOpen) return false;
+    if (!this.#isClosed) this.#held.set(key, run);
+    return true;
+  }
+
+  forget(): void {
+    this.#held.clear();
+  }
+
   close(): void {
     this.#isClosed = true;
+    this.forget();
     this.#timer?.dispose();
   }
 
@@ -60,8 +76,16 @@ export class Window {
       if (this.#isClosed) return;
       this.#options.saw(epochs);
       this.#provenAtMs = Math.max(this.#provenAtMs, sentAtMs);
+      this.#release();
     } finally {
       this.#inFlight -= 1;
     }
+  }
+
+  #release(): void {
+    if (!this.isOpen) return; // The read took longer than the window: it proves nothing about now.
+    const held = [...this.#held.values()];
+    this.#held.clear();
+    for (const run of held) run();
   }
 }

@@ -324,12 +324,12 @@ export class Node implements Service {
     respond: (reply: HeartbeatReply) => void,
   ): void {
     const known = this.#known(session);
-    known.lagMs = vitals.lagMs;
-    known.health = vitals.health;
+    Object.assign(known, { lagMs: vitals.lagMs, health: vitals.health });
     this.foresight.heard(known, this.options.clock.monotonicMs());
     this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {
-      if (this.options.ownership?.mayAnswer() === false) return; // The next one may: the client gives up before the server does.
-      respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
+      const answer = (): void =>
+        respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
+      if (this.options.ownership?.holds(known.id, answer) !== true) answer();
     });
   }
 

@@ -16,6 +16,7 @@ class Shared {
   readonly disk = new MemoryLogDisk();
   readonly fenced: number[] = [];
   mayAnswer = true;
+  readonly held: (() => void)[] = [];
   full: string | undefined;
   pinned: string | undefined;
   readonly node: Node;
@@ -26,6 +27,10 @@ class Shared {
       states: Array.from({ length: PARTITIONS }, (_, partition) => createState(partition)),
       ownership: {
         mayAnswer: () => this.mayAnswer,
+        holds: (_, run) => {
+          if (!this.mayAnswer) this.held.push(run);
+          return !this.mayAnswer;
+        },
         growthRefused: () => this.full,
         appendRefused: () => this.pinned,
         fenced: (partition) => this.fenced.push(partition),
@@ -165,7 +170,7 @@ test("the state given up is the one that the log gives, and leading it again kee
   expect(bo.ended()).toBe("granted 1");
 });
 
-test("without a fresh proof of ownership a read takes a record along, and heartbeats stay unanswered", async () => {
+test("without a fresh proof of ownership a read takes a record along, and heartbeats wait for one", async () => {
   const shared = new Shared();
   await shared.lead(0);
   const ana = shared.client();
@@ -182,6 +187,8 @@ test("without a fresh proof of ownership a read takes a record along, and heartb
   shared.node.heartbeat(ana.opened.session, 1, { lagMs: 0, health: 0 }, () => (isAnswered = true));
   await settle();
   expect(isAnswered).toBe(false);
+  for (const run of shared.held) run();
+  expect(isAnswered).toBe(true);
 });
 
 test("an append that another owner's log refuses costs the partition, not the node, and callers are told to ask again", async () => {
