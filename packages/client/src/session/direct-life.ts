@@ -1,4 +1,4 @@
-// session/direct-life.ts: what keeps the locks of a session alive that has direct connections: a heartbeat at each of those nodes, and a
+// session/direct-life.ts: what keeps the locks of a session alive that has direct connections: a heartbeat at each of those nodes and at home, and a
 // safe-until for each partition. Not here: connections for operations (routes.ts), what is lost when a bound passes (session.ts).
 //   V1. The bound of a partition is moved by answers that speak for it: a heartbeat that lists it, a Welcome of its owner, a resume, and
 //       a grant, whose request its owner took in after it was issued.
@@ -52,7 +52,7 @@ export class DirectLife {
     this.stop();
   }
 
-  /** A direct connection to the node stands. */
+  /** A direct connection to the node stands, or home. */
   welcomed(node: MapNode, ledPartitions: readonly number[], helloSentAtMs: number): void {
     this.leases.extend(ledPartitions, helloSentAtMs, this.#parts.ttlMs);
     const beating = this.#beats.get(node.id);

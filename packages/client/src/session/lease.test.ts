@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Clock } from "../environment.ts";
 import { heartbeatIntervalMs, tickIntervalMs } from "./heartbeats.ts";
-import { Lease } from "./lease.ts";
+import { Lease, PartitionLeases } from "./lease.ts";
 
 function manualClock(): Clock & { nowMs: number; sleptMs: number } {
   const clock = {
@@ -95,3 +95,25 @@ test.each([1_000, 10_000, 30_000, 300_000])(
     expect(tickIntervalMs(ttlMs)).toBeLessThan(heartbeatIntervalMs(ttlMs));
   },
 );
+
+describe("safe-until of partitions", () => {
+  test("is moved for those that an answer lists, and for no others", () => {
+    const leases = PartitionLeases.forPartitions(manualClock(), 4);
+    leases.extend([1, 3], 1_000, 30_000);
+    expect([0, 1, 2, 3].map((partition) => leases.hasPassed(partition))).toEqual([true, false, true, false]);
+    expect(leases.remainingMs(3)).toBeCloseTo(28_500, 2);
+    leases.extendAll(1_000, 10_000);
+    expect(leases.remainingMs(3)).toBeCloseTo(28_500, 2); // It never falls.
+    expect(leases.remainingMs(0)).toBeCloseTo(9_500, 2);
+  });
+
+  test("is seen by every thread, and has passed for a partition that there is not", () => {
+    const clock = manualClock();
+    const main = PartitionLeases.forPartitions(clock, 2);
+    new PartitionLeases(clock, main.shared).extend([1], 1_000, 30_000);
+    expect(main.hasPassed(1)).toBe(false);
+    expect(main.hasPassed(2)).toBe(true);
+    clock.nowMs += 28_501;
+    expect(main.hasPassed(1)).toBe(true);
+  });
+});

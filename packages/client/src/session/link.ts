@@ -109,6 +109,7 @@ export class Link {
   /** The connection was ended to be opened again at once. */
   #isRenewing = false;
   #frameAtMs = 0;
+  #endpoint: Endpoint | undefined;
   #flushing = false;
   /** When what waits to be sent was asked for: one look at the clock for all of a turn. */
   #nowMs = 0;
@@ -146,6 +147,11 @@ export class Link {
   /** When the server was last heard, or first asked after a silence; monotonic. */
   get heardAtMs(): number {
     return Math.max(this.#heardAtMs, this.#frameAtMs);
+  }
+
+  /** Where home is, while it stands. */
+  get endpoint(): Endpoint | undefined {
+    return this.#connection && this.#endpoint;
   }
 
   /** Whether requests may take direct connections. */
@@ -254,6 +260,7 @@ export class Link {
   /** Resolves when the connection has ended, with the reason. */
   async #connectOnce(endpoint: Endpoint): Promise<ForelockError> {
     const { tls, requestMs } = this.#settings;
+    this.#endpoint = endpoint;
     await undefined; // Never within the constructor: events would come before their receiver is ready.
     try {
       const connection: Connection = new Connection(

@@ -227,6 +227,7 @@ export class Session {
     else if (!first) this.#reconcile(welcome);
     if (!first) for (const warning of this.warnings) warning.reconnected();
     if (first) this.#startHeartbeats(welcome);
+    this.#beatAtHome(welcome, helloSentAtMs);
     if (welcome.expiredPartitions.length > 0)
       this.#partitionsExpired(this.nowMs(), [], welcome.expiredPartitions, false);
     this.#events.connected(!first);
@@ -395,6 +396,13 @@ export class Session {
           },
         ),
     });
+  }
+
+  /** What home owns is kept alive by itself, too: it cannot answer for all nodes while one of them is gone. */
+  #beatAtHome({ map }: Welcome, helloSentAtMs: number): void {
+    const { endpoint } = this.#link;
+    if (this.#direct === undefined || map === undefined || endpoint === undefined) return;
+    this.#direct.welcomed({ id: map.node, ...endpoint }, [], helloSentAtMs);
   }
 
   #directWelcomed(welcome: Welcome, node: MapNode, helloSentAtMs: number): void {

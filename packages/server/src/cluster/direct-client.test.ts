@@ -186,3 +186,74 @@ test("a wait that was asked directly is cancelled at its owner", async () => {
   expect((await world.until(bo.tryLock(name)))?.held).toBe(true);
   await world.until(Promise.all([ana.close(), bo.close()]));
 });
+
+/** Lets sockets and the client's own clock go on, while that of the nodes stands still. */
+async function eventually(claim: () => boolean): Promise<void> {
+  while (!claim()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+test("a lock whose owner is gone is lost when its own time is over; the others are kept by their owners' heartbeats", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await connected(world, "a", { ttlMs: 3_000 });
+  const names = ["a", "b", "c"].map((id) => world.nameAt(id));
+  await goDirect(world, ana, names);
+  const [atA, atB, atC] = (await world.until(Promise.all(names.map((name) => ana.lock(name))))) ?? [];
+  const lost = new Promise((resolve) => atB!.signal.addEventListener("abort", resolve));
+  await world.until(world.member("b").edge.close());
+  world.die("b");
+  expect(atB!.held).toBe(true);
+  expect(atB!.safeMs).toBeGreaterThan(0);
+  await lost;
+  expect(atB!.signal.reason).toMatchObject({ code: "lock_lost" });
+  expect(atB!.safeMs).toBe(0);
+  // Home cannot answer for all while nobody owns what was at `b`: it answers for itself, as `c` does.
+  expect([atA!.held, atC!.held]).toEqual([true, true]);
+  const safeMs = Math.min(atA!.safeMs, atC!.safeMs);
+  await eventually(() => atA!.safeMs > safeMs && atC!.safeMs > safeMs); // The next heartbeats were answered.
+  for (const [partition, owner] of world.table.ownerIds.entries())
+    if (owner === undefined) world.take(partition, "b", "c");
+  let isReleased = false;
+  void Promise.all([atA!.release(), atC!.release()]).then(() => {
+    isReleased = true;
+  });
+  while (!isReleased) {
+    await world.clock.advance(1);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await world.until(ana.close());
+});
+
+test("an end that went to a connection which was lost is learned from the owner's next Welcome", async () => {
+  await using world = await ClusterWorld.open();
+  const [ana, bo] = [await connected(world, "a"), await connected(world, "c")];
+  const name = world.nameAt("b");
+  await goDirect(world, ana, [name]);
+  const held = await world.until(bo.lock(name));
+  const waiting = ana.lock(name);
+  await world.clock.advance(20);
+  const { id, secret } = ana.session!;
+  const credentials = { sessionId: Buffer.from(id, "base64url"), sessionSecret: Buffer.from(secret, "base64url") };
+  // Takes the place of the client's own connection to the owner, and hears of the grant in its stead.
+  const other = await world.client("b", { ...credentials, direct: true });
+  await world.until(held!.release());
+  const lock = await world.until(waiting);
+  expect(lock?.held).toBe(true);
+  await world.until(() => other.isEnded);
+  await world.until(lock!.release());
+  await world.until(Promise.all([ana.close(), bo.close()]));
+});
+
+test("a lock that moves is kept alive by its new owner", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await connected(world, "a", { ttlMs: 30_000 });
+  const name = world.nameAt("b");
+  await goDirect(world, ana, [name]);
+  const lock = await world.until(ana.lock(name));
+  world.move(world.partitionOf(name), "c");
+  await world.clock.advance(200); // The map is told.
+  const { safeMs } = lock!;
+  await eventually(() => lock!.safeMs > safeMs); // It falls with time, but for what the new owner acknowledges.
+  expect(lock!.held).toBe(true);
+  await world.until(lock!.release());
+  await world.until(ana.close());
+});

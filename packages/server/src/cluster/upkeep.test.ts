@@ -11,6 +11,7 @@ function scene(isCompacting: boolean) {
   const log = {
     appendedBytes: 0,
     compactions: 0,
+    truncate: async () => {},
     compactHistory: async () => {
       log.compactions += 1;
     },
