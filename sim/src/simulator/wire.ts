@@ -235,4 +235,5 @@ const BLANK: Welcome = {
   durable: false,
   missed: [],
   ledPartitions: [],
+  openBatches: [],
 };

@@ -6,7 +6,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ForelockError } from "@forelock/protocol";
 import type { Clock } from "../clock.ts";
-import { ALL_RIGHTS, type EdgeCaller, type Rights, rightsOf } from "./authorize.ts";
+import { ALL_RIGHTS, type EdgeCaller, NO_RIGHTS, type Rights, rightsOf } from "./authorize.ts";
 import type { EdgeCounters } from "./counters.ts";
 import type { EdgeLog } from "./log.ts";
 import type { PrincipalOptions } from "./options.ts";
@@ -79,6 +79,11 @@ export class Authenticator {
     const principal = this.#principals.find((each) => each.name === name);
     if (principal !== undefined) return { ...caller(name, principal.rights, peer), forwardedBy };
     throw new ForelockError("permission_denied", "The principal is not known to every node: their settings differ.");
+  }
+
+  /** For what the node `forwardedBy` of the cluster asks for itself: it has no rights of a principal. */
+  peer(remoteAddress: string, forwardedBy: string): EdgeCaller {
+    return { ...caller("", NO_RIGHTS, { address: remoteAddress }), forwardedBy, isPeer: true };
   }
 
   #byToken(token: string): Principal | undefined {

@@ -25,7 +25,13 @@ function callerWith(right: Right | undefined, prefix: string): EdgeCaller {
 
 /** What each operation needs on a name: written out a second time, by hand, so that a slip in the table shows. */
 const NEEDED: {
-  readonly [Case in OperationCase]: Right | "everything:operate" | "everything:read" | "anywhere:read" | "own";
+  readonly [Case in OperationCase]:
+    | Right
+    | "nodes"
+    | "everything:operate"
+    | "everything:read"
+    | "anywhere:read"
+    | "own";
 } = {
   acquire: "lock",
   acquireAll: "lock",
@@ -54,6 +60,7 @@ const NEEDED: {
   getProfile: "read",
   getPrediction: "anywhere:read",
   getHistory: "read",
+  peer: "nodes",
 };
 
 function isAllowed(kind: OperationCase, right: Right | undefined, prefix: string, name: string): boolean {

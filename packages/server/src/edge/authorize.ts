@@ -33,7 +33,9 @@ export type Scope =
   /** The right somewhere: rows without it are left out by the shard. */
   | "filtered"
   /** No right: finds only what belongs to the caller's own session or principal. */
-  | "own";
+  | "own"
+  /** No right of a principal: a node of the cluster asks for itself. */
+  | "nodes";
 
 export interface Rule<Case extends OperationCase> {
   readonly scope: Scope | ((value: BodyValue<Case>) => Scope);
@@ -122,6 +124,7 @@ export const RULES: { readonly [Case in OperationCase]: Rule<Case> } = {
     changes: false,
     names: (value) => [value.name],
   },
+  peer: { scope: "nodes", right: "admin", session: false, changes: false, names: () => [] },
 };
 
 /** The rule of an operation whose case came over the wire. */
@@ -149,12 +152,16 @@ export function authorize(caller: EdgeCaller, body: OperationBody): Refusal | un
       return caller.mayAnywhere(rule.right) ? undefined : refuse(caller, rule.right, "anything");
     case "own":
       return undefined;
+    case "nodes":
+      return caller.isPeer === true ? undefined : refuse(caller, rule.right, "the nodes of the cluster");
     default:
       return refuse(caller, rule.right, "this"); // A1
   }
 }
 
 export const ALL_RIGHTS: Rights = { may: () => true, mayAnywhere: () => true };
+
+export const NO_RIGHTS: Rights = { may: () => false, mayAnywhere: () => false };
 
 export function rightsOf(options: readonly RightOptions[]): Rights {
   const prefixes = new Map<Right, readonly string[]>();

@@ -84,8 +84,8 @@ export interface Codec<Message> {
   toJSON(message: Message): unknown;
 }
 
-/** Operations that no unary call offers: they belong to a connection. */
-type Streamed = "watch" | "unwatch";
+/** Operations that no unary call offers: they belong to a connection, or to nodes among themselves. */
+type Streamed = "watch" | "unwatch" | "peer";
 export type CallCase = Exclude<OperationCase, Streamed>;
 export type ReplyBody = NonNullable<Reply["body"]>;
 

@@ -156,5 +156,6 @@ function blank(): Welcome {
     durable: false,
     missed: [],
     ledPartitions: [],
+    openBatches: [],
   };
 }

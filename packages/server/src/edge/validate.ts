@@ -122,6 +122,8 @@ const CHECKS: { readonly [Case in OperationCase]: Check<Case> } = {
   getPrediction: (value) => between("limit", value.limit, 0, ROWS_MAX),
   getHistory: (value) =>
     (value.name === "" ? undefined : name("name", value.name)) ?? between("limit", value.limit, 0, HISTORY_ROWS_MAX),
+  peer: (value) =>
+    value.body === undefined ? bad("peer.body: missing, or of a kind that this node does not know.") : undefined,
   unwatch: (value) => (value.watch === 0 ? range("watch", 0, 1, Number.MAX_SAFE_INTEGER) : undefined),
 };
 

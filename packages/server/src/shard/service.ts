@@ -14,6 +14,8 @@ export interface Caller {
   readonly remoteAddress: string;
   /** The node of the cluster that forwards what it asks. Nothing of it is forwarded again. */
   readonly forwardedBy?: string;
+  /** The node `forwardedBy` asks for itself. */
+  readonly isPeer?: boolean;
 }
 
 /** One session as this node knows it, whatever its connections. Made by `openSession` and `resumeSession` only. */

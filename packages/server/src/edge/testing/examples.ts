@@ -48,6 +48,10 @@ export const EXAMPLES: { readonly [Case in OperationCase]: (name: string) => Bod
   getProfile: (name) => ({ name }),
   getPrediction: () => ({ limit: 0 }),
   getHistory: (name) => ({ name, sinceMs: 0, limit: 0 }),
+  peer: (name) => {
+    const step = { $case: "abandon", value: {} } as const;
+    return { body: { $case: "part", value: { part: "batch.0.1.0", name, fence: 1, step } } };
+  },
 };
 
 export function bodyOf(kind: OperationCase, name: string): OperationBody {

@@ -312,6 +312,7 @@ export function createFakeService(random: RandomBytes): FakeService {
         durable: true,
         missed: [],
         ledPartitions: [],
+        openBatches: [],
       };
     },
     listen(session: NodeSession, sink: NoticeSink): () => void {
