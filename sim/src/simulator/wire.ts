@@ -249,4 +249,5 @@ const BLANK: Welcome = {
   missed: [],
   ledPartitions: [],
   map: undefined,
+  openBatches: [],
 };

@@ -294,6 +294,62 @@ export function operationStateToJSON(object: OperationState): string {
   }
 }
 
+export const PartState = {
+  /** GONE - There is no such part. */
+  GONE: 0,
+  WAITING: 1,
+  RESERVED: 2,
+  CONFIRMED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type PartState = typeof PartState[keyof typeof PartState];
+
+export namespace PartState {
+  export type GONE = typeof PartState.GONE;
+  export type WAITING = typeof PartState.WAITING;
+  export type RESERVED = typeof PartState.RESERVED;
+  export type CONFIRMED = typeof PartState.CONFIRMED;
+  export type UNRECOGNIZED = typeof PartState.UNRECOGNIZED;
+}
+
+export function partStateFromJSON(object: any): PartState {
+  switch (object) {
+    case 0:
+    case "GONE":
+      return PartState.GONE;
+    case 1:
+    case "WAITING":
+      return PartState.WAITING;
+    case 2:
+    case "RESERVED":
+      return PartState.RESERVED;
+    case 3:
+    case "CONFIRMED":
+      return PartState.CONFIRMED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return PartState.UNRECOGNIZED;
+  }
+}
+
+export function partStateToJSON(object: PartState): string {
+  switch (object) {
+    case PartState.GONE:
+      return "GONE";
+    case PartState.WAITING:
+      return "WAITING";
+    case PartState.RESERVED:
+      return "RESERVED";
+    case PartState.CONFIRMED:
+      return "CONFIRMED";
+    case PartState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export interface ClientFrame {
   /** In the first frame of a connection, and only there. */
   hello:
@@ -361,7 +417,10 @@ export interface Forwarded {
   atMs: number;
   /** HMAC-SHA-256 with the secret of the cluster: see docs/protocol.md. Empty when a client certificate says which node it is. */
   proof: Buffer;
-  /** Whom the forwarding node authenticated, and where from. The receiver looks up the rights in its own table. */
+  /**
+   * Whom the forwarding node authenticated, and where from. The receiver looks up the rights in its own table. Without a principal the node
+   * asks for itself.
+   */
   principal: string;
   remoteAddress: string;
   /** The client has just resumed, and Hello.open is what it still asks about. Else nothing is forgotten. */
@@ -392,7 +451,11 @@ export interface Welcome {
   /** On a direct connection, and to a node that forwards: the partitions that the answering node decides for, and of which it has told here. */
   ledPartitions: number[];
   /** Of a cluster, on operations connections of principals with the right `direct` that are not direct themselves. */
-  map: ClusterMap | undefined;
+  map:
+    | ClusterMap
+    | undefined;
+  /** Only to a node that forwards: batches of the session that are not over, of which the answering node keeps the home partition. */
+  openBatches: OpenBatch[];
 }
 
 /** Who decides for each partition, as one node knows it: a hint where to ask directly. The node that is asked knows the truth. */
@@ -411,6 +474,13 @@ export interface MapNode {
   /** Where it listens. Empty for the node that tells. */
   host: string;
   port: number;
+}
+
+export interface OpenBatch {
+  /** What the keys of its parts begin with. */
+  key: string;
+  /** Where its parts lie. */
+  partitions: number[];
 }
 
 export interface Limits {
@@ -477,6 +547,9 @@ export interface Operation {
     | //
     /** Between the nodes of a cluster only. */
     { $case: "readBulk"; value: ReadBulkRequest }
+    | //
+    /** Between nodes only. */
+    { $case: "peer"; value: PeerRequest }
     | undefined;
 }
 
@@ -518,6 +591,7 @@ export interface Reply {
     | { $case: "getCluster"; value: GetClusterReply }
     | { $case: "changeCluster"; value: ChangeClusterReply }
     | { $case: "readBulk"; value: ReadBulkReply }
+    | { $case: "peer"; value: PeerReply }
     | undefined;
 }
 
@@ -1444,6 +1518,64 @@ export interface ChangeClusterReply {
   partitions: number;
 }
 
+/** What nodes of a cluster ask each other for themselves, on a connection whose Hello names no principal. */
+export interface PeerRequest {
+  body: { $case: "part"; value: PartStep } | undefined;
+}
+
+export interface PeerReply {
+  body: { $case: "part"; value: PartReply } | undefined;
+}
+
+/** A step of a batch over several partitions, for the owner of the partition of `name`. May be repeated. */
+export interface PartStep {
+  /** Key of the part: batch.<home partition>.<number of the batch>.<index>. */
+  part: string;
+  name: string;
+  /** Epoch of the home partition x 2^30 + a number that rises when an answer is lost. A step with a lower one than the last is refused. */
+  fence: number;
+  step:
+    | { $case: "reserve"; value: ReservePart }
+    | //
+    /** Answered when the part does not wait any more, or after wait_ms. */
+    { $case: "await"; value: AwaitPart }
+    | { $case: "confirm"; value: ConfirmPart }
+    | { $case: "abandon"; value: AbandonPart }
+    | undefined;
+}
+
+export interface ReservePart {
+  /** Who asks, as the home partition knows it. */
+  session: string;
+  secretHash: string;
+  principal: string;
+  client: string;
+  ttlMs: number;
+  mode: Mode;
+  take: number;
+  limit: number;
+  rollback: boolean;
+  actor: string;
+}
+
+export interface AwaitPart {
+  waitMs: number;
+}
+
+export interface ConfirmPart {
+}
+
+export interface AbandonPart {
+}
+
+export interface PartReply {
+  state: PartState;
+  /** Of a confirmed part. */
+  token: bigint;
+  /** The step was refused. */
+  refused: Error | undefined;
+}
+
 function createBaseClientFrame(): ClientFrame {
   return { hello: undefined, lowestUnanswered: 0, operations: [], settled: [], heartbeat: undefined };
 }
@@ -2238,6 +2370,7 @@ function createBaseWelcome(): Welcome {
     missed: [],
     ledPartitions: [],
     map: undefined,
+    openBatches: [],
   };
 }
 
@@ -2295,6 +2428,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.map !== undefined) {
       ClusterMap.encode(message.map, writer.uint32(122).fork()).join();
+    }
+    for (const v of message.openBatches) {
+      OpenBatch.encode(v!, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -2452,6 +2588,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.map = ClusterMap.decode(reader, reader.uint32());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.openBatches.push(OpenBatch.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2515,6 +2659,11 @@ export const Welcome: MessageFns<Welcome> = {
         ? object.led_partitions.map((e: any) => globalThis.Number(e))
         : [],
       map: isSet(object.map) ? ClusterMap.fromJSON(object.map) : undefined,
+      openBatches: globalThis.Array.isArray(object?.openBatches)
+        ? object.openBatches.map((e: any) => OpenBatch.fromJSON(e))
+        : globalThis.Array.isArray(object?.open_batches)
+        ? object.open_batches.map((e: any) => OpenBatch.fromJSON(e))
+        : [],
     };
   },
 
@@ -2565,6 +2714,9 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.map !== undefined) {
       obj.map = ClusterMap.toJSON(message.map);
     }
+    if (message.openBatches?.length) {
+      obj.openBatches = message.openBatches.map((e) => OpenBatch.toJSON(e));
+    }
     return obj;
   },
 
@@ -2590,6 +2742,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.missed = object.missed?.map((e) => Notice.fromPartial(e)) || [];
     message.ledPartitions = object.ledPartitions?.map((e) => e) || [];
     message.map = (object.map !== undefined && object.map !== null) ? ClusterMap.fromPartial(object.map) : undefined;
+    message.openBatches = object.openBatches?.map((e) => OpenBatch.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2825,6 +2978,107 @@ export const MapNode: MessageFns<MapNode> = {
     message.id = object.id ?? "";
     message.host = object.host ?? "";
     message.port = object.port ?? 0;
+    return message;
+  },
+};
+
+function createBaseOpenBatch(): OpenBatch {
+  return { key: "", partitions: [] };
+}
+
+export const OpenBatch: MessageFns<OpenBatch> = {
+  encode(message: OpenBatch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.partitions.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.partitions) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenBatch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenBatch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.partitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.partitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OpenBatch {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      partitions: globalThis.Array.isArray(object?.partitions)
+        ? object.partitions.map((e: any) => globalThis.Number(e))
+        : [],
+    };
+  },
+
+  toJSON(message: OpenBatch): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.partitions?.length) {
+      obj.partitions = message.partitions.map((e) => Math.round(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<OpenBatch>): OpenBatch {
+    return OpenBatch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenBatch>): OpenBatch {
+    const message = createBaseOpenBatch();
+    message.key = object.key ?? "";
+    message.partitions = object.partitions?.map((e) => e) || [];
     return message;
   },
 };
@@ -3387,6 +3641,9 @@ export const Operation: MessageFns<Operation> = {
       case "readBulk":
         ReadBulkRequest.encode(message.body.value, writer.uint32(482).fork()).join();
         break;
+      case "peer":
+        PeerRequest.encode(message.body.value, writer.uint32(490).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3660,6 +3917,14 @@ export const Operation: MessageFns<Operation> = {
             message.body = { $case: "readBulk", value: ReadBulkRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.body = { $case: "peer", value: PeerRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3774,6 +4039,8 @@ export const Operation: MessageFns<Operation> = {
         ? { $case: "readBulk", value: ReadBulkRequest.fromJSON(object.readBulk) }
         : isSet(object.read_bulk)
         ? { $case: "readBulk", value: ReadBulkRequest.fromJSON(object.read_bulk) }
+        : isSet(object.peer)
+        ? { $case: "peer", value: PeerRequest.fromJSON(object.peer) }
         : undefined,
     };
   },
@@ -3846,6 +4113,8 @@ export const Operation: MessageFns<Operation> = {
       obj.changeCluster = ChangeClusterRequest.toJSON(message.body.value);
     } else if (message.body?.$case === "readBulk") {
       obj.readBulk = ReadBulkRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "peer") {
+      obj.peer = PeerRequest.toJSON(message.body.value);
     }
     return obj;
   },
@@ -4035,6 +4304,12 @@ export const Operation: MessageFns<Operation> = {
       case "readBulk": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "readBulk", value: ReadBulkRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "peer": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "peer", value: PeerRequest.fromPartial(object.body.value) };
         }
         break;
       }
@@ -4232,6 +4507,9 @@ export const Reply: MessageFns<Reply> = {
         break;
       case "readBulk":
         ReadBulkReply.encode(message.body.value, writer.uint32(482).fork()).join();
+        break;
+      case "peer":
+        PeerReply.encode(message.body.value, writer.uint32(490).fork()).join();
         break;
     }
     return writer;
@@ -4482,6 +4760,14 @@ export const Reply: MessageFns<Reply> = {
             message.body = { $case: "readBulk", value: ReadBulkReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.body = { $case: "peer", value: PeerReply.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4587,6 +4873,8 @@ export const Reply: MessageFns<Reply> = {
         ? { $case: "readBulk", value: ReadBulkReply.fromJSON(object.readBulk) }
         : isSet(object.read_bulk)
         ? { $case: "readBulk", value: ReadBulkReply.fromJSON(object.read_bulk) }
+        : isSet(object.peer)
+        ? { $case: "peer", value: PeerReply.fromJSON(object.peer) }
         : undefined,
     };
   },
@@ -4652,6 +4940,8 @@ export const Reply: MessageFns<Reply> = {
       obj.changeCluster = ChangeClusterReply.toJSON(message.body.value);
     } else if (message.body?.$case === "readBulk") {
       obj.readBulk = ReadBulkReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "peer") {
+      obj.peer = PeerReply.toJSON(message.body.value);
     }
     return obj;
   },
@@ -4828,6 +5118,12 @@ export const Reply: MessageFns<Reply> = {
       case "readBulk": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "readBulk", value: ReadBulkReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "peer": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "peer", value: PeerReply.fromPartial(object.body.value) };
         }
         break;
       }
@@ -17468,6 +17764,867 @@ export const ChangeClusterReply: MessageFns<ChangeClusterReply> = {
   fromPartial(object: DeepPartial<ChangeClusterReply>): ChangeClusterReply {
     const message = createBaseChangeClusterReply();
     message.partitions = object.partitions ?? 0;
+    return message;
+  },
+};
+
+function createBasePeerRequest(): PeerRequest {
+  return { body: undefined };
+}
+
+export const PeerRequest: MessageFns<PeerRequest> = {
+  encode(message: PeerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.body?.$case) {
+      case "part":
+        PartStep.encode(message.body.value, writer.uint32(10).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.body = { $case: "part", value: PartStep.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PeerRequest {
+    return { body: isSet(object.part) ? { $case: "part", value: PartStep.fromJSON(object.part) } : undefined };
+  },
+
+  toJSON(message: PeerRequest): unknown {
+    const obj: any = {};
+    if (message.body?.$case === "part") {
+      obj.part = PartStep.toJSON(message.body.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PeerRequest>): PeerRequest {
+    return PeerRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PeerRequest>): PeerRequest {
+    const message = createBasePeerRequest();
+    switch (object.body?.$case) {
+      case "part": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "part", value: PartStep.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBasePeerReply(): PeerReply {
+  return { body: undefined };
+}
+
+export const PeerReply: MessageFns<PeerReply> = {
+  encode(message: PeerReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.body?.$case) {
+      case "part":
+        PartReply.encode(message.body.value, writer.uint32(10).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeerReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeerReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.body = { $case: "part", value: PartReply.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PeerReply {
+    return { body: isSet(object.part) ? { $case: "part", value: PartReply.fromJSON(object.part) } : undefined };
+  },
+
+  toJSON(message: PeerReply): unknown {
+    const obj: any = {};
+    if (message.body?.$case === "part") {
+      obj.part = PartReply.toJSON(message.body.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PeerReply>): PeerReply {
+    return PeerReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PeerReply>): PeerReply {
+    const message = createBasePeerReply();
+    switch (object.body?.$case) {
+      case "part": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "part", value: PartReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBasePartStep(): PartStep {
+  return { part: "", name: "", fence: 0, step: undefined };
+}
+
+export const PartStep: MessageFns<PartStep> = {
+  encode(message: PartStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.part !== "") {
+      writer.uint32(10).string(message.part);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.fence !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.fence)) !== BigInt(message.fence)) {
+        throw new globalThis.Error("value provided for field BigInt(message.fence) of type uint64 too large");
+      }
+      writer.uint32(24).uint64(BigInt(message.fence));
+    }
+    switch (message.step?.$case) {
+      case "reserve":
+        ReservePart.encode(message.step.value, writer.uint32(82).fork()).join();
+        break;
+      case "await":
+        AwaitPart.encode(message.step.value, writer.uint32(90).fork()).join();
+        break;
+      case "confirm":
+        ConfirmPart.encode(message.step.value, writer.uint32(98).fork()).join();
+        break;
+      case "abandon":
+        AbandonPart.encode(message.step.value, writer.uint32(106).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PartStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePartStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.step = { $case: "reserve", value: ReservePart.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.step = { $case: "await", value: AwaitPart.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.step = { $case: "confirm", value: ConfirmPart.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.step = { $case: "abandon", value: AbandonPart.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PartStep {
+    return {
+      part: isSet(object.part) ? globalThis.String(object.part) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      fence: isSet(object.fence) ? globalThis.Number(object.fence) : 0,
+      step: isSet(object.reserve)
+        ? { $case: "reserve", value: ReservePart.fromJSON(object.reserve) }
+        : isSet(object.await)
+        ? { $case: "await", value: AwaitPart.fromJSON(object.await) }
+        : isSet(object.confirm)
+        ? { $case: "confirm", value: ConfirmPart.fromJSON(object.confirm) }
+        : isSet(object.abandon)
+        ? { $case: "abandon", value: AbandonPart.fromJSON(object.abandon) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: PartStep): unknown {
+    const obj: any = {};
+    if (message.part !== "") {
+      obj.part = message.part;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.fence !== 0) {
+      obj.fence = globalThis.Number(message.fence);
+    }
+    if (message.step?.$case === "reserve") {
+      obj.reserve = ReservePart.toJSON(message.step.value);
+    } else if (message.step?.$case === "await") {
+      obj.await = AwaitPart.toJSON(message.step.value);
+    } else if (message.step?.$case === "confirm") {
+      obj.confirm = ConfirmPart.toJSON(message.step.value);
+    } else if (message.step?.$case === "abandon") {
+      obj.abandon = AbandonPart.toJSON(message.step.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PartStep>): PartStep {
+    return PartStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PartStep>): PartStep {
+    const message = createBasePartStep();
+    message.part = object.part ?? "";
+    message.name = object.name ?? "";
+    message.fence = object.fence ?? 0;
+    switch (object.step?.$case) {
+      case "reserve": {
+        if (object.step?.value !== undefined && object.step?.value !== null) {
+          message.step = { $case: "reserve", value: ReservePart.fromPartial(object.step.value) };
+        }
+        break;
+      }
+      case "await": {
+        if (object.step?.value !== undefined && object.step?.value !== null) {
+          message.step = { $case: "await", value: AwaitPart.fromPartial(object.step.value) };
+        }
+        break;
+      }
+      case "confirm": {
+        if (object.step?.value !== undefined && object.step?.value !== null) {
+          message.step = { $case: "confirm", value: ConfirmPart.fromPartial(object.step.value) };
+        }
+        break;
+      }
+      case "abandon": {
+        if (object.step?.value !== undefined && object.step?.value !== null) {
+          message.step = { $case: "abandon", value: AbandonPart.fromPartial(object.step.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseReservePart(): ReservePart {
+  return {
+    session: "",
+    secretHash: "",
+    principal: "",
+    client: "",
+    ttlMs: 0,
+    mode: 0,
+    take: 0,
+    limit: 0,
+    rollback: false,
+    actor: "",
+  };
+}
+
+export const ReservePart: MessageFns<ReservePart> = {
+  encode(message: ReservePart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== "") {
+      writer.uint32(10).string(message.session);
+    }
+    if (message.secretHash !== "") {
+      writer.uint32(18).string(message.secretHash);
+    }
+    if (message.principal !== "") {
+      writer.uint32(26).string(message.principal);
+    }
+    if (message.client !== "") {
+      writer.uint32(34).string(message.client);
+    }
+    if (message.ttlMs !== 0) {
+      writer.uint32(40).uint32(message.ttlMs);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(48).int32(message.mode);
+    }
+    if (message.take !== 0) {
+      writer.uint32(56).uint32(message.take);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(64).uint32(message.limit);
+    }
+    if (message.rollback !== false) {
+      writer.uint32(72).bool(message.rollback);
+    }
+    if (message.actor !== "") {
+      writer.uint32(82).string(message.actor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReservePart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReservePart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.secretHash = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.principal = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.client = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ttlMs = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.mode = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.take = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.rollback = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReservePart {
+    return {
+      session: isSet(object.session) ? globalThis.String(object.session) : "",
+      secretHash: isSet(object.secretHash)
+        ? globalThis.String(object.secretHash)
+        : isSet(object.secret_hash)
+        ? globalThis.String(object.secret_hash)
+        : "",
+      principal: isSet(object.principal) ? globalThis.String(object.principal) : "",
+      client: isSet(object.client) ? globalThis.String(object.client) : "",
+      ttlMs: isSet(object.ttlMs)
+        ? globalThis.Number(object.ttlMs)
+        : isSet(object.ttl_ms)
+        ? globalThis.Number(object.ttl_ms)
+        : 0,
+      mode: isSet(object.mode) ? modeFromJSON(object.mode) : 0,
+      take: isSet(object.take) ? globalThis.Number(object.take) : 0,
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+      rollback: isSet(object.rollback) ? globalThis.Boolean(object.rollback) : false,
+      actor: isSet(object.actor) ? globalThis.String(object.actor) : "",
+    };
+  },
+
+  toJSON(message: ReservePart): unknown {
+    const obj: any = {};
+    if (message.session !== "") {
+      obj.session = message.session;
+    }
+    if (message.secretHash !== "") {
+      obj.secretHash = message.secretHash;
+    }
+    if (message.principal !== "") {
+      obj.principal = message.principal;
+    }
+    if (message.client !== "") {
+      obj.client = message.client;
+    }
+    if (message.ttlMs !== 0) {
+      obj.ttlMs = Math.round(message.ttlMs);
+    }
+    if (message.mode !== 0) {
+      obj.mode = modeToJSON(message.mode);
+    }
+    if (message.take !== 0) {
+      obj.take = Math.round(message.take);
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    if (message.rollback !== false) {
+      obj.rollback = message.rollback;
+    }
+    if (message.actor !== "") {
+      obj.actor = message.actor;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReservePart>): ReservePart {
+    return ReservePart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReservePart>): ReservePart {
+    const message = createBaseReservePart();
+    message.session = object.session ?? "";
+    message.secretHash = object.secretHash ?? "";
+    message.principal = object.principal ?? "";
+    message.client = object.client ?? "";
+    message.ttlMs = object.ttlMs ?? 0;
+    message.mode = object.mode ?? 0;
+    message.take = object.take ?? 0;
+    message.limit = object.limit ?? 0;
+    message.rollback = object.rollback ?? false;
+    message.actor = object.actor ?? "";
+    return message;
+  },
+};
+
+function createBaseAwaitPart(): AwaitPart {
+  return { waitMs: 0 };
+}
+
+export const AwaitPart: MessageFns<AwaitPart> = {
+  encode(message: AwaitPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.waitMs !== 0) {
+      writer.uint32(8).uint32(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AwaitPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAwaitPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AwaitPart {
+    return {
+      waitMs: isSet(object.waitMs)
+        ? globalThis.Number(object.waitMs)
+        : isSet(object.wait_ms)
+        ? globalThis.Number(object.wait_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: AwaitPart): unknown {
+    const obj: any = {};
+    if (message.waitMs !== 0) {
+      obj.waitMs = Math.round(message.waitMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AwaitPart>): AwaitPart {
+    return AwaitPart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AwaitPart>): AwaitPart {
+    const message = createBaseAwaitPart();
+    message.waitMs = object.waitMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseConfirmPart(): ConfirmPart {
+  return {};
+}
+
+export const ConfirmPart: MessageFns<ConfirmPart> = {
+  encode(_: ConfirmPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfirmPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfirmPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ConfirmPart {
+    return {};
+  },
+
+  toJSON(_: ConfirmPart): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ConfirmPart>): ConfirmPart {
+    return ConfirmPart.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ConfirmPart>): ConfirmPart {
+    const message = createBaseConfirmPart();
+    return message;
+  },
+};
+
+function createBaseAbandonPart(): AbandonPart {
+  return {};
+}
+
+export const AbandonPart: MessageFns<AbandonPart> = {
+  encode(_: AbandonPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AbandonPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAbandonPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): AbandonPart {
+    return {};
+  },
+
+  toJSON(_: AbandonPart): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<AbandonPart>): AbandonPart {
+    return AbandonPart.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<AbandonPart>): AbandonPart {
+    const message = createBaseAbandonPart();
+    return message;
+  },
+};
+
+function createBasePartReply(): PartReply {
+  return { state: 0, token: 0n, refused: undefined };
+}
+
+export const PartReply: MessageFns<PartReply> = {
+  encode(message: PartReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.token !== 0n) {
+      if (BigInt.asUintN(64, message.token) !== message.token) {
+        throw new globalThis.Error("value provided for field message.token of type fixed64 too large");
+      }
+      writer.uint32(17).fixed64(message.token);
+    }
+    if (message.refused !== undefined) {
+      Error.encode(message.refused, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PartReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePartReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.token = reader.fixed64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.refused = Error.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PartReply {
+    return {
+      state: isSet(object.state) ? partStateFromJSON(object.state) : 0,
+      token: isSet(object.token) ? BigInt(object.token) : 0n,
+      refused: isSet(object.refused) ? Error.fromJSON(object.refused) : undefined,
+    };
+  },
+
+  toJSON(message: PartReply): unknown {
+    const obj: any = {};
+    if (message.state !== 0) {
+      obj.state = partStateToJSON(message.state);
+    }
+    if (message.token !== 0n) {
+      obj.token = message.token.toString();
+    }
+    if (message.refused !== undefined) {
+      obj.refused = Error.toJSON(message.refused);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PartReply>): PartReply {
+    return PartReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PartReply>): PartReply {
+    const message = createBasePartReply();
+    message.state = object.state ?? 0;
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.refused = (object.refused !== undefined && object.refused !== null)
+      ? Error.fromPartial(object.refused)
+      : undefined;
     return message;
   },
 };

@@ -7,7 +7,7 @@ import { undoEffects } from "../file/apply.ts";
 import { confirmPart, endUpgrade } from "../lock/apply.ts";
 import { removeGrant, removeWait } from "../lock/table.ts";
 import type { BatchEvent } from "../partition/events.ts";
-import { addBatch } from "../partition/hash.ts";
+import { addBatch, addFence } from "../partition/hash.ts";
 import type { Observer } from "../partition/observer.ts";
 import { finish, remember, sessionOf } from "../partition/operations.ts";
 import type { Batch, PartitionState } from "../partition/state.ts";
@@ -76,6 +76,13 @@ export function applyBatch(state: PartitionState, event: BatchEvent, observer: O
         undoEffects(state, part, observer);
         removeGrant(state, part, observer);
       } else removeWait(state, part, false, observer);
+      return;
+    }
+    case "parts_fenced": {
+      const before = state.fences.get(event.home);
+      if (before !== undefined) addFence(state, -1, event.home, before);
+      state.fences.set(event.home, event.number);
+      addFence(state, 1, event.home, event.number);
       return;
     }
   }

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { EXCLUSIVE, type Mode, SHARED } from "../lock/mode.ts";
 import type { Command, CommandPart } from "../partition/commands.ts";
 import { hashText } from "../partition/hash.ts";
+import { decodeSnapshot, encodeSnapshot } from "../partition/snapshot.ts";
 import { refusedWith, Scene } from "../partition/testing/scene.ts";
 
 const element = (name: string, mode: Mode = EXCLUSIVE): CommandPart => ({ name, mode, take: 1, limit: 0 });
@@ -106,4 +107,21 @@ test("a batch that is cancelled has its outcome at once, and stays until its par
   expect(scene.do({ kind: "confirm_batch", batch }).refusal?.code).toBe("cancelled");
   scene.do({ kind: "end_batch", batch, code: "cancelled", message: "It has ended." });
   expect(scene.state.batches.size).toBe(0);
+});
+
+test("a step of a lower fence than one that was taken is refused, and a snapshot keeps the fence", () => {
+  const scene = new Scene();
+  const part = "batch.3.1.0";
+  const at = (number: number): { readonly home: number; readonly number: number } => ({ home: 3, number });
+  const terms = { session: scene.session("ana"), part, element: element("a"), rollback: true, actor: "" };
+  scene.do({ kind: "reserve_part", ...terms, fence: at(5) });
+  expect(scene.do({ kind: "abandon_part", part, fence: at(4) }).refusal?.code).toBe("fenced");
+  expect(scene.state.parts.size).toBe(1);
+  scene.do({ kind: "abandon_part", part, fence: at(6) });
+  expect(scene.do({ kind: "reserve_part", ...terms, fence: at(5) }).refusal?.code).toBe("fenced");
+  expect(scene.state.parts.size).toBe(0);
+  expect(decodeSnapshot(scene.state.partition, encodeSnapshot(scene.state)).fences).toEqual(new Map([[3, 6]]));
+  expect(scene.do({ kind: "abandon_part", part: "batch.4.1.0", fence: { home: 4, number: 1 } }).refusal).toBe(
+    undefined,
+  );
 });

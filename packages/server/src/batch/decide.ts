@@ -1,8 +1,10 @@
 // decide.ts (batch): steps of a lockAll over several partitions. The coordinator (shard/batches.ts) drives them and may repeat any.
 //   M3. Every step is idempotent: repeated after a crash it finds what the first one did.
+//   M7. A step that comes late changes nothing once a later one of its home partition was taken here: it may be of a driver that was
+//       deposed, or have been given up and sent again, and its batch may be over.
 import { assert } from "@forelock/protocol";
 import { fullQueue, isFree } from "../lock/acquire.ts";
-import type { BatchCommand, Decision, PartitionLimits } from "../partition/commands.ts";
+import type { BatchCommand, Decision, PartCommand, PartitionLimits } from "../partition/commands.ts";
 import type { EventRequest, PartitionEvent } from "../partition/events.ts";
 import { isLive, type PartitionState } from "../partition/state.ts";
 import { NOTHING, refuse, register } from "../session/decide.ts";
@@ -10,15 +12,9 @@ import { NOTHING, refuse, register } from "../session/decide.ts";
 export function decideBatch(state: PartitionState, command: BatchCommand, limits: PartitionLimits): Decision {
   switch (command.kind) {
     case "reserve_part":
-      return reserve(state, command, limits);
-    case "confirm_part": {
-      const part = state.parts.get(command.part);
-      if (part === undefined) return refuse("lock_lost", "The reserved element is not held any more.");
-      assert("element" in part, "a part that waits is not confirmed");
-      return part.reserved ? only({ kind: "part_confirmed", part: command.part }) : NOTHING; // M3
-    }
+    case "confirm_part":
     case "abandon_part":
-      return state.parts.has(command.part) ? only({ kind: "part_abandoned", part: command.part }) : NOTHING;
+      return decideFenced(state, command, limits);
     case "confirm_batch": {
       const batch = state.batches.get(command.batch);
       if (batch === undefined || batch.operation.outcome !== undefined)
@@ -34,6 +30,34 @@ export function decideBatch(state: PartitionState, command: BatchCommand, limits
     case "end_batch":
       if (!state.batches.has(command.batch)) return NOTHING;
       return only({ kind: "batch_ended", batch: command.batch, code: command.code, message: command.message });
+  }
+}
+
+/** M7 */
+function decideFenced(state: PartitionState, command: PartCommand, limits: PartitionLimits): Decision {
+  const { fence } = command;
+  if (fence === undefined) return decidePart(state, command, limits);
+  const before = state.fences.get(fence.home) ?? 0;
+  if (fence.number < before)
+    return refuse("fenced", `Batches of partition ${fence.home} are driven under ${before}, not ${fence.number}.`);
+  const decision = decidePart(state, command, limits);
+  if (fence.number === before) return decision;
+  const fenced: PartitionEvent = { kind: "parts_fenced", ...fence };
+  return { ...decision, events: [fenced, ...decision.events] };
+}
+
+function decidePart(state: PartitionState, command: PartCommand, limits: PartitionLimits): Decision {
+  switch (command.kind) {
+    case "reserve_part":
+      return reserve(state, command, limits);
+    case "confirm_part": {
+      const part = state.parts.get(command.part);
+      if (part === undefined) return refuse("lock_lost", "The reserved element is not held any more.");
+      assert("element" in part, "a part that waits is not confirmed");
+      return part.reserved ? only({ kind: "part_confirmed", part: command.part }) : NOTHING; // M3
+    }
+    case "abandon_part":
+      return state.parts.has(command.part) ? only({ kind: "part_abandoned", part: command.part }) : NOTHING;
   }
 }
 

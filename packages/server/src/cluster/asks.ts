@@ -64,7 +64,7 @@ export class Asks {
       const reply = isAsked ? await this.#at(owner, caller, body) : undefined;
       if (reply !== undefined && !isToRepeat(reply, again)) return reply;
       if (clock.monotonicMs() >= untilMs || this.#waiting.size >= READS_WAITING_MAX) return none(partition);
-      await this.#pause();
+      await this.pause();
     }
   }
 
@@ -130,7 +130,7 @@ export class Asks {
       try {
         const shared = this.#sharedFor(owner.peer, caller);
         shared.sequence += 1;
-        const isPatient = body.$case === "getOperation" || body.$case === "getHistory";
+        const isPatient = body.$case === "getOperation" || body.$case === "getHistory" || isAwait(body);
         shared.link.ask(
           { sequence: shared.sequence, keep: undefined, body },
           { isPatient, next: undefined, reply: resolve, failed },
@@ -165,7 +165,7 @@ export class Asks {
   }
 
   /** Until owners change, or a moment. */
-  #pause(): Promise<void> {
+  pause(): Promise<void> {
     return new Promise((resolve) => {
       let timer: Timer | undefined;
       const look = (): void => {
@@ -188,6 +188,10 @@ function isToRepeat({ body }: Reply, again: boolean): boolean {
   if (body?.$case !== "error") return false;
   const { code } = body.value;
   return code === "not_owner" || code === "unavailable" || (again && isPassing({ code }));
+}
+
+function isAwait(body: Body): boolean {
+  return body.$case === "peer" && body.value.body?.$case === "part" && body.value.body.value.step?.$case === "await";
 }
 
 function isChange({ $case }: Body): boolean {

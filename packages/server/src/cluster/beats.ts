@@ -8,7 +8,7 @@ import type { Node } from "../shard/node.ts";
 import type { NodeSession, Vitals } from "../shard/service.ts";
 import type { Link } from "./link.ts";
 import type { Owners, PeerAddress } from "./owners.ts";
-import type { RoutedSession } from "./routed-session.ts";
+import { partitionsOf, type RoutedSession } from "./routed-session.ts";
 import type { SessionLinks } from "./session-links.ts";
 
 export interface BeatsParts {
@@ -57,7 +57,8 @@ export class Beats {
     };
     for (const link of links) {
       link.beat(vitals, (reply) => {
-        if (reply.partitions.length === 0 && link.isQuiet) sessions.drop(routed, link);
+        if (reply.partitions.length === 0 && link.isQuiet && !sessions.isBatchedAt(routed, link))
+          sessions.drop(routed, link);
         take(reply);
       });
     }
@@ -86,7 +87,7 @@ export class Beats {
       return owners.peers().filter(({ id }) => !session.expiredAt.has(id));
     }
     const peers = new Map([...session.links.values()].map(({ peer }) => [peer.id, peer]));
-    for (const partition of session.partitions) {
+    for (const partition of partitionsOf(session)) {
       const owner = owners.of(partition);
       if (owner.kind === "nobody") return undefined;
       if (owner.kind === "peer") peers.set(owner.peer.id, owner.peer);

@@ -4,7 +4,7 @@ import { asForelockError, errorMessage, errorReply } from "../shard/answers.ts";
 import type { Node } from "../shard/node.ts";
 import type { NodeSession } from "../shard/service.ts";
 import type { Owners, PeerAddress } from "./owners.ts";
-import type { RoutedSession } from "./routed-session.ts";
+import { partitionsOf, type RoutedSession } from "./routed-session.ts";
 import type { SessionLinks } from "./session-links.ts";
 
 export interface CloseParts {
@@ -47,10 +47,11 @@ function closeAt(
 }
 
 /** Where its operations come here: all nodes that it lives at. Else any node may have registered it. */
-function peersOf({ owners }: CloseParts, { sink, links, partitions }: RoutedSession): readonly PeerAddress[] {
+function peersOf({ owners }: CloseParts, session: RoutedSession): readonly PeerAddress[] {
+  const { sink, links } = session;
   if (sink === undefined) return owners.peers();
   const peers = new Map([...links.values()].map(({ peer }) => [peer.id, peer]));
-  for (const partition of partitions) {
+  for (const partition of partitionsOf(session)) {
     const owner = owners.of(partition);
     if (owner.kind === "peer") peers.set(owner.peer.id, owner.peer);
   }

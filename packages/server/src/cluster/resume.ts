@@ -2,9 +2,11 @@
 //   R1. The Welcome speaks for every partition, or there is none: a client gives up what is missing in it.
 //   R2. While a node is missed and its partitions get their next owners, the client waits here: told to come again it would come
 //       when its own pauses say so, later than it could be served.
-import { ForelockError, type Welcome } from "@forelock/protocol";
+//   R3. No part is told as a grant of a batch that is told as waiting: its client would give it back as one that nobody asked for.
+import { ForelockError, type HeldGrant, type Welcome } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
 import type { Node } from "../shard/node.ts";
+import { batchKeyOf, isPartKey } from "../shard/parts.ts";
 import type { Caller, OpenedSession } from "../shard/service.ts";
 import { isPassingEnd } from "./links.ts";
 import type { Owners } from "./owners.ts";
@@ -74,14 +76,17 @@ export class Resume {
     const spoken = new Set([own, ...others].flatMap((welcome) => welcome.ledPartitions));
     if (spoken.size < this.#parts.node.shards.length) throw incomplete("partitions are changing their owner"); // R1
     const all = [own, ...others];
+    sessions.noteBatches(session, own);
+    const open = new Set(all.flatMap(({ openBatches }) => openBatches.map(({ key }) => key)));
     return {
       ...own,
-      grants: all.flatMap(({ grants }) => grants),
+      grants: all.flatMap(({ grants }) => grants.filter((grant) => !isOfBatch(grant, open))), // R2
       waits: all.flatMap(({ waits }) => waits),
       missed: all.flatMap(({ missed }) => missed),
       expiredPartitions: [...new Set(all.flatMap(({ expiredPartitions }) => expiredPartitions))],
       durable: all.every(({ durable }) => durable),
       ledPartitions: [],
+      openBatches: [],
     };
   }
 
@@ -89,6 +94,10 @@ export class Resume {
     const { owners, node } = this.#parts;
     return node.shards.map(({ partition }) => partition).filter((partition) => owners.of(partition).kind === "here");
   }
+}
+
+function isOfBatch({ requestId }: HeldGrant, keys: ReadonlySet<string>): boolean {
+  return isPartKey(requestId) && keys.has(batchKeyOf(requestId));
 }
 
 function incomplete(why: string): ForelockError {

@@ -14,6 +14,8 @@ export interface RoutedSession {
   readonly links: Map<string, Link>;
   /** Where it is registered, at this node or at peers, as far as was told. A partition too many costs a heartbeat; one too few, a lock. */
   partitions: Set<number>;
+  /** Where batches of it may register it at any time, while other nodes drive them. Kept as long as it is known here. */
+  readonly batched: Set<number>;
   /** Nodes that told that nothing is left of it there, and the partitions that it had with them. */
   readonly expiredAt: Set<string>;
   readonly expired: Set<number>;
@@ -27,4 +29,10 @@ export interface RoutedSession {
   usedAtMs: number;
   /** Nothing is opened for it any more. */
   isGone: boolean;
+}
+
+/** Partitions whose owners hear its heartbeats and tell its notices. */
+export function* partitionsOf({ partitions, batched }: RoutedSession): IterableIterator<number> {
+  yield* partitions;
+  for (const partition of batched) if (!partitions.has(partition)) yield partition;
 }

@@ -16,6 +16,7 @@ import type { Timer } from "../clock.ts";
 import { asForelockError, errorMessage, errorReply, respondWith } from "../shard/answers.ts";
 import type { Node } from "../shard/node.ts";
 import { parseReference } from "../shard/reference.ts";
+import { homeOf } from "../shard/requests.ts";
 import type {
   Caller,
   NodeSession,
@@ -37,6 +38,7 @@ import { Gather } from "./gather.ts";
 import { Links } from "./links.ts";
 import { MapTeller } from "./map.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
+import { ClusterPeers } from "./peers.ts";
 import { Resume } from "./resume.ts";
 import { destinationOf } from "./route.ts";
 import { SessionLinks } from "./session-links.ts";
@@ -107,6 +109,7 @@ export class Router implements Service {
     this.#routes = new SessionRoutes({ node, owners, sessions, clock, holdMs });
     this.#straight = this.#routes.straight;
     this.#asks = new Asks({ node, owners, links, clock, holdMs });
+    node.peers = new ClusterPeers(this.#asks, owners, holdMs);
     this.#gather = new Gather(this.#asks, owners, () => sessions.size);
     this.#beats = new Beats({ node, owners, sessions, clock });
     this.#resume = new Resume({ node, owners, sessions, clock, resumeMs: holdMs });
@@ -308,17 +311,12 @@ export class Router implements Service {
     if (body?.$case === "readBulk" && this.#bulk !== undefined)
       return withdrawable(readBulk(this.#bulk, body.value), operation.sequence, respond);
     const partition = destination >= 0 ? destination : this.#partitionOf(caller, operation);
-    const isSpread = body?.$case === "acquireAll" && !body.value.elements.every(({ name }) => this.#isHere(name));
-    if (partition !== undefined && (isSpread || this.#owners.of(partition).kind !== "here"))
+    if (partition !== undefined && this.#owners.of(partition).kind !== "here")
       throw new ForelockError("not_owner", `Node ${this.#owners.nodeId} does not decide for partition ${partition}.`);
     if (body?.$case === "getCluster" || body?.$case === "changeCluster")
       return this.#administer(caller, operation, body, respond);
     if (body?.$case !== "getStatus") return this.#node.submit(caller, session, operation, respond);
     return withdrawable(this.#gather.own(caller, body), operation.sequence, respond);
-  }
-
-  #isHere(name: string): boolean {
-    return this.#owners.of(this.#node.partitionOf(name)).kind === "here";
   }
 
   #submitOfSession(
@@ -336,7 +334,7 @@ export class Router implements Service {
     }
     if (body?.$case === "cancel" && body.value.reference === "")
       return this.#cancelBySequence(caller, session, operation, respond);
-    if (body?.$case === "acquireAll") this.#refuseSpread(body.value.elements.map(({ name }) => name));
+    if (body?.$case === "acquireAll") this.#sessions.spreads(session, body.value.elements);
     const partition = this.#partitionOf(caller, operation);
     if (partition === undefined) return this.#node.submit(caller, session, operation, respond); // Refused there.
     if (this.#straight[partition] === 1) return this.#node.submit(caller, session, operation, respond);
@@ -348,8 +346,8 @@ export class Router implements Service {
   #partitionOf({ principal }: Caller, { body }: Operation): number | undefined {
     switch (body?.$case) {
       case "acquireAll": {
-        const [first] = body.value.elements;
-        return first === undefined ? undefined : this.#node.partitionOf(first.name);
+        const home = homeOf(body.value.elements);
+        return home === undefined ? undefined : this.#node.partitionOf(home);
       }
       case "cancel":
         return this.#partitionOfReference(body.value.reference, principal);
@@ -370,6 +368,8 @@ export class Router implements Service {
       case "forceRelease":
       case "warn":
         return this.#node.partitionOf(body.value.name);
+      case "peer":
+        return body.value.body?.$case === "part" ? this.#node.partitionOf(body.value.body.value.name) : undefined;
       default:
         return undefined;
     }
@@ -378,23 +378,6 @@ export class Router implements Service {
   #partitionOfReference(reference: string, principal: string): number | undefined {
     const partition = parseReference(reference, principal)?.partition;
     return partition === undefined || partition >= this.#node.shards.length ? undefined : partition;
-  }
-
-  /** A batch whose partitions have several owners has nobody to drive it. */
-  #refuseSpread(names: readonly string[]): void {
-    const owners = new Map<string, string[]>();
-    for (const name of names) {
-      const id = idOf(this.#owners.of(this.#node.partitionOf(name)), this.#owners.nodeId) ?? "";
-      const of = owners.get(id);
-      if (of === undefined) owners.set(id, [name]);
-      else of.push(name);
-    }
-    if (owners.size <= 1) return;
-    const spread = [...owners].map(([id, of]) => `${of.join(", ")} at ${id === "" ? "no node" : `node ${id}`}`);
-    throw new ForelockError(
-      "not_supported",
-      `elements: their partitions have several owners: ${spread.join("; ")}. Give them one tag, as in {orders}/1.`,
-    );
   }
 
   /** The node that knows the operation is found by asking each that the session lives at. */

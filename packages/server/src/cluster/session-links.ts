@@ -11,7 +11,7 @@ import type { Caller, NodeSession, OpenSession, ResumeSession } from "../shard/s
 import type { Link } from "./link.ts";
 import type { Links } from "./links.ts";
 import type { Owners, PeerAddress } from "./owners.ts";
-import type { RoutedSession } from "./routed-session.ts";
+import { partitionsOf, type RoutedSession } from "./routed-session.ts";
 
 export interface SessionLinksParts {
   readonly node: Node;
@@ -62,8 +62,9 @@ export class SessionLinks {
     if (before !== undefined) this.remove(before);
     const routed: RoutedSession = {
       ...{ id: session.id, caller, secret: Buffer.from(secret), ttlMs: session.ttlMs, client: asked.client },
-      ...{ application: asked.application ?? "", links: new Map(), partitions: new Set(), sink: undefined, open },
-      ...{ lowest: 0, mapVersion: 0, usedAtMs: nowMs, isGone: false, expiredAt: new Set(), expired: new Set() },
+      ...{ application: asked.application ?? "", links: new Map(), partitions: new Set(), batched: new Set() },
+      ...{ sink: undefined, open, lowest: 0, mapVersion: 0, usedAtMs: nowMs, isGone: false },
+      ...{ expiredAt: new Set(), expired: new Set() },
     };
     this.#sessions.set(session.id, routed);
     return routed;
@@ -97,6 +98,32 @@ export class SessionLinks {
     });
   }
 
+  /** It asks for all of the elements at once: wherever they lie, it is to be heard from the first moment on. */
+  spreads(session: NodeSession, elements: readonly { readonly name: string }[]): void {
+    const { node, owners } = this.#parts;
+    const partitions = new Set(elements.map(({ name }) => node.partitionOf(name)));
+    const routed = this.#sessions.get(session.id);
+    if (routed === undefined || partitions.size <= 1) return;
+    for (const partition of partitions) {
+      routed.batched.add(partition);
+      const owner = owners.of(partition);
+      if (owner.kind === "peer" && routed.sink !== undefined) this.#tryLinkTo(routed, owner.peer);
+    }
+  }
+
+  /** Whether a batch may register it at the peer at any time. */
+  isBatchedAt({ batched }: RoutedSession, { peer }: Link): boolean {
+    return [...batched].some((partition) => {
+      const owner = this.#parts.owners.of(partition);
+      return owner.kind === "peer" && owner.peer.id === peer.id;
+    });
+  }
+
+  /** What the welcome of this node itself says of batches. */
+  noteBatches(session: RoutedSession, { openBatches }: Welcome): void {
+    for (const { partitions } of openBatches) for (const partition of partitions) session.batched.add(partition);
+  }
+
   /** Nothing of the session lives at the peer. */
   drop(session: RoutedSession, link: Link): void {
     if (session.links.get(link.peer.id) === link) session.links.delete(link.peer.id);
@@ -114,7 +141,7 @@ export class SessionLinks {
   follow(moved: ReadonlyMap<number, string | undefined>): void {
     if (moved.size === 0) return;
     for (const session of this.#sessions.values()) {
-      for (const partition of session.partitions) {
+      for (const partition of partitionsOf(session)) {
         if (!moved.has(partition)) continue;
         const owner = this.#parts.owners.of(partition);
         if (session.sink !== undefined && owner.kind === "peer") this.#tryLinkTo(session, owner.peer);
@@ -171,7 +198,7 @@ export class SessionLinks {
   #dropEmpty(link: Link, session: RoutedSession): void {
     const { owners } = this.#parts;
     if (link.isEnded || !link.isQuiet || session.links.get(link.peer.id) !== link) return;
-    for (const partition of session.partitions) {
+    for (const partition of partitionsOf(session)) {
       const owner = owners.of(partition);
       if (owner.kind === "nobody" || (owner.kind === "peer" && owner.peer.id === link.peer.id)) return;
     }
@@ -223,7 +250,9 @@ export class SessionLinks {
     return link;
   }
 
-  #note(session: RoutedSession, { grants, waits }: Welcome): void {
+  #note(session: RoutedSession, welcome: Welcome): void {
+    const { grants, waits } = welcome;
+    this.noteBatches(session, welcome);
     for (const { name } of grants) session.partitions.add(this.#parts.node.partitionOf(name));
     for (const { reference } of waits) {
       const parsed = parseReference(reference, session.caller.principal);

@@ -6,7 +6,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ForelockError } from "@forelock/protocol";
 import type { Clock } from "../clock.ts";
-import { NODES_PRINCIPAL } from "../cluster/proof.ts";
 import { ALL_RIGHTS, type EdgeCaller, NO_RIGHTS, type Rights, rightsOf } from "./authorize.ts";
 import type { EdgeCounters } from "./counters.ts";
 import type { EdgeLog } from "./log.ts";
@@ -82,9 +81,9 @@ export class Authenticator {
     throw new ForelockError("permission_denied", "The principal is not known to every node: their settings differ.");
   }
 
-  /** For a node of the cluster itself: no rights but what nodes ask one another. */
-  node(remoteAddress: string, forwardedBy: string): EdgeCaller {
-    return { ...caller(NODES_PRINCIPAL, NO_RIGHTS, { address: remoteAddress }), forwardedBy };
+  /** For what the node `forwardedBy` of the cluster asks for itself: it has no rights of a principal. */
+  peer(principal: string, remoteAddress: string, forwardedBy: string): EdgeCaller {
+    return { ...caller(principal, NO_RIGHTS, { address: remoteAddress }), forwardedBy, isPeer: true };
   }
 
   #byToken(token: string): Principal | undefined {

@@ -64,6 +64,7 @@ const NEEDED: {
   getCluster: "everything:read",
   changeCluster: "everything:admin",
   readBulk: "nodes",
+  peer: "nodes",
 };
 
 function isAllowed(kind: OperationCase, right: Right | undefined, prefix: string, name: string): boolean {

@@ -4,7 +4,6 @@
 //   A2. Every name that an operation touches is checked, not only the first.
 //   A3. A prefix covers whole path parts. Braces of tags are ordinary characters here.
 import type { Operation } from "@forelock/protocol";
-import { NODES_PRINCIPAL } from "../cluster/proof.ts";
 import type { Caller, Right } from "../shard/service.ts";
 import { shown } from "./names.ts";
 import type { RightOptions } from "./options.ts";
@@ -35,7 +34,7 @@ export type Scope =
   | "filtered"
   /** No right: finds only what belongs to the caller's own session or principal. */
   | "own"
-  /** A node of the same cluster, on its own behalf. */
+  /** No right of a principal: a node of the cluster asks for itself. */
   | "nodes";
 
 export interface Rule<Case extends OperationCase> {
@@ -128,6 +127,7 @@ export const RULES: { readonly [Case in OperationCase]: Rule<Case> } = {
   getCluster: { scope: "everything", right: "read", session: false, changes: false, names: () => [] },
   changeCluster: { scope: "everything", right: "admin", session: false, changes: true, names: () => [] },
   readBulk: { scope: "nodes", right: "admin", session: false, changes: false, names: () => [] },
+  peer: { scope: "nodes", right: "admin", session: false, changes: false, names: () => [] },
 };
 
 /** The rule of an operation whose case came over the wire. */
@@ -156,14 +156,14 @@ export function authorize(caller: EdgeCaller, body: OperationBody): Refusal | un
     case "own":
       return undefined;
     case "nodes":
-      if (caller.forwardedBy !== undefined && caller.principal === NODES_PRINCIPAL) return undefined;
-      return { code: "permission_denied", message: `${body.$case}: only nodes of the cluster ask it of one another.` };
+      return caller.isPeer === true ? undefined : refuse(caller, rule.right, "the nodes of the cluster");
     default:
       return refuse(caller, rule.right, "this"); // A1
   }
 }
 
 export const ALL_RIGHTS: Rights = { may: () => true, mayAnywhere: () => true };
+
 export const NO_RIGHTS: Rights = { may: () => false, mayAnywhere: () => false };
 
 export function rightsOf(options: readonly RightOptions[]): Rights {

@@ -88,8 +88,8 @@ export interface Codec<Message> {
   toJSON(message: Message): unknown;
 }
 
-/** Operations that no unary call offers: they belong to a connection, or are the nodes' own. */
-type Streamed = "watch" | "unwatch" | "readBulk";
+/** Operations that no unary call offers: they belong to a connection, or to nodes among themselves. */
+type Streamed = "watch" | "unwatch" | "readBulk" | "peer";
 export type CallCase = Exclude<OperationCase, Streamed>;
 export type ReplyBody = NonNullable<Reply["body"]>;
 

@@ -2,7 +2,8 @@
 // is forwarded (cluster/).
 //   F1. What is claimed is believed only with a proof that is fresh, meant for this node and new, or with the certificate of a node.
 //   F2. The rights are those of this node's own table: the other node only says who it is.
-import { ForelockError, type Forwarded, type Hello } from "@forelock/protocol";
+//   F3. Without a principal a node asks for itself, on a connection of no session. No principal has an empty name.
+import { ForelockError, type Forwarded, type Hello, Purpose } from "@forelock/protocol";
 import type { Clock } from "../clock.ts";
 import { AGE_MS_MAX, isProof, NODES_PRINCIPAL, NONCE_BYTES } from "../cluster/proof.ts";
 import type { Authenticator, Peer } from "./authenticate.ts";
@@ -32,8 +33,9 @@ export class Forwarding {
   authenticate(peer: Peer, hello: Hello, forwarded: Forwarded): EdgeCaller {
     const problem = this.#problem(peer, hello, forwarded);
     if (problem !== undefined) throw this.#authenticator.failed(peer.address, `hello.forwarded: ${problem}`);
-    if (forwarded.principal === NODES_PRINCIPAL)
-      return this.#authenticator.node(forwarded.remoteAddress, forwarded.node);
+    const { principal, remoteAddress, node } = forwarded;
+    if (principal === "" || principal === NODES_PRINCIPAL)
+      return this.#authenticator.peer(principal, remoteAddress, node); // F3
     return this.#authenticator.forwarded(forwarded.principal, forwarded.remoteAddress, forwarded.node); // F2
   }
 
@@ -42,6 +44,7 @@ export class Forwarding {
     const { node, to, principal, remoteAddress, proof } = forwarded;
     if ([node, to, principal, remoteAddress].some((text) => text.length > TEXT_BYTES_MAX))
       return "a field is too long.";
+    if (principal === "" && hello.purpose !== Purpose.SESSIONLESS) return "a session needs a principal.";
     if (to !== this.#options.nodeId) return `it is meant for node ${to}, and this one is ${this.#options.nodeId}.`;
     if (proof.length === 0) {
       const isNode = this.#options.san.some((name) => peer.san.includes(name));

@@ -173,5 +173,6 @@ function blank(): Welcome {
     missed: [],
     ledPartitions: [],
     map: undefined,
+    openBatches: [],
   };
 }

@@ -4,7 +4,7 @@
 //   Q2. Every operation is answered exactly once, or its connection ends.
 //   Q3. What frees something (release, cancel, close) has room of its own when everything else is refused.
 //   Q4. Answers that are large by nature are asked for only as fast as the client reads them.
-import type { Operation, Reply, Error as WireError } from "@forelock/protocol";
+import type { Operation, PeerRequest, Reply, Error as WireError } from "@forelock/protocol";
 import type { NodeSession, Service } from "../shard/service.ts";
 import { authorize, type EdgeCaller, type OperationBody, type OperationCase, ruleOf } from "./authorize.ts";
 import type { Switchboard } from "./switchboard.ts";
@@ -53,6 +53,7 @@ const ROOMS: { readonly [Case in OperationCase]: Room } = {
   getCluster: "bulky",
   changeCluster: "plain",
   readBulk: "bulky",
+  peer: "freeing",
 };
 
 /** What the requests of a connection need of it. */
@@ -122,7 +123,7 @@ export class Requests {
       this.#refuse(sequence, refusal);
       return;
     }
-    const room = roomOf(body!.$case);
+    const room = roomOf(body!);
     switch (room) {
       case "plain":
         if (!this.#admitPlain(sequence)) return;
@@ -288,9 +289,15 @@ export class Requests {
   }
 }
 
-function roomOf(kind: OperationCase): Room {
+function roomOf(body: OperationBody): Room {
+  const kind = body.$case;
   if (kind === "acquire") return ROOMS.acquire; // By name: the hot path.
+  if (kind === "peer" && isAwait(body.value)) return "waiting";
   return kind === "release" ? ROOMS.release : ROOMS[kind];
+}
+
+function isAwait({ body }: PeerRequest): boolean {
+  return body?.$case === "part" && body.value.step?.$case === "await";
 }
 
 export function errorReply(sequence: number, error: WireError): Reply {

@@ -127,6 +127,8 @@ const CHECKS: { readonly [Case in OperationCase]: Check<Case> } = {
   changeCluster: (value) => clusterChange(value) ?? text("reason", value.reason, 1, REASON_BYTES_MAX),
   readBulk: (value) =>
     name("file", value.file) ?? (value.end <= value.index ? bad("end: must be above index.") : undefined),
+  peer: (value) =>
+    value.body === undefined ? bad("peer.body: missing, or of a kind that this node does not know.") : undefined,
   unwatch: (value) => (value.watch === 0 ? range("watch", 0, 1, Number.MAX_SAFE_INTEGER) : undefined),
 };
 

@@ -58,6 +58,7 @@ export function apply(state: PartitionState, event: PartitionEvent, observer: Ob
     case "batch_ended":
     case "part_confirmed":
     case "part_abandoned":
+    case "parts_fenced":
       applyBatch(state, event, observer);
       return;
     default:

@@ -108,6 +108,7 @@ const FIELDS: {
   batch_cancelled: fc.record({ request, batch: whole }),
   part_confirmed: fc.record({ part: text }),
   part_abandoned: fc.record({ part: text }),
+  parts_fenced: fc.record({ home: whole, number: whole }),
   terms: fc.record({
     target,
     terms: fc.record({ never: fc.boolean(), compensation: fc.option(call, { nil: undefined }) }),

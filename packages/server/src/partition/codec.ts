@@ -39,6 +39,8 @@ export const KIND = {
   part_confirmed: 52,
   part_abandoned: 53,
   batch_cancelled: 54,
+  /** Written in clusters only. */
+  parts_fenced: 55,
   terms: 64,
   warned: 65,
   warning_acknowledged: 66,
@@ -186,6 +188,10 @@ export function encodeEvent(out: ByteWriter, event: PartitionEvent): void {
     case "part_confirmed":
     case "part_abandoned":
       out.text(event.part);
+      return;
+    case "parts_fenced":
+      out.number(event.home);
+      out.number(event.number);
       return;
     default:
       encodePreempt(out, event); // A new event of another kind fails to compile here.
@@ -362,6 +368,8 @@ function decodeEvent(reader: ByteReader, kind: number): PartitionEvent {
       return { kind: "part_confirmed", part: reader.text() };
     case KIND.part_abandoned:
       return { kind: "part_abandoned", part: reader.text() };
+    case KIND.parts_fenced:
+      return { kind: "parts_fenced", home: reader.number(), number: reader.number() };
     case KIND.terms:
     case KIND.warned:
     case KIND.warning_acknowledged:

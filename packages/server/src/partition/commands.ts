@@ -120,18 +120,25 @@ export type OperationTarget =
   | { readonly kind: "kept"; readonly principal: string; readonly requestId: string }
   | { readonly kind: "session"; readonly principal: string; readonly sessionId: string; readonly sequence: number };
 
-/** A part of a batch, by the key that its home partition gave it. */
+/** Who drives a batch, of all that ever drove one of its home partition: rises with each driver, and when an answer of it was lost. */
+export interface Fence {
+  readonly home: number;
+  readonly number: number;
+}
+
+/** A part of a batch, by the key that its home partition gave it. Without a fence there is one driver only, whose steps come in order. */
 export type PartCommand =
   | {
       readonly kind: "reserve_part";
+      readonly fence?: Fence | undefined;
       readonly session: SessionIdentity;
       readonly part: string;
       readonly element: CommandPart;
       readonly rollback: boolean;
       readonly actor: string;
     }
-  | { readonly kind: "confirm_part"; readonly part: string }
-  | { readonly kind: "abandon_part"; readonly part: string };
+  | { readonly kind: "confirm_part"; readonly fence?: Fence | undefined; readonly part: string }
+  | { readonly kind: "abandon_part"; readonly fence?: Fence | undefined; readonly part: string };
 
 export type BatchCommand =
   | PartCommand

@@ -132,7 +132,9 @@ export type BatchEvent =
   | { readonly kind: "batch_cancelled"; readonly request: EventRequest; readonly batch: number }
   /** A reserved grant of this partition gets its token. */
   | { readonly kind: "part_confirmed"; readonly part: string }
-  | { readonly kind: "part_abandoned"; readonly part: string };
+  | { readonly kind: "part_abandoned"; readonly part: string }
+  /** Steps for batches of the home partition with a lower number are refused from now on. */
+  | { readonly kind: "parts_fenced"; readonly home: number; readonly number: number };
 
 /** Grants by name and token; a wait by its number, with an empty name. */
 export interface EventTarget {

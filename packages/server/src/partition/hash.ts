@@ -181,6 +181,10 @@ export function addBatch(state: PartitionState, sign: Sign, batch: Batch): void 
   add(state, sign, 8, batch.id, mix(parts, batch.session), times, shape, hashText(batch.actor));
 }
 
+export function addFence(state: PartitionState, sign: Sign, home: number, number: number): void {
+  add(state, sign, 14, home, low(number), high(number), 0, 0);
+}
+
 /** A wait by its number, a grant by what an upgrade does not change. */
 function targetHash(target: Grant | Wait): number {
   return "parts" in target ? mix(31, target.id) : mix(mix(32, target.element.hash), target.session.number);

@@ -79,7 +79,7 @@ test("a snapshot with a changed byte is refused, or has the same rows: only what
 
 test("another version is refused with what this server reads", () => {
   const bytes = encodeSnapshot(fullScene().state);
-  expect(() => decodeSnapshot(0, bytes.with(0, 4))).toThrow("format version 4; this server reads up to 3");
+  expect(() => decodeSnapshot(0, bytes.with(0, 5))).toThrow("format version 5; this server reads up to 4");
 });
 
 /** As a version wrote it that lacked the last bytes before the text of the hash. */

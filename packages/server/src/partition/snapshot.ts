@@ -1,4 +1,4 @@
-// snapshot.ts: the whole state of a partition as bytes, and back. Format version 3; docs/formats.md describes it.
+// snapshot.ts: the whole state of a partition as bytes, and back. Format version 3 or 4; docs/formats.md describes it.
 //   N1. decode(encode(state)) has the same state hash, and every command is decided alike on both.
 import { assert, type ErrorCode, isErrorCode } from "@forelock/protocol";
 import type { Mode } from "../lock/mode.ts";
@@ -7,6 +7,7 @@ import { ByteReader, ByteWriter } from "./bytes.ts";
 import { DoneOperations } from "./done.ts";
 import {
   addBatch,
+  addFence,
   addFile,
   addGrant,
   addOperation,
@@ -36,6 +37,8 @@ import {
   type Wait,
 } from "./state.ts";
 
+/** With fences of batches, which a node outside a cluster never has: its snapshots are read by the version before too. */
+const FENCED_VERSION = 4;
 const VERSION = 3;
 /** Before pre-emption. Its hash was made up otherwise: the checksums of its file must do. */
 const FIRST_VERSION = 1;
@@ -45,7 +48,7 @@ const WRITER_BYTES = 65_536;
 
 export function encodeSnapshot(state: PartitionState): Uint8Array {
   const out = new ByteWriter(WRITER_BYTES);
-  out.byte(VERSION);
+  out.byte(state.fences.size > 0 ? FENCED_VERSION : VERSION);
   out.number(state.epoch);
   out.number(state.grantCounter);
   out.number(state.clockMs);
@@ -76,6 +79,12 @@ export function encodeSnapshot(state: PartitionState): Uint8Array {
   });
   writeAll(out, state.batches.size, state.batches.values(), (batch) => writeBatch(out, batch));
   writePreempt(out, state);
+  if (state.fences.size > 0) {
+    writeAll(out, state.fences.size, state.fences, ([home, number]) => {
+      out.number(home);
+      out.number(number);
+    });
+  }
   out.text(stateHash(state));
   return out.take();
 }
@@ -84,8 +93,8 @@ export function encodeSnapshot(state: PartitionState): Uint8Array {
 export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionState {
   const reader = new ByteReader(bytes);
   const version = reader.byte();
-  if (version < FIRST_VERSION || version > VERSION)
-    throw new Error(`the snapshot has format version ${version}; this server reads up to ${VERSION}`);
+  if (version < FIRST_VERSION || version > FENCED_VERSION)
+    throw new Error(`the snapshot has format version ${version}; this server reads up to ${FENCED_VERSION}`);
   const state = createState(partition);
   state.epoch = reader.number();
   state.grantCounter = reader.number();
@@ -116,6 +125,7 @@ export function decodeSnapshot(partition: number, bytes: Uint8Array): PartitionS
   });
   readAll(reader, () => readBatch(reader, state));
   if (version !== FIRST_VERSION) readPreempt(reader, state, version > SECOND_VERSION);
+  if (version === FENCED_VERSION) readAll(reader, () => readFence(reader, state));
   const hash = reader.text();
   assert(reader.isDone, `the snapshot of partition ${partition} goes on after its end`);
   assert(
@@ -520,6 +530,13 @@ function waitingOperation(state: PartitionState, session: Session, sequence: num
     "a wait names a waiting operation of the snapshot",
   );
   return operation;
+}
+
+function readFence(reader: ByteReader, state: PartitionState): void {
+  const home = reader.number();
+  const number = reader.number();
+  state.fences.set(home, number);
+  addFence(state, 1, home, number);
 }
 
 function writeBatch(out: ByteWriter, batch: Batch): void {

@@ -34,6 +34,8 @@ export interface PartitionState {
   readonly keptByPrincipal: Map<string, number>;
   readonly files: Map<string, FileRow>;
   readonly batches: Map<number, Batch>;
+  /** By home partition of batches: steps of a lower number are refused. */
+  readonly fences: Map<number, number>;
   /** Parts of batches, by the key that the batch gave them: waiting, or reserved, or confirmed until released. */
   readonly parts: Map<string, Wait | Grant>;
   /** By id: of grants and waits that were warned, until those end. */
@@ -397,6 +399,7 @@ export function createState(partition: number): PartitionState {
     keptByPrincipal: new Map(),
     files: new Map(),
     batches: new Map(),
+    fences: new Map(),
     parts: new Map(),
     warnings: new Map(),
     warningByTarget: new Map(),

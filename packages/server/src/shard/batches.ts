@@ -5,15 +5,32 @@
 //   M5. When a batch ends without a grant, every part is given up before the batch is forgotten.
 //   M6. A batch is granted only while every part is still held: a part that has its token can be lost like any grant, by force or with
 //       its session, and then the whole batch ends.
-import { assert, type ErrorCode, type ForelockError } from "@forelock/protocol";
-import type { BatchCommand, Refusal, SessionIdentity } from "../partition/commands.ts";
+//   M8. A step whose answer was lost is asked again under a higher fence, and so is every step of a new driver: what is late is refused.
+import { type ErrorCode, ForelockError } from "@forelock/protocol";
+import type { Timer } from "../clock.ts";
+import type { BatchCommand, CommandPart, Fence, Refusal } from "../partition/commands.ts";
 import type { Batch, FencingToken, Operation, PartitionState } from "../partition/state.ts";
+import { Fences } from "./fences.ts";
 import type { Node } from "./node.ts";
+import {
+  isPartKey,
+  lookAt,
+  lookDurably,
+  type PartAnswer,
+  partAnswer,
+  partKey,
+  type StepCommand,
+  stepMessage,
+  submitStep,
+  waitOf,
+} from "./parts.ts";
 import type { Entry, Shard } from "./shard.ts";
 
-/** Keys have dots, which request ids of callers never have. */
+/** A part that waits at another node is asked about again after this time, if nothing was heard. */
+const AWAIT_MS = 10_000;
+
 export function isPart(operation: Operation): boolean {
-  return operation.requestId.startsWith("batch.");
+  return isPartKey(operation.requestId);
 }
 
 /** Where a step that must not get lost is tried again: the partition stopped, so the node does too. */
@@ -22,10 +39,11 @@ class Stopped extends Error {}
 export class Batches {
   readonly #node: Node;
   readonly #running = new Set<Operation>();
-  /** Waiting parts, by the operation that stands for them: resolved when they are granted or end. */
-  readonly #waiting = new Map<string, () => void>();
+  /** Parts that wait in this node, by key: who is told when they are granted or end. */
+  readonly #waiting = new Map<string, Waiting>();
   /** Called when the operation of a batch ended by itself: session gone, cancelled. */
   readonly #interrupts = new Map<Operation, () => void>();
+  readonly #fences = new Fences();
 
   constructor(node: Node) {
     this.#node = node;
@@ -46,10 +64,24 @@ export class Batches {
   }
 
   operationEnded(shard: Shard, operation: Operation): void {
-    const wake = operation.requestId === "" ? undefined : this.#waiting.get(operation.requestId);
-    if (wake !== undefined) shard.afterDurable(wake);
+    const key = operation.requestId;
+    if (key !== "" && this.#waiting.has(key)) {
+      const wake = (): void => this.#wake(key);
+      shard.afterDurable(wake, wake);
+    }
     const interrupt = this.#interrupts.get(operation);
     if (interrupt !== undefined) shard.afterDurable(interrupt);
+  }
+
+  /** The partition is not led here any more: parts in it are asked about elsewhere. */
+  left(partition: number): void {
+    for (const [key, waiting] of this.#waiting) if (waiting.partition === partition) this.#wake(key);
+  }
+
+  #wake(key: string): void {
+    const waiting = this.#waiting.get(key);
+    this.#waiting.delete(key);
+    waiting?.wake();
   }
 
   #launch(home: Shard, batch: Batch): void {
@@ -64,99 +96,159 @@ export class Batches {
   }
 
   async #drive(home: Shard, batch: Batch): Promise<void> {
-    const keys = batch.parts.map((_, index) => partKey(home.partition, batch.id, index));
-    const refusal = batch.stage === "confirming" ? undefined : await this.#reserveAll(home, batch, keys);
-    if (refusal !== undefined) return this.#giveUp(home, batch, keys, refusal);
+    const parts = batch.parts.map((part, index) => new Driven(home, batch, part, index));
+    const refusal = batch.stage === "confirming" ? undefined : await this.#reserveAll(home, batch, parts);
+    if (refusal !== undefined) return this.#giveUp(home, batch, parts, refusal);
     const confirming = await this.#step(home, { kind: "confirm_batch", batch: batch.id });
-    if (confirming !== undefined) return this.#giveUp(home, batch, keys, confirming);
-    const grants: Granted[number][] = [];
-    for (const [index, part] of batch.parts.entries()) {
-      const key = keys[index] ?? "";
-      const shard = this.#node.shardOf(part.name);
-      const refused = await this.#step(shard, { kind: "confirm_part", part: key }); // M4
-      const token = refused === undefined ? grantToken(shard, key) : undefined;
-      if (token === undefined) return this.#giveUp(home, batch, keys, refused ?? lost(part.name));
-      grants.push({ name: part.name, token });
+    if (confirming !== undefined) return this.#giveUp(home, batch, parts, confirming);
+    for (const part of parts) {
+      const answer = await this.#ask(part, (fence) => ({ kind: "confirm_part", part: part.key, fence })); // M4
+      if (answer.kind !== "confirmed") return this.#giveUp(home, batch, parts, notHeld(part, answer));
+      part.token = answer.token;
     }
-    const refused = await this.#grant(home, batch, keys, grants);
-    if (refused !== undefined) await this.#giveUp(home, batch, keys, refused);
+    const gone = await this.#lostElsewhere(parts);
+    const refused = gone === undefined ? await this.#grant(home, batch, parts) : lost(gone.name);
+    if (refused !== undefined) await this.#giveUp(home, batch, parts, refused);
+  }
+
+  /** M6: asked of the other nodes once all are confirmed. */
+  async #lostElsewhere(parts: readonly Driven[]): Promise<Driven | undefined> {
+    const elsewhere = parts.filter(({ name }) => !this.#isHere(name));
+    const looks = await Promise.all(elsewhere.map((part) => this.#ask(part, () => lookCommand(part.key, 0))));
+    return elsewhere.find(({ token }, index) => {
+      const look = looks[index];
+      return look?.kind !== "confirmed" || look.token !== token;
+    });
   }
 
   /** M6 */
-  #grant(home: Shard, batch: Batch, keys: readonly string[], grants: Granted): Promise<Ended | undefined> {
+  #grant(home: Shard, batch: Batch, parts: readonly Driven[]): Promise<Ended | undefined> {
     const nameLost = (): string | undefined =>
-      grants.find(({ name, token }, index) => grantToken(this.#node.shardOf(name), keys[index] ?? "") !== token)?.name;
+      parts.find(({ name, key, token }) => {
+        if (!this.#isHere(name)) return false;
+        const look = lookAt(this.#node.shardOf(name).state, key);
+        return look.kind !== "confirmed" || look.token !== token;
+      })?.name;
+    const grants = parts.map(({ name, token }) => ({ name, token }));
     return new Promise((resolve, reject) => {
       home.enter(new GrantEntry({ kind: "grant_batch", batch: batch.id, grants }, nameLost, { resolve, reject }));
     });
   }
 
   /** @returns why not, or undefined when every part is reserved */
-  async #reserveAll(home: Shard, batch: Batch, keys: readonly string[]): Promise<Ended | undefined> {
-    let isOver: Ended | undefined;
-    let wake = (): void => {};
-    const interrupt = (ended: Ended): void => {
-      isOver ??= ended;
-      wake();
-    };
-    const leftMs = batch.deadlineMs - home.state.clockMs;
-    const timer =
-      leftMs === Number.POSITIVE_INFINITY
-        ? undefined
-        : this.#node.options.clock.after(Math.max(0, leftMs), () =>
-            interrupt({ code: "timeout", message: "The wait was not granted in time." }),
-          );
-    this.#interrupts.set(batch.operation, () => interrupt(ENDED));
+  async #reserveAll(home: Shard, batch: Batch, parts: readonly Driven[]): Promise<Ended | undefined> {
+    const interrupt = new Interrupt();
+    const timer = this.#timeoutOf(home, batch, interrupt);
+    this.#interrupts.set(batch.operation, () => interrupt.end(ENDED));
     // It may have ended before this was there to be told: just after it was opened, or before a restart.
-    if (batch.operation.outcome !== undefined) isOver = ENDED;
+    if (batch.operation.outcome !== undefined) interrupt.end(ENDED);
     try {
-      for (const [index, part] of batch.parts.entries()) {
-        const key = keys[index] ?? "";
-        const shard = this.#node.shardOf(part.name);
-        const session = this.#identityOf(home, batch);
-        if (isOver !== undefined) return isOver;
-        if (session === undefined) return { code: "session_expired", message: "The session has ended." };
-        const granted = new Promise<void>((resolve) => {
-          wake = resolve;
-          this.#waiting.set(key, resolve);
-        });
-        const command = {
-          kind: "reserve_part",
-          session,
-          part: key,
-          element: part,
-          rollback: batch.rollback,
-          actor: batch.actor,
-        } as const;
-        const refused = await this.#step(shard, command);
-        if (refused !== undefined) return refused;
-        // Parts of a try do not wait: the batch ends as soon as one is not free.
-        if (!isReserved(shard, key) && batch.deadlineMs === batch.sinceMs)
-          return { code: "busy", message: `${part.name} is held or queued for.` };
-        while (isOver === undefined && !isReserved(shard, key)) {
-          if (!shard.state.parts.has(key)) return lost(part.name);
-          await granted;
-        }
-        if (isOver !== undefined) return isOver;
+      for (const part of parts) {
+        const refusal = await this.#reserve(home, batch, part, interrupt);
+        if (refusal !== undefined) return refusal;
       }
       return undefined;
     } finally {
       timer?.dispose();
       this.#interrupts.delete(batch.operation);
-      for (const key of keys) this.#waiting.delete(key);
+      for (const { key } of parts) this.#wake(key);
     }
   }
 
-  /** M5 */
-  async #giveUp(home: Shard, batch: Batch, keys: readonly string[], why: Ended): Promise<void> {
-    for (const [index, part] of batch.parts.entries()) {
-      await this.#step(this.#node.shardOf(part.name), { kind: "abandon_part", part: keys[index] ?? "" });
+  async #reserve(home: Shard, batch: Batch, part: Driven, interrupt: Interrupt): Promise<Ended | undefined> {
+    if (interrupt.why !== undefined) return interrupt.why;
+    const session = home.state.sessionByNumber.get(batch.session);
+    if (session === undefined) return { code: "session_expired", message: "The session has ended." };
+    const { key, element } = part;
+    const terms = { part: key, session, element, rollback: batch.rollback, actor: batch.actor };
+    let answer = await this.#ask(part, (fence) => ({ kind: "reserve_part", fence, ...terms }), interrupt);
+    // Parts of a try do not wait: the batch ends as soon as one is not free.
+    if (answer.kind === "waiting" && batch.deadlineMs === batch.sinceMs)
+      return interrupt.why ?? { code: "busy", message: `${part.name} is held or queued for.` };
+    while (answer.kind === "waiting" && interrupt.why === undefined) {
+      const settled = this.#ask(part, () => lookCommand(key, AWAIT_MS), interrupt);
+      settled.catch(() => {}); // Nobody listens any more once the batch is over.
+      answer = await Promise.race([settled, interrupt.ended.then(() => WAITING)]);
     }
-    await this.#step(home, { kind: "end_batch", batch: batch.id, ...why });
+    if (interrupt.why !== undefined) return interrupt.why;
+    return answer.kind === "reserved" || answer.kind === "confirmed" ? undefined : notHeld(part, answer);
   }
 
-  #identityOf(home: Shard, batch: Batch): SessionIdentity | undefined {
-    return home.state.sessionByNumber.get(batch.session);
+  #timeoutOf(home: Shard, batch: Batch, interrupt: Interrupt): Timer | undefined {
+    const { clock } = this.#node.options;
+    if (batch.deadlineMs === batch.sinceMs) {
+      const { peers } = this.#node;
+      const message = "A node that it needs did not answer in time.";
+      return peers && clock.after(peers.holdMs, () => interrupt.end({ code: "unavailable", message }));
+    }
+    const leftMs = batch.deadlineMs - home.state.clockMs;
+    if (leftMs === Number.POSITIVE_INFINITY) return undefined;
+    const message = "The wait was not granted in time.";
+    return clock.after(Math.max(0, leftMs), () => interrupt.end({ code: "timeout", message }));
+  }
+
+  /** M5. At once: a node that cannot be reached must not hold up what the others have. */
+  async #giveUp(home: Shard, batch: Batch, parts: readonly Driven[], why: Ended): Promise<void> {
+    await Promise.all(
+      parts.map((part) => this.#ask(part, (fence) => ({ kind: "abandon_part", part: part.key, fence }))),
+    );
+    await this.#step(home, { kind: "end_batch", batch: batch.id, code: why.code, message: why.message });
+  }
+
+  /**
+   * Asks until it is answered: by whoever decides for the part when it is asked.
+   * @param interrupt ends the asking too, as if the part waited: what was asked may have been taken
+   */
+  async #ask(
+    part: Driven,
+    command: (fence: Fence | undefined) => StepCommand,
+    interrupt?: Interrupt,
+  ): Promise<PartAnswer> {
+    const { peers } = this.#node;
+    const { home } = part;
+    for (;;) {
+      const { stopped } = home;
+      if (stopped !== undefined) throw new Stopped(stopped.message);
+      const fence = this.#fences.of(home, this.#node.partitionOf(part.name), peers !== undefined);
+      try {
+        const answer = await this.#askOnce(part, command(fence));
+        if (answer.kind !== "refused" || answer.code !== "fenced") return answer;
+        // Of this driver, asked before another answer was lost: or a later driver has begun.
+        if (fence === undefined || !this.#fences.isOld(home, fence)) throw new Stopped(answer.message);
+      } catch (cause) {
+        if (!(cause instanceof ForelockError)) throw cause;
+        if (peers === undefined) throw new Stopped(cause.message);
+        if (fence !== undefined) this.#fences.lost(home, fence);
+        await peers.pause();
+      }
+      if (interrupt?.why !== undefined) return WAITING;
+    }
+  }
+
+  async #askOnce(part: Driven, command: StepCommand): Promise<PartAnswer> {
+    const { peers } = this.#node;
+    const partition = this.#node.partitionOf(part.name);
+    if (!this.#isHere(part.name) && peers !== undefined)
+      return partAnswer(await peers.step(partition, stepMessage(part.name, command)));
+    const shard = this.#node.shardAt(partition);
+    if (command.kind !== "await_part") return submitStep(shard, command);
+    const answer = await lookDurably(shard, part.key);
+    if (answer.kind !== "waiting" || command.waitMs === 0) return answer;
+    await this.#settled(shard, part.key);
+    return lookDurably(shard, part.key);
+  }
+
+  /** Until the part has been granted or has ended, or its partition is not led here any more. */
+  #settled(shard: Shard, key: string): Promise<void> {
+    return new Promise((resolve) => {
+      if (waitOf(shard.state, key) === undefined || shard.stopped !== undefined) return resolve();
+      this.#wake(key); // Nobody else asks: its driver asks once at a time.
+      this.#waiting.set(key, { partition: shard.partition, wake: resolve });
+    });
+  }
+
+  #isHere(name: string): boolean {
+    return this.#node.peers?.isHere(this.#node.partitionOf(name)) ?? true;
   }
 
   /** Resolves when the step is durable, with its refusal if it was refused. */
@@ -172,12 +264,51 @@ export class Batches {
   }
 }
 
+interface Waiting {
+  readonly partition: number;
+  readonly wake: () => void;
+}
+
+/** A part of a batch that is driven here. */
+class Driven {
+  readonly home: Shard;
+  readonly element: CommandPart;
+  readonly key: string;
+  token: FencingToken = 0n as FencingToken;
+
+  constructor(home: Shard, batch: Batch, element: CommandPart, index: number) {
+    this.home = home;
+    this.element = element;
+    this.key = partKey(home.partition, batch.id, index);
+  }
+
+  get name(): string {
+    return this.element.name;
+  }
+}
+
+/** The end of a batch while its parts are taken. */
+class Interrupt {
+  why: Ended | undefined;
+  readonly ended: Promise<void>;
+  #wake = (): void => {};
+
+  constructor() {
+    this.ended = new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  end(why: Ended): void {
+    this.why ??= why;
+    this.#wake();
+  }
+}
+
 interface Settle {
   readonly resolve: (refused: Ended | undefined) => void;
   readonly reject: (error: Error) => void;
 }
-
-type Granted = readonly { readonly name: string; readonly token: FencingToken }[];
 
 /** M6: whether every part is held is asked in the turn that grants, and not before: another command may end one in between. */
 class GrantEntry implements Entry {
@@ -214,17 +345,6 @@ class GrantEntry implements Entry {
   }
 }
 
-/** What a part is known by in its partition: no request id of a client has dots. */
-function partKey(partition: number, batch: number, index: number): string {
-  return `batch.${partition}.${batch}.${index}`;
-}
-
-/** The batch of a part, in its home partition. */
-export function batchOfPart(key: string): { readonly partition: number; readonly batch: number } {
-  const [, partition, batch] = key.split(".");
-  return { partition: Number(partition), batch: Number(batch) };
-}
-
 interface Ended {
   readonly code: ErrorCode;
   readonly message: string;
@@ -237,14 +357,12 @@ const lost = (name: string): Ended => ({
   message: `${name} was lost before all elements were held.`,
 });
 
-function isReserved(shard: Shard, key: string): boolean {
-  const part = shard.state.parts.get(key);
-  return part !== undefined && "element" in part;
+function notHeld({ name }: Driven, answer: PartAnswer): Ended {
+  return answer.kind === "refused" ? { code: answer.code, message: answer.message } : lost(name);
 }
 
-function grantToken(shard: Shard, key: string): FencingToken | undefined {
-  const part = shard.state.parts.get(key);
-  if (part === undefined || !("element" in part)) return undefined;
-  assert(!part.reserved, "a confirmed part has its token");
-  return part.token;
+function lookCommand(part: string, waitMs: number): StepCommand {
+  return { kind: "await_part", part, waitMs };
 }
+
+const WAITING: PartAnswer = { kind: "waiting" };

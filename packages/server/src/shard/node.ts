@@ -34,10 +34,12 @@ import type { ReadHistory } from "./history.ts";
 import { Insight } from "./insight.ts";
 import { Liveness } from "./liveness.ts";
 import type { ModelWorker } from "./models.ts";
-import { OperationReads } from "./operation-reads.ts";
+import { OperationReads, referenceOfSequence } from "./operation-reads.ts";
 import { Operators } from "./operators.ts";
 import { type CallOut, Owed } from "./owed.ts";
 import type { Ownership } from "./ownership.ts";
+import type { Peers } from "./parts.ts";
+import { PeerRequests } from "./peer-requests.ts";
 import { clientOf } from "./profiles.ts";
 import { parseReference, referenceOf } from "./reference.ts";
 import { refuseReused } from "./request-ids.ts";
@@ -126,6 +128,7 @@ export class Node implements Service {
   readonly #fileReads: FileReads;
   readonly #operationReads: OperationReads;
   readonly #forgetting: Forgetting;
+  readonly #peerRequests: PeerRequests;
   readonly #timers: { dispose(): void }[] = [];
   readonly #led = new Set<number>();
   readonly #observer: ShardObserver;
@@ -139,6 +142,8 @@ export class Node implements Service {
   turnedAway: ((asked: TurnedAway, partition: number, error: ForelockError) => boolean) | undefined;
   /** In a cluster: told before a partition is given up, while it is still known which sessions are registered there. */
   leaving: ((partition: number) => void) | undefined;
+  /** The other nodes of the cluster, once there is one. */
+  peers: Peers | undefined;
   #lost = 0;
 
   constructor(options: NodeOptions) {
@@ -165,6 +170,7 @@ export class Node implements Service {
     this.#fileReads = new FileReads(this);
     this.#operationReads = new OperationReads(this);
     this.#forgetting = new Forgetting(this.directory, this.shards);
+    this.#peerRequests = new PeerRequests(this);
   }
 
   get unavailable(): string | undefined {
@@ -243,6 +249,7 @@ export class Node implements Service {
     empty.stop(notOwner(partition));
     this.shards[partition] = empty;
     this.awaits.abandon(partition);
+    this.batches.left(partition);
     return shard.state;
   }
 
@@ -451,7 +458,7 @@ export class Node implements Service {
       case "cancel": {
         const asker = this.#asker(session);
         const { reference } = body.value;
-        const text = reference === "" ? this.#referenceOfSequence(asker, body.value.sequence) : reference;
+        const text = reference === "" ? referenceOfSequence(this, asker.session.id, body.value.sequence) : reference;
         const parsed = text === undefined ? undefined : parseReference(text, caller.principal);
         if (parsed === undefined)
           throw new ForelockError("operation_unknown", `reference = ${reference} names no operation.`);
@@ -494,6 +501,8 @@ export class Node implements Service {
       case "getProfile":
       case "getPrediction":
         return this.insight.carryOut(caller, body, sequence, respond);
+      case "peer":
+        return this.#peerRequests.carryOut(caller, body.value, sequence, respond);
       default:
         return unreachable(body);
     }
@@ -537,9 +546,12 @@ export class Node implements Service {
       },
       operationEnded(shard, operation) {
         node.batches.operationEnded(shard, operation);
-        if (isPart(operation)) return; // The business of its batch alone.
-        const sink = node.#sinkOf(operation.session?.id);
         const isAwaited = node.awaits.has(operation);
+        if (isPart(operation)) {
+          if (isAwaited) shard.afterDurable(() => node.awaits.settle(operation));
+          return; // The business of its batch alone.
+        }
+        const sink = node.#sinkOf(operation.session?.id);
         if (sink === undefined && !isAwaited) return;
         const reply = acquireReply(shard.state, operation, undefined, node.partitionOf);
         shard.afterDurable(() => {
@@ -641,19 +653,6 @@ export class Node implements Service {
     known.application = open.application ?? "";
     this.foresight.profiles.declare(clientOf(known), known.application);
     return known;
-  }
-
-  #referenceOfSequence(asker: Asker, sequence: number): string | undefined {
-    const known = this.directory.get(asker.session.id);
-    for (const partition of known?.partitions ?? []) {
-      const row = this.shards[partition]?.state.sessions.get(asker.session.id);
-      const operation =
-        row?.queued.get(sequence) ??
-        row?.done.get(sequence) ??
-        [...(row?.kept ?? [])].find((one) => one.sequence === sequence);
-      if (operation !== undefined) return referenceOf(partition, operation);
-    }
-    return undefined;
   }
 
   #keepTime(): void {

@@ -5,7 +5,7 @@ import type { Operation, PartitionState } from "../partition/state.ts";
 import { acquireReply, errorMessage, errorReply } from "./answers.ts";
 import { etaMessage } from "./insight-messages.ts";
 import type { Node } from "./node.ts";
-import { parseReference } from "./reference.ts";
+import { parseReference, referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
 
 export class OperationReads {
@@ -57,4 +57,15 @@ export class OperationReads {
     if (wait !== undefined) value.eta = etaMessage(foresight.etas.of(wait, options.clock.monotonicMs()));
     return { sequence, body: { $case: "acquire", value } };
   }
+}
+
+/** Of what a session asked for under `sequence`, as long as it is remembered. */
+export function referenceOfSequence(node: Node, sessionId: string, sequence: number): string | undefined {
+  for (const partition of node.directory.get(sessionId)?.partitions ?? []) {
+    const row = node.shards[partition]?.state.sessions.get(sessionId);
+    const kept = [...(row?.kept ?? [])].find((one) => one.sequence === sequence);
+    const operation = row?.queued.get(sequence) ?? row?.done.get(sequence) ?? kept;
+    if (operation !== undefined) return referenceOf(partition, operation);
+  }
+  return undefined;
 }

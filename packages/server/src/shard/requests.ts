@@ -118,13 +118,23 @@ export function acquireCommand(
 const orderOf = (name: string): Buffer => Buffer.from(name.replaceAll("/", "\0"));
 
 /** All elements in one partition: one request. In several: a batch, at home in the partition of its first name. */
+function byOrder(a: { readonly name: string }, b: { readonly name: string }): number {
+  return Buffer.compare(orderOf(a.name), orderOf(b.name));
+}
+
+/** The name whose partition keeps a batch: the first in the order in which its parts are taken. */
+export function homeOf(elements: readonly { readonly name: string }[]): string | undefined {
+  const [first, ...others] = elements;
+  return first && others.reduce((home, other) => (byOrder(other, home) < 0 ? other : home), first).name;
+}
+
 export function acquireAllCommand(
   operation: Operation,
   wanted: AcquireAllRequest,
   asker: Asker,
   isOnePartition: boolean,
 ): SessionCommand {
-  const parts = wanted.elements.map(partOf).sort((a, b) => Buffer.compare(orderOf(a.name), orderOf(b.name)));
+  const parts = wanted.elements.map(partOf).sort(byOrder);
   const rollback = wanted.onLoss === OnLoss.ROLLBACK;
   const waitMs = wanted.waitMs ?? NO_WAIT_LIMIT;
   const digest = combine(combine(parts.reduce(partDigest, 2), rollback ? 1 : 0), waitMs ^ hashText(wanted.actor));

@@ -16,6 +16,8 @@ export interface Caller {
   readonly forwardedBy?: string;
   /** It asks over a connection to the owner, beside that of its session to another node. Nothing of it is forwarded. */
   readonly isDirect?: true;
+  /** The node `forwardedBy` asks for itself. */
+  readonly isPeer?: boolean;
 }
 
 /** One session as this node knows it, whatever its connections. Made by `openSession` and `resumeSession` only. */

@@ -1,10 +1,10 @@
 // welcome.ts: the answer to Hello: what the session holds and waits for, in every partition where it is registered.
-import type { HeldGrant, Notice, Placement, WaitingOperation, Welcome } from "@forelock/protocol";
+import type { HeldGrant, Notice, OpenBatch, Placement, WaitingOperation, Welcome } from "@forelock/protocol";
 import { Mode } from "@forelock/protocol";
 import type { Grant, PartitionState, Session } from "../partition/state.ts";
 import { acquireReply, positionOf } from "./answers.ts";
-import { batchOfPart } from "./batches.ts";
 import type { Node } from "./node.ts";
+import { batchKey, batchOfPart } from "./parts.ts";
 import { referenceOf } from "./reference.ts";
 import type { Caller } from "./service.ts";
 import type { KnownSession } from "./sessions.ts";
@@ -22,6 +22,7 @@ export async function welcomeOf(
   const grants: HeldGrant[] = [];
   const waits: WaitingOperation[] = [];
   const missed: Notice[] = [];
+  const openBatches: OpenBatch[] = [];
   const lookEverywhere = (describe: (state: PartitionState, row: Session) => void): Promise<unknown> => {
     const look = (partition: number): Promise<void> =>
       new Promise((resolve, reject) => {
@@ -35,7 +36,10 @@ export async function welcomeOf(
   };
   // In this order: the end of a batch whose grants are among the first is among the second, whatever its partitions.
   await lookEverywhere((state, row) => grants.push(...describeGrants(node, state, row)));
-  await lookEverywhere((state, row) => describeWaits(state, row, caller, { waits, missed }, node.partitionOf));
+  await lookEverywhere((state, row) => {
+    describeWaits(state, row, caller, { waits, missed }, node.partitionOf);
+    if (node.peers !== undefined) openBatches.push(...describeBatches(state, row, node.partitionOf));
+  });
   const { limits, options } = node;
   return {
     sessionId: Buffer.from(session.id, "base64url"),
@@ -60,7 +64,18 @@ export async function welcomeOf(
     missed,
     ledPartitions: [],
     map: undefined,
+    openBatches,
   };
+}
+
+/** In the same look as its waits: other nodes tell of no part of a batch that is told as waiting. */
+function describeBatches(state: PartitionState, row: Session, partitionOf: Placement): readonly OpenBatch[] {
+  return [...state.batches.values()]
+    .filter(({ session }) => session === row.number)
+    .map(({ id, parts }) => ({
+      key: batchKey(state.partition, id),
+      partitions: [...new Set(parts.map(({ name }) => partitionOf(name)))],
+    }));
 }
 
 function describeGrants(node: Node, state: PartitionState, row: Session): readonly HeldGrant[] {

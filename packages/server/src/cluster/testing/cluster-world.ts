@@ -167,6 +167,8 @@ export class ClusterWorld implements AsyncDisposable {
     node.leaving?.(partition);
     node.shardAt(partition).stop(new ForelockError("not_owner", `Node ${from} gives partition ${partition} up.`));
     for (const known of node.directory) known.partitions.delete(partition);
+    node.awaits.abandon(partition);
+    node.batches.left(partition);
     this.table.ownerIds[partition] = undefined;
     this.table.changed();
     return from;
@@ -187,7 +189,7 @@ export class ClusterWorld implements AsyncDisposable {
     this.#epoch += 1;
     shard.submit(
       { kind: "start", epoch: this.#epoch },
-      () => undefined,
+      () => () => node.batches.resume(shard),
       () => {},
     );
     this.table.ownerIds[partition] = to;

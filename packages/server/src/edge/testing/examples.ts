@@ -51,6 +51,10 @@ export const EXAMPLES: { readonly [Case in OperationCase]: (name: string) => Bod
   getCluster: () => ({ movesMax: 0 }),
   changeCluster: () => ({ action: "drain", node: "b", partition: undefined, reason: "a new disk" }),
   readBulk: (name) => ({ partition: 0, file: name, number: 1, undos: 0, index: 0, end: 1 }),
+  peer: (name) => {
+    const step = { $case: "abandon", value: {} } as const;
+    return { body: { $case: "part", value: { part: "batch.0.1.0", name, fence: 1, step } } };
+  },
 };
 
 export function bodyOf(kind: OperationCase, name: string): OperationBody {

@@ -313,6 +313,7 @@ export function createFakeService(random: RandomBytes): FakeService {
         missed: [],
         ledPartitions: [],
         map: undefined,
+        openBatches: [],
       };
     },
     listen(session: NodeSession, sink: NoticeSink): () => void {

@@ -166,6 +166,7 @@ const BY_KIND: { readonly [Kind in PartitionEvent["kind"]]: Golden<PartitionEven
     },
     bytes: "RgZvcmRlcnMBBnBvbGljeQdlbmZvcmNlAAAAAAAA8L8DYW5hBXRyaWFsgNCV/7wx",
   },
+  parts_fenced: { event: { kind: "parts_fenced", home: 3, number: 5368709122 }, bytes: "NwOCgICAFA==" },
   part_abandoned: { event: { kind: "part_abandoned", part: "batch.1.6.0" }, bytes: "NQtiYXRjaC4xLjYuMA==" },
 };
 

@@ -1,0 +1,57 @@
+// peers.ts: what this node asks the others for itself: steps of batches that are driven here. Not here: what is asked (shard/parts.ts),
+// connections (asks.ts, links.ts).
+//   E1. A step is asked once. Who asks does so again, under a higher number, when it was not answered: the answer may have been lost.
+import { ForelockError, type PartReply, type PartStep, type PeerReply, type PeerRequest } from "@forelock/protocol";
+import type { Peers } from "../shard/parts.ts";
+import type { Caller } from "../shard/service.ts";
+import type { Asks } from "./asks.ts";
+import { errorOf } from "./link.ts";
+import type { Owners, PeerAddress } from "./owners.ts";
+
+type RequestBody = NonNullable<PeerRequest["body"]>;
+type ReplyBody = NonNullable<PeerReply["body"]>;
+
+/** Nobody's client: see `Forwarded.principal` in forelock.proto. */
+const THIS_NODE: Caller = { principal: "", may: () => false, remoteAddress: "" };
+
+export class ClusterPeers implements Peers {
+  readonly holdMs: number;
+  readonly #asks: Asks;
+  readonly #owners: Owners;
+
+  constructor(asks: Asks, owners: Owners, holdMs: number) {
+    this.#asks = asks;
+    this.#owners = owners;
+    this.holdMs = holdMs;
+  }
+
+  isHere(partition: number): boolean {
+    return this.#owners.of(partition).kind === "here";
+  }
+
+  /** E1 */
+  async step(partition: number, step: PartStep): Promise<PartReply> {
+    const owner = this.#owners.of(partition);
+    if (owner.kind !== "peer")
+      throw new ForelockError("unavailable", `No other node decides for partition ${partition}.`);
+    const reply = await this.ask(owner.peer, { $case: "part", value: step });
+    if (reply.$case !== "part") throw strange(owner.peer, reply);
+    return reply.value;
+  }
+
+  pause(): Promise<void> {
+    return this.#asks.pause();
+  }
+
+  /** @throws ForelockError what the peer answered, or that it did not */
+  async ask(peer: PeerAddress, body: RequestBody): Promise<ReplyBody> {
+    const { body: answer } = await this.#asks.at(peer, THIS_NODE, { $case: "peer", value: { body } });
+    if (answer?.$case === "error") throw errorOf(answer.value);
+    if (answer?.$case !== "peer" || answer.value.body === undefined) throw strange(peer, answer);
+    return answer.value.body;
+  }
+}
+
+function strange({ id }: PeerAddress, answer: { readonly $case: string } | undefined): ForelockError {
+  return new ForelockError("internal", `Node ${id} answered ${answer?.$case ?? "nothing"}.`);
+}
