@@ -19,7 +19,7 @@ import { type MapRecord, type NodeRecord, nodeOfOwner } from "./records.ts";
 import { Replica } from "./replica.ts";
 import type { EpochRecord, FollowSink, SharedLog } from "./shared-log.ts";
 import { Timeline } from "./timeline.ts";
-import { SILENCE_MS, Window } from "./window.ts";
+import { SILENCE_MS, WINDOW_MS, Window } from "./window.ts";
 
 type Slot =
   | { readonly kind: "away" }
@@ -81,7 +81,8 @@ export class Ownership implements NodeOwnership, Owners {
     this.timeline = new Timeline(options.clock, TIMELINE_MAX);
     this.#window = new Window({
       clock: options.clock,
-      read: () => options.log.ownEpochs(),
+      // An answer that is lost must not keep the next reads from being sent: what comes later proves nothing any more.
+      read: () => options.log.ownEpochs({ deadlineMs: WINDOW_MS }),
       saw: (epochs) => {
         for (const [partition, record] of epochs) this.#sawEpoch(partition, record);
       },
@@ -322,6 +323,7 @@ export class Ownership implements NodeOwnership, Owners {
         this.#reconcile(partition);
       },
     };
+    this.#complete.delete(partition); // What the log told a replica before is nothing this one has.
     this.#slots[partition] = { kind: "following", replica, end: () => ending.abort() };
     log.follow(partition, replica.position, sink, ending.signal).then(
       (how) => {
@@ -428,7 +430,7 @@ export class Ownership implements NodeOwnership, Owners {
     const node = this.#node;
     if (node === undefined || this.#isClosed) throw new ForelockError("unavailable", "The node is stopping.");
     await node.lead(replica.state, epoch); // O1
-    if (this.#epochs.get(partition)?.owner !== this.#options.self) {
+    if (this.#isDeposed(partition)) {
       node.resign(partition); // Another owner came in the meantime.
       throw new ForelockError("fenced", `Partition ${partition} has another owner.`);
     }
@@ -480,7 +482,7 @@ export class Ownership implements NodeOwnership, Owners {
       const record = await log.giveTo(partition, successor, undefined, { signal: late.signal });
       this.#given(partition, record, clock.monotonicMs() - beganMs);
     } catch (error) {
-      if (!isFenced(error)) {
+      if (!isFenced(error) && !this.#isDeposed(partition)) {
         this.#slots[partition] = { kind: "leading" };
         shard.thaw();
         throw error;
@@ -510,13 +512,19 @@ export class Ownership implements NodeOwnership, Owners {
   #sawEpoch(partition: number, record: EpochRecord): void {
     if (record.epoch <= (this.#epochs.get(partition)?.epoch ?? 0)) return;
     this.#epochs.set(partition, record);
-    const slot = this.#slots[partition];
-    if (slot?.kind === "leading" && record.owner !== this.#options.self) {
+    if (this.#slots[partition]?.kind === "leading" && this.#isDeposed(partition)) {
       this.#node?.resign(partition);
       this.#fell(partition, "lost");
     }
     this.#reconcile(partition);
     this.#tellSoon();
+  }
+
+  /** O1. Also when the newest epoch names this process: others led in between, and what they wrote is not in the state here. */
+  #isDeposed(partition: number): boolean {
+    const record = this.#epochs.get(partition);
+    const led = this.#node?.shardAt(partition).state.epoch ?? 0;
+    return record !== undefined && (record.owner !== this.#options.self || record.epoch > led);
   }
 
   /** It is led no more here, and what is in memory may be ahead of the log: it begins anew from the log. */
