@@ -28,13 +28,15 @@ export class Judge {
       const { core, cluster, isRunning } = member;
       if (core === undefined || cluster === undefined || !isRunning || !cluster.ownership.mayAnswer()) continue;
       for (const partition of core.led) {
-        if (cluster.ownership.role(partition) === "giving") continue;
+        const role = cluster.ownership.role(partition);
+        if (role === "giving") continue;
         const shard = core.shardAt(partition);
-        if (shard.stopped !== undefined) continue;
+        const { epoch } = shard.state;
+        const isBegun = role === "leading" || epoch === cluster.ownership.epoch(partition)?.epoch;
+        if (shard.stopped !== undefined || !isBegun) continue; // Its start is decided before all else.
         const other = answering[partition];
         answering[partition] = member.id;
         expectRule(other === undefined, "two-owners", () => `${other} and ${member.id} may answer for p${partition}`); // J1
-        const { epoch } = shard.state;
         const before = this.#answered[partition] ?? 0;
         expectRule(
           epoch >= before,

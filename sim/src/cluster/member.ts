@@ -80,6 +80,7 @@ export class Member implements WireServer {
   #accept: ((socket: SocketEnd) => void) | undefined;
   #upkeep: Upkeep | undefined;
   #isLeaving = false;
+  #told = "";
 
   constructor(options: MemberOptions) {
     this.#options = options;
@@ -220,6 +221,7 @@ export class Member implements WireServer {
     const accept = acceptNative(edge, router, clock, quiet);
     // Cast: the part of a socket that the carrier uses.
     this.#accept = (socket) => accept(socket as unknown as Socket, { address: "simulated", san: [], bearer: "" });
+    cluster.ownership.onChange(() => process.isAlive && this.#tellMoves(cluster));
     this.core = core;
     this.cluster = cluster;
     this.log = log;
@@ -275,6 +277,16 @@ export class Member implements WireServer {
     const place = { id: to.id, process: to.process };
     const end = this.#options.network.dial(from, place, () => (to.process === place.process ? to.#accept : undefined));
     return end as unknown as Socket; // Cast: the part of a socket that a link uses.
+  }
+
+  /** What it says that became of its partitions, in the trace. */
+  #tellMoves(cluster: Cluster): void {
+    const { time, trace, ledger } = this.#options;
+    const roles = ledger.shadows.map(({ partition }) => cluster.ownership.role(partition));
+    const text = `${this.id} is ${roles.join()}`;
+    if (text === this.#told) return;
+    this.#told = text;
+    trace.add(time.nowMs, text);
   }
 
   #note(line: string, fields: Readonly<Record<string, unknown>>): void {

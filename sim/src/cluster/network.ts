@@ -112,11 +112,14 @@ export class PeerNetwork {
     const answering = new SocketEnd((what) => this.#send(back, () => deliver(dialled, what)));
     const connection: Connection = { lanes: [there, back], ends: [dialled, answering] };
     this.#connections.add(connection);
-    for (const end of connection.ends) end.once("close", () => this.#connections.delete(connection));
+    for (const end of connection.ends) {
+      end.once("close", () => this.#connections.delete(connection));
+      end.on("error", () => {}); // Who is not accepted yet hears of its end as the kernel does: nobody else does.
+    }
     this.#send(there, () => {
       const take = accept();
       if (take === undefined) this.#send(back, () => dialled.destroy(new Error("connection refused")));
-      else take(answering);
+      else if (!answering.destroyed) take(answering);
     });
     return dialled;
   }

@@ -29,14 +29,14 @@ import { type ClusterFault, type ClusterProfile, DRIFT_RATIO } from "./profile.t
 /** What needs forecasts and operators of one node is simulated there; a batch over several owners is refused by its nature. */
 const WITHOUT: ReadonlySet<string> = new Set(["set policy", "warn", "look ahead", "acknowledge", "acquireAll", "look"]);
 const BOUNDS = { extensionsMax: 2, extensionMsMax: 3_000, preemptionsPerHourMax: 0, coolDownMs: 0 };
-const START_MS = 6_000;
+const START_MS = 3_000;
 /** A client that is not welcomed by then tries another node. */
 const WELCOME_MS_MAX = 1_500;
 const PAUSE_MS_MAX = 9_000;
 /** Whoever is down or paused goes on by then, and all that was planned is done. */
-const RECOVER_MS = 20_000;
+const RECOVER_MS = 14_000;
 const HEALED_MS = 30_000;
-const RECONNECT_ROUNDS = 30;
+const RECONNECT_ROUNDS = 16;
 /** From the moment a partition is led anew, sessions of it are given this part of their ttl at least. */
 const SERVED_RATIO_MIN = 0.32;
 
@@ -374,6 +374,7 @@ class ClusterSimulation {
       for (const client of this.#present()) this.#releaseAll(client);
       await this.#pass(200);
       this.#judge.step();
+      if (round > RECONNECT_ROUNDS && this.#isAtRest()) break;
     }
     const { shadows } = this.#ledger;
     const left = shadows.flatMap((shadow) =>
@@ -387,6 +388,12 @@ class ClusterSimulation {
     for (const client of this.#present()) client.end("left");
     await this.#pass(200);
     this.#judge.end();
+  }
+
+  /** Nobody waits, and nothing is held that will be given back. */
+  #isAtRest(): boolean {
+    const isIdle = this.#present().every(({ unanswered, holds }) => unanswered.size === 0 && holds.size === 0);
+    return isIdle && this.#ledger.shadows.every(({ waits, batches }) => waits.size === 0 && batches.size === 0);
   }
 
   #releaseAll(client: SimulatedClient): void {

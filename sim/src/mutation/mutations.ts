@@ -8,6 +8,8 @@ const OPERATIONS = ["packages/server/src/partition/operations.test.ts"];
 const NODE = ["packages/server/src/shard/node.test.ts"];
 const SIMULATOR = ["sim/src/simulator"];
 const PREEMPTION = ["sim/src/simulator/preemption.test.ts"];
+/** The simulated cluster comes last: the tests beside the code name what broke in fewer words. */
+const CLUSTER = ["packages/server/src/cluster/ownership.test.ts", "sim/src/cluster"];
 const SEGMENT = ["packages/server/src/log/segment/damage.test.ts"];
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -318,6 +320,55 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "if (grant.element.waiting === 0) yield grant;",
     replace: "if (grant.element.waiting < 0) yield grant;",
     tests: ["packages/server/src/shard/foresight-tree.test.ts"],
+  },
+  // What only clusters have.
+  {
+    name: "take-over-under-the-old-epoch",
+    breaks: "Who takes a partition over raises its epoch.",
+    file: "packages/server/src/log/etcd/ownership.ts",
+    find: "const epoch = nextEpoch(number, Math.max(expected.epoch, after.epoch));",
+    replace: "const epoch = Math.max(1, expected.epoch, after.epoch);",
+    tests: CLUSTER,
+  },
+  {
+    name: "window-without-an-end",
+    breaks: "An owner answers only within the window of a look at the epochs.",
+    file: "packages/server/src/cluster/window.ts",
+    find: "return this.#options.clock.monotonicMs() - this.#provenAtMs < WINDOW_MS;",
+    replace: "return this.#provenAtMs > Number.NEGATIVE_INFINITY;",
+    tests: CLUSTER,
+  },
+  {
+    name: "no-silence-after-a-take-over",
+    breaks: "Who takes over answers nothing while the old owner may.",
+    file: "packages/server/src/cluster/ownership.ts",
+    find: `if (expected.owner !== "" && expected.owner !== self) await this.#pause(SILENCE_MS);`,
+    replace: "",
+    tests: CLUSTER,
+  },
+  {
+    name: "followed-past-a-gap",
+    breaks: "A standby that misses a record reads the log anew.",
+    file: "packages/server/src/log/etcd/follow.ts",
+    find: "    if (parsed.sequence > follower.sequence + 1) {\n      void this.#catchUp(follower); // F1\n      return 1;\n    }\n",
+    replace: "",
+    tests: ["packages/server/src/log/etcd/follow.test.ts", "sim/src/cluster"],
+  },
+  {
+    name: "freeze-keeps-the-clock",
+    breaks: "What is given away goes on by the clock of its records.",
+    file: "packages/server/src/shard/shard.ts",
+    find: "    if (this.#isFrozen && this.#isSettled) this.state.clockMs = this.#recordedClockMs;\n",
+    replace: "",
+    tests: CLUSTER,
+  },
+  {
+    name: "own-name-is-proof-enough",
+    breaks: "A partition is led only under the epoch that names its owner, not under an earlier one of the same owner.",
+    file: "packages/server/src/cluster/ownership.ts",
+    find: "(record.owner !== this.#options.self || record.epoch > led)",
+    replace: "(record.owner !== this.#options.self || led < 0)",
+    tests: CLUSTER,
   },
   // Snapshots.
   {

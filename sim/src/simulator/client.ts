@@ -325,8 +325,8 @@ export class SimulatedClient {
     this.options.answers.byReference(reply);
     const request = this.waiting.get(reply.sequence) ?? this.unanswered.get(reply.sequence);
     if (request === undefined) {
-      // Of an earlier life of this client.
-      for (const { name, token } of reply.grants) this.#giveBack(name, token);
+      // Of an earlier life of this client, unless it is told once more what it knows.
+      for (const grant of reply.grants) if (!this.holds.has(keyOf(grant))) this.#giveBack(grant.name, grant.token);
       return;
     }
     this.options.answers.acquire(this.answerKey(request), reply);

@@ -136,6 +136,39 @@ test("the old owner answers nothing once its window has passed, and finds itself
   await replayed(fleet);
 });
 
+test("an owner that missed its own replacement begins anew from the log when the partition is given back to it", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  const name = fleet.nameAt("b");
+  const partition = fleet.get("b").node.partitionOf(name);
+  fleet.cut("b");
+  await fleet.clock.advance(LEASE_MS * 2);
+  expect(fleet.get("a").node.leads(partition)).toBe(true);
+  const ana = fleet.client("a");
+  expect(describe(await fleet.passing(ana.acquire(name)))).toBe("granted 1");
+  // It is heard again, and hears nothing of epochs until the partition is its own once more.
+  fleet.fault = (id, kind) => (id === "b" && kind === "range" ? { kind: "request_lost" } : undefined);
+  fleet.mend("b");
+  const isBack = async (): Promise<boolean> => (await fleet.epochs()).get(partition)?.owner.startsWith("b") === true;
+  for (let looks = 0; looks < 200 && !(await isBack()); looks += 1) await fleet.clock.advance(50);
+  fleet.fault = undefined;
+  await fleet.settle();
+  expect(fleet.leaderOf(partition)).toBe("b");
+  const { state } = fleet.get("b").node.shardAt(partition);
+  expect(state.epoch).toBe((await fleet.epochs()).get(partition)?.epoch);
+  expect(state.elements.get(name)).toBeDefined();
+  expect((await replayed(fleet)).get(partition)).toBe(stateHash(state));
+});
+
+test("a lost answer to one look at the epochs does not keep the window shut for longer than itself", async () => {
+  const fleet = await Fleet.of(["a", "b"]);
+  fleet.fault = (id, kind) => (id === "b" && kind === "range" ? { kind: "answer_lost" } : undefined);
+  await fleet.clock.advance(400);
+  expect(fleet.get("b").cluster.ownership.mayAnswer()).toBe(false);
+  fleet.fault = undefined;
+  await fleet.clock.advance(400);
+  expect(fleet.get("b").cluster.ownership.mayAnswer()).toBe(true);
+});
+
 test("who takes over answers nothing for as long as the old owner might", async () => {
   const fleet = await Fleet.of(["a", "b"]);
   const partition = fleet.get("b").node.led[0] ?? 0;

@@ -23,7 +23,7 @@ import { type MapRecord, type NodeRecord, nodeOfOwner } from "./records.ts";
 import { Replica } from "./replica.ts";
 import type { EpochRecord, FollowSink, SharedLog } from "./shared-log.ts";
 import { Timeline } from "./timeline.ts";
-import { SILENCE_MS, Window } from "./window.ts";
+import { SILENCE_MS, WINDOW_MS, Window } from "./window.ts";
 
 type Slot =
   | { readonly kind: "away" }
@@ -70,6 +70,8 @@ export class Ownership implements NodeOwnership, Owners {
   readonly #epochs = new Map<number, EpochRecord>();
   /** The epoch up to which the log has told this node's replica everything. */
   readonly #complete = new Map<number, number>();
+  /** Under which this node leads, or did last. */
+  readonly #ledEpochs = new Map<number, number>();
   readonly #busy = new Set<number>();
   /** O7. Given to this node while the wish, as it is known here, named another: until when it is kept for that reason. */
   readonly #keptUntilMs = new Map<number, number>();
@@ -89,7 +91,8 @@ export class Ownership implements NodeOwnership, Owners {
     this.timeline = new Timeline(options.clock, TIMELINE_MAX);
     this.#window = new Window({
       clock: options.clock,
-      read: () => options.log.ownEpochs(),
+      // An answer that is lost must not keep the next reads from being sent: what comes later proves nothing any more.
+      read: () => options.log.ownEpochs({ deadlineMs: WINDOW_MS }),
       saw: (epochs) => {
         for (const [partition, record] of epochs) this.#sawEpoch(partition, record);
       },
@@ -408,6 +411,7 @@ export class Ownership implements NodeOwnership, Owners {
         this.#reconcile(partition);
       },
     };
+    this.#complete.delete(partition); // What the log told a replica before is nothing this one has.
     this.#slots[partition] = { kind: "following", replica, end: () => ending.abort() };
     log.follow(partition, replica.position, sink, ending.signal).then(
       (how) => {
@@ -531,8 +535,8 @@ export class Ownership implements NodeOwnership, Owners {
   async #lead(partition: number, replica: Replica, epoch: number): Promise<void> {
     const node = this.#node;
     if (node === undefined || this.#isClosed) throw new ForelockError("unavailable", "The node is stopping.");
-    if (this.#epochs.get(partition)?.owner !== this.#options.self)
-      throw new ForelockError("fenced", `Partition ${partition} has another owner.`); // It came in the meantime. O1
+    this.#ledEpochs.set(partition, epoch);
+    if (this.#isDeposed(partition)) throw new ForelockError("fenced", `Partition ${partition} has another owner.`); // It came in the meantime. O1
     const started = node.lead(replica.state, epoch);
     // Requests are taken in while the start is on its way, and answered behind it: they wait for no round trip of their own.
     this.#slots[partition] = { kind: "leading" };
@@ -597,7 +601,7 @@ export class Ownership implements NodeOwnership, Owners {
       const record = await log.giveTo(partition, successor, undefined, { signal: late.signal });
       this.#given(partition, record, clock.monotonicMs() - beganMs);
     } catch (error) {
-      if (!isFenced(error)) {
+      if (!isFenced(error) && !this.#isDeposed(partition)) {
         this.#slots[partition] = { kind: "leading" };
         shard.thaw();
         throw error;
@@ -629,13 +633,19 @@ export class Ownership implements NodeOwnership, Owners {
     if (record.epoch <= (this.#epochs.get(partition)?.epoch ?? 0)) return;
     if (this.#epochs.has(partition)) this.#epochChanges += 1;
     this.#epochs.set(partition, record);
-    const slot = this.#slots[partition];
-    if (slot?.kind === "leading" && record.owner !== this.#options.self) {
+    if (this.#slots[partition]?.kind === "leading" && this.#isDeposed(partition)) {
       this.#node?.resign(partition);
       this.#fell(partition, "lost");
     }
     this.#reconcile(partition);
     this.#tellSoon();
+  }
+
+  /** O1. Also when the newest epoch names this process: others led in between, and what they wrote is not in the state here. */
+  #isDeposed(partition: number): boolean {
+    const record = this.#epochs.get(partition);
+    const led = this.#ledEpochs.get(partition) ?? 0;
+    return record !== undefined && (record.owner !== this.#options.self || record.epoch > led);
   }
 
   /** It is led no more here, and what is in memory may be ahead of the log: it begins anew from the log. */

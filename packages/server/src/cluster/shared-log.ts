@@ -44,7 +44,7 @@ export interface FollowSink {
 
 export interface SharedLog extends EventLog {
   /** Of all partitions that ever had an owner; linearizable. */
-  ownEpochs(): Promise<ReadonlyMap<number, EpochRecord>>;
+  ownEpochs(options?: { readonly deadlineMs?: number }): Promise<ReadonlyMap<number, EpochRecord>>;
 
   /**
    * Raises the epoch first, then reads what was appended before. From then on appends of that epoch are taken from this log.

@@ -41,6 +41,8 @@ interface Call<Answer> {
 }
 
 const DEADLINE_MS = 5_000;
+/** Nobody reads why; without a reason each abort would make an exception with its stack. */
+const OVER = "over";
 
 export class MemoryEtcd implements Etcd {
   readonly #store: MemoryEtcdStore;
@@ -219,7 +221,7 @@ export class MemoryEtcd implements Etcd {
   #changeWeather(): void {
     const before = this.#weather;
     this.#weather = manyListeners(new AbortController());
-    before.abort();
+    before.abort(OVER);
   }
 
   #weatherChange(signal: AbortSignal): Promise<void> {
@@ -229,14 +231,14 @@ export class MemoryEtcd implements Etcd {
   /** Also after the weather changed: then nothing may have happened. */
   async #nextChange(signal: AbortSignal): Promise<void> {
     const changed = new AbortController();
-    const listening = this.#store.onChange(() => changed.abort());
+    const listening = this.#store.onChange(() => changed.abort(OVER));
     await untilAborted([changed.signal, signal, this.#closing.signal, this.#weather.signal]);
     listening.dispose();
   }
 
   async #sleep(delayMs: number, signals: readonly AbortSignal[]): Promise<void> {
     const over = new AbortController();
-    const timer = this.#store.clock.after(delayMs, () => over.abort());
+    const timer = this.#store.clock.after(delayMs, () => over.abort(OVER));
     await untilAborted([over.signal, ...signals]);
     timer.dispose();
   }
