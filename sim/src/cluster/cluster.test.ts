@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { runClusterSeed } from "./seed.ts";
 
-const STEPS = 80;
+const STEPS = 90;
 const run = (seed: number, steps: number) => runClusterSeed({ seed, steps, without: new Set(), print: undefined });
 
 test("one seed gives one run of a cluster, byte for byte", async () => {
@@ -13,7 +13,7 @@ test("one seed gives one run of a cluster, byte for byte", async () => {
   expect(second.result.events).toBe(first.result.events);
 });
 
-test.each([1, 100, 105, 2])("a cluster keeps its promises under seed %i", async (seed) => {
+test.each([2, 6, 9, 100])("a cluster keeps its promises under seed %i", async (seed) => {
   const { result } = await run(seed, STEPS);
   expect(result.violation?.message, `npm run sim -- --cluster --seed ${seed} --steps ${STEPS}`).toBeUndefined();
   // What is never met is never judged.

@@ -39,11 +39,11 @@ export function befall(world: FaultedWorld, kind: ClusterFault): string {
       });
       return `for ${(cutMs / 2).toFixed(0)} ms`;
     case "watch":
-      member.weather.watchRatio = amount * amount;
+      member.weather.watchRatio = amount;
       later(cutMs, () => {
         member.weather.watchRatio = 0;
       });
-      return `${member.id} at ${(amount * amount).toFixed(2)}`;
+      return `${member.id} at ${amount.toFixed(2)}`;
     case "peer_cut": {
       const others = members.filter((other) => other !== member && (amount < 0.3 || other.id !== members[0]?.id));
       for (const { id } of others) {

@@ -407,7 +407,18 @@ class ClusterSimulation {
 }
 
 const CHOICES: readonly ClusterFault[] = [
-  ...(["etcd_way", "etcd_way", "etcd_way", "etcd_refuses", "watch", "watch", "peer_cut", "peer_cut"] as const),
+  ...([
+    "etcd_way",
+    "etcd_way",
+    "etcd_way",
+    "etcd_refuses",
+    "watch",
+    "watch",
+    "watch",
+    "watch",
+    "peer_cut",
+    "peer_cut",
+  ] as const),
   ...(["pause", "pause", "pause", "crash", "crash", "leave", "drain", "pin", "pin", "pin"] as const),
   ...(["client_cut", "client_cut", "client_loss", "client_delay", "client_pause", "client_death"] as const),
 ];
