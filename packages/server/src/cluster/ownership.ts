@@ -12,45 +12,18 @@
 //       same: locks come first, and what is missing is refused until it comes (contents.ts).
 //   O7. A gift is kept until the wish that it came by is known here: who is behind with the wish would give it back by an older one.
 import { ForelockError } from "@forelock/protocol";
-import type { Clock, Timer } from "../clock.ts";
+import type { Timer } from "../clock.ts";
 import type { PartitionState } from "../partition/state.ts";
 import type { Node } from "../shard/node.ts";
 import type { Ownership as NodeOwnership } from "../shard/ownership.ts";
-import type { Contents } from "./contents.ts";
-import type { Membership } from "./membership.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
+import type { OwnershipOptions } from "./ownership-options.ts";
 import { type MapRecord, type NodeRecord, nodeOfOwner } from "./records.ts";
 import { Replica } from "./replica.ts";
-import type { EpochRecord, FollowSink, SharedLog } from "./shared-log.ts";
+import type { EpochRecord, FollowSink } from "./shared-log.ts";
+import { isFenced, isNotOwner, type Slot } from "./slot.ts";
 import { Timeline } from "./timeline.ts";
 import { SILENCE_MS, WINDOW_MS, Window } from "./window.ts";
-
-type Slot =
-  | { readonly kind: "away" }
-  /** Reads the snapshot. */
-  | { readonly kind: "loading" }
-  | { readonly kind: "following"; readonly replica: Replica; readonly end: () => void }
-  /** Its state differed from the owner's: this process takes nothing over with it. */
-  | { readonly kind: "broken" }
-  | { readonly kind: "taking"; readonly replica: Replica }
-  | { readonly kind: "leading" }
-  | { readonly kind: "giving"; readonly to: string };
-
-export interface OwnershipOptions {
-  readonly log: SharedLog;
-  readonly contents: Contents;
-  readonly clock: Clock;
-  readonly partitions: number;
-  readonly nodeId: string;
-  /** This process, as it stands in epoch records. */
-  readonly self: string;
-  readonly leaseMs: number;
-  readonly members: () => Membership;
-  readonly growthRefused: () => string | undefined;
-  /** This node has begun to lead the partition. */
-  readonly led: (partition: number) => void;
-  readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
-}
 
 /** Given away at the same time. */
 const GIVING_MAX = 2;
@@ -70,6 +43,8 @@ export class Ownership implements NodeOwnership, Owners {
   readonly #epochs = new Map<number, EpochRecord>();
   /** The epoch up to which the log has told this node's replica everything. */
   readonly #complete = new Map<number, number>();
+  /** When the newest epoch record was seen, or waited for anew. */
+  readonly #sawAtMs = new Map<number, number>();
   /** Under which this node leads, or did last. */
   readonly #ledEpochs = new Map<number, number>();
   readonly #busy = new Set<number>();
@@ -323,6 +298,10 @@ export class Ownership implements NodeOwnership, Owners {
       case "following":
         if (this.#mayTake(partition)) void this.#step(partition, () => this.#take(partition, slot));
         else if (!this.#isWanted(partition) && this.of(partition).kind === "peer") this.#drop(partition, slot);
+        else if (this.#isToldLate(partition)) {
+          slot.end();
+          this.#follow(partition, slot.replica);
+        }
         return;
       case "leading": {
         const successor = this.#wishedSuccessor(partition);
@@ -439,6 +418,17 @@ export class Ownership implements NodeOwnership, Owners {
   #replicaOf(partition: number): Replica | undefined {
     const slot = this.#slots[partition];
     return slot?.kind === "following" ? slot.replica : undefined;
+  }
+
+  /** It was given to this node, and its follower has not told so: with nobody to write to it, nothing else ever would. */
+  #isToldLate(partition: number): boolean {
+    const { clock, leaseMs, self } = this.#options;
+    const record = this.#epochs.get(partition);
+    if (record?.owner !== self || this.#complete.get(partition) === record.epoch) return false;
+    const sinceMs = clock.monotonicMs() - (this.#sawAtMs.get(partition) ?? 0);
+    if (sinceMs < leaseMs / 4) return false;
+    this.#sawAtMs.set(partition, clock.monotonicMs()); // The next follower has as long.
+    return true;
   }
 
   // ---------------------------------------------------------------------------------------------------------- take over
@@ -633,6 +623,7 @@ export class Ownership implements NodeOwnership, Owners {
     if (record.epoch <= (this.#epochs.get(partition)?.epoch ?? 0)) return;
     if (this.#epochs.has(partition)) this.#epochChanges += 1;
     this.#epochs.set(partition, record);
+    this.#sawAtMs.set(partition, this.#options.clock.monotonicMs());
     if (this.#slots[partition]?.kind === "leading" && this.#isDeposed(partition)) {
       this.#node?.resign(partition);
       this.#fell(partition, "lost");
@@ -691,6 +682,3 @@ export class Ownership implements NodeOwnership, Owners {
     });
   }
 }
-
-const isFenced = (error: unknown): boolean => error instanceof ForelockError && error.code === "fenced";
-const isNotOwner = (error: unknown): boolean => error instanceof ForelockError && error.code === "not_owner";
