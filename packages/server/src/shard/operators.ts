@@ -320,7 +320,10 @@ export class Operators {
     return { sessions: infos, more: chosen.length > limit };
   }
 
-  /** Looks at every partition in a turn of its own; resolves when all that was seen is durable. */
+  /**
+   * Looks at every partition that is led in a turn of its own; resolves when all that was seen is durable. What has just been given away
+   * is left to its next owner: a list or a status that failed for it would fail all through a drain.
+   */
   async #readAll<Row>(
     look: (state: PartitionState) => readonly Row[],
     shards: readonly Shard[] = this.#node.led.map((partition) => this.#node.shardAt(partition)),
@@ -329,10 +332,13 @@ export class Operators {
       shards.map(
         (shard) =>
           new Promise<readonly Row[]>((resolve, reject) => {
-            shard.read((state) => {
-              const seen = look(state);
-              return () => resolve(seen);
-            }, reject);
+            shard.read(
+              (state) => {
+                const seen = look(state);
+                return () => resolve(seen);
+              },
+              (error) => (error.code === "not_owner" ? resolve([]) : reject(error)),
+            );
           }),
       ),
     );

@@ -215,6 +215,20 @@ function fenceInsteadOfStop(shared: Shared): void {
     });
 }
 
+test("a status taken while a partition is given away tells of the others", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  await shared.lead(1);
+  const ana = shared.client();
+  await ana.acquire(shared.nameIn(1));
+  await shared.node.shardAt(0).freeze();
+  const status = ana.submit({ $case: "getStatus", value: {} });
+  await settle();
+  shared.node.resign(0);
+  const { body } = await status;
+  expect(body?.$case === "getStatus" ? body.value.grants : body).toBe(1);
+});
+
 test("whoever awaits an operation of a partition that leaves is answered at once", async () => {
   const shared = new Shared();
   await shared.lead(0);
