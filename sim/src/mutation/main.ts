@@ -10,16 +10,18 @@ import { MUTATIONS } from "./mutations.ts";
 import { runTests, type TestOutcome } from "./run-tests.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const USAGE = `Usage: npm run mutation -- [--only NAME,NAME] [--list]
+const USAGE = `Usage: npm run mutation -- [--only NAME,NAME] [--after-tests] [--list]
 
 Plants known bugs, one at a time, in a copy of the sources, and checks that the tests notice each.
+--after-tests   all tests have just passed on these sources: they are not run without a bug first
 `;
 
-async function gate(chosen: readonly Mutation[]): Promise<number> {
+async function gate(chosen: readonly Mutation[], isTested: boolean): Promise<number> {
   const copy = copyRepository(ROOT);
   let failures = 0;
   try {
-    for (const tests of new Set(chosen.map((mutation) => mutation.tests.join(" ")))) {
+    const sets = isTested ? [] : chosen.map((mutation) => mutation.tests.join(" "));
+    for (const tests of new Set(sets)) {
       const sound = await runTests(copy.folder, tests.split(" "));
       if (sound.kind === "green") continue;
       console.log(`without any bug, ${tests} is ${describe(sound)}: mend that first`);
@@ -69,6 +71,7 @@ function describe(outcome: TestOutcome): string {
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
+    "after-tests": { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -87,4 +90,5 @@ if (unknown.length > 0) {
   console.error(`no such mutation: ${unknown.join(", ")}\n\n${USAGE}`);
   process.exit(2);
 }
-process.exit(await gate(MUTATIONS.filter(({ name }) => only === undefined || only.includes(name))));
+const chosen = MUTATIONS.filter(({ name }) => only === undefined || only.includes(name));
+process.exit(await gate(chosen, values["after-tests"]));
