@@ -287,7 +287,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "packages/server/src/preempt/decide.ts",
     find: `  return warning.extensions < extensionsMax ? "" :`,
     replace: `  return warning.extensions < Number.POSITIVE_INFINITY ? "" :`,
-    tests: PREEMPTION,
+    tests: ["packages/server/src/preempt/preempt.test.ts"],
   },
   {
     name: "call-forgotten",

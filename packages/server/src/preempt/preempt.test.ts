@@ -361,6 +361,22 @@ test("shared waiters, batches and upgrades are not passed over", () => {
   expect(warnWait(scene, "bo").events).toEqual([]);
 });
 
+test("extensions that are asked for side by side are counted one by one, up to what is allowed", () => {
+  const scene = new Scene();
+  PHASES.warned(scene);
+  for (let asked = 0; asked < 4; asked += 1)
+    scene.operate({
+      kind: "acknowledge_warning",
+      session: scene.session("ana"),
+      request: scene.request("ana"),
+      warning: 1,
+      extensionMs: 5_000,
+      refusal: "", // As each was judged alone.
+      extensionsMax: 2,
+    });
+  expect(scene.state.warnings.get(1)?.extensions).toBe(2);
+});
+
 test("another principal's acknowledgement finds nothing", () => {
   const scene = new Scene();
   PHASES.warned(scene);
