@@ -368,7 +368,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "packages/server/src/cluster/ownership.ts",
     find: "(record.owner !== this.#options.self || record.epoch > led)",
     replace: "(record.owner !== this.#options.self || led < 0)",
-    tests: CLUSTER,
+    tests: ["packages/server/src/cluster/ownership.test.ts"],
   },
   // Snapshots.
   {

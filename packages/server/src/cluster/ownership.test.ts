@@ -147,10 +147,18 @@ test("an owner that missed its own replacement begins anew from the log when the
   expect(describe(await fleet.passing(ana.acquire(name)))).toBe("granted 1");
   // It is heard again, and hears nothing of epochs until the partition is its own once more.
   fleet.fault = (id, kind) => (id === "b" && kind === "range" ? { kind: "request_lost" } : undefined);
+  fleet.late = (id) => (id === "b" ? 60_000 : 0);
   fleet.mend("b");
   const isBack = async (): Promise<boolean> => (await fleet.epochs()).get(partition)?.owner.startsWith("b") === true;
   for (let looks = 0; looks < 200 && !(await isBack()); looks += 1) await fleet.clock.advance(50);
   fleet.fault = undefined;
+  fleet.late = undefined;
+  const { node, cluster } = fleet.get("b");
+  for (let step = 0; step < 400; step += 1) {
+    await fleet.clock.advance(5);
+    const mayAnswer = node.leads(partition) && cluster.ownership.mayAnswer();
+    if (mayAnswer) expect(node.shardAt(partition).state.elements.get(name)).toBeDefined();
+  }
   await fleet.settle();
   expect(fleet.leaderOf(partition)).toBe("b");
   const { state } = fleet.get("b").node.shardAt(partition);
