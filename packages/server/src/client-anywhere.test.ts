@@ -3,10 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ClusterKeys } from "./cluster/records.ts";
+import { MemberKeys } from "./cluster/records.ts";
 import { GrpcEtcd } from "./etcd/grpc.ts";
 import { etcdVersion, type Members, startMembers } from "./etcd/testing/members.ts";
-import { ClusterKeys as LogKeys } from "./log/etcd/keys.ts";
+import { ClusterKeys } from "./log/etcd/keys.ts";
 import { realClock } from "./real-time.ts";
 import { serve } from "./serve.ts";
 import { readSettings } from "./settings/read.ts";
@@ -52,7 +52,7 @@ function* drawn(seed: number): Generator<number, never> {
 /** Pins partitions to nodes at random until it is disposed of. */
 class Mover implements AsyncDisposable {
   readonly #etcd: GrpcEtcd;
-  readonly #keys = new ClusterKeys("forelock");
+  readonly #keys = new MemberKeys("forelock");
   readonly #draw = drawn(7);
   readonly #moving: Promise<void>;
   #isEnded = false;
@@ -64,7 +64,7 @@ class Mover implements AsyncDisposable {
 
   /** How often partitions were given an epoch, in all. */
   async epochs(): Promise<number> {
-    const { entries } = await this.#etcd.range(new LogKeys("forelock").epochs);
+    const { entries } = await this.#etcd.range(new ClusterKeys("forelock").epochs);
     return entries.reduce((sum, { version }) => sum + version, 0);
   }
 

@@ -18,3 +18,8 @@ export interface Timer {
 
 /** Bytes nobody can guess. Tests pass a seeded one. */
 export type RandomBytes = (bytes: number) => Uint8Array;
+
+/** Resolves `ms` from now. For loops that end by themselves: nothing ends the pause sooner. */
+export function pauseFor(clock: Pick<Clock, "after">, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.after(ms, resolve));
+}

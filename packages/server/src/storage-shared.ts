@@ -10,6 +10,7 @@ import { SyncedMarks } from "./bulk/marks.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { dialer } from "./cluster/dial.ts";
 import { EtcdHealth } from "./cluster/etcd-health.ts";
+import type { Address } from "./cluster/membership.ts";
 import type { PeerAddress } from "./cluster/owners.ts";
 import { ownerName } from "./cluster/records.ts";
 import { Router } from "./cluster/router.ts";
@@ -183,11 +184,9 @@ async function dialOf(values: Values): Promise<(peer: PeerAddress) => Socket> {
   return dialer({ ca, cert, key });
 }
 
-function advertised(values: Values, listening: PeerAddressOnly): PeerAddressOnly {
+function advertised(values: Values, listening: Address): Address {
   const text = values["cluster.address"];
   if (text === "") return listening;
   const at = text.lastIndexOf(":");
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(text.slice(at + 1)) };
 }
-
-type PeerAddressOnly = Pick<PeerAddress, "host" | "port">;

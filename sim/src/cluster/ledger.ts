@@ -18,6 +18,7 @@ import {
   stateHash,
 } from "forelock/internal";
 import type { Witnessed } from "../simulator/ledger.ts";
+import { replayed } from "../simulator/replayed.ts";
 import { expectRule, Violation } from "../simulator/violation.ts";
 
 export class ClusterLedger {
@@ -97,14 +98,7 @@ export class ClusterLedger {
 
   /** The states that replaying everything from an empty state gives. */
   replayAll(): readonly PartitionState[] {
-    return this.#records.map((records, partition) => {
-      const state = createState(partition);
-      for (const record of records) {
-        state.clockMs += record.elapsedMs;
-        decodeEvents(record.events, (event) => apply(state, event, SILENT));
-      }
-      return state;
-    });
+    return replayed(this.#records);
   }
 
   /** G2 */

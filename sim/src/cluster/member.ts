@@ -22,6 +22,7 @@ import {
   Upkeep,
 } from "forelock/internal";
 import type { Random } from "../proxy/random.ts";
+import { withAppend } from "../simulator/log-around.ts";
 import { Process, type SimulatedTime } from "../simulator/time.ts";
 import type { Trace } from "../simulator/trace.ts";
 import { Violation } from "../simulator/violation.ts";
@@ -244,30 +245,15 @@ export class Member implements WireServer {
   /** M1 */
   #judged(log: EtcdEventLog, process: Process): EventLog {
     const { ledger, broken } = this.#options;
-    return {
-      append: async (record) => {
-        const copy = { ...record, events: record.events.slice() };
-        await log.append(record);
-        try {
-          if (process.isAlive) ledger.judgeDurable(copy, this.id);
-        } catch (cause) {
-          broken(cause);
-        }
-      },
-      lastSequence: (partition) => log.lastSequence(partition),
-      lastEpoch: () => log.lastEpoch(),
-      read: (after) => log.read(after),
-      saveSnapshots: (snapshots) => log.saveSnapshots(snapshots),
-      loadSnapshots: () => log.loadSnapshots(),
-      truncate: () => log.truncate(),
-      get bytesSinceSnapshot() {
-        return log.bytesSinceSnapshot;
-      },
-      get stopped() {
-        return log.stopped;
-      },
-      close: () => log.close(),
-    };
+    return withAppend(log, async (record) => {
+      const copy = { ...record, events: record.events.slice() };
+      await log.append(record);
+      try {
+        if (process.isAlive) ledger.judgeDurable(copy, this.id);
+      } catch (cause) {
+        broken(cause);
+      }
+    });
   }
 
   #dial(peer: PeerAddress): Socket {

@@ -12,6 +12,8 @@ import {
   type PartitionState,
   SILENT,
 } from "forelock/internal";
+import { withAppend } from "./log-around.ts";
+import { replayed } from "./replayed.ts";
 import type { Process } from "./time.ts";
 import { expectRule, Violation } from "./violation.ts";
 
@@ -40,34 +42,18 @@ export class Ledger {
 
   /** The log as the server sees it, with notes taken of all that passes. `died` is told when a note cannot be taken. */
   around(log: EventLog, process: Process, died: (cause: unknown) => void): EventLog {
-    const ledger = this;
-    return {
-      async append(record) {
-        const copy = { ...record, events: record.events.slice() };
-        ledger.#pending.set(record.partition, copy);
-        await log.append(record);
-        if (!process.isAlive) return;
-        try {
-          ledger.#pending.delete(record.partition);
-          ledger.#durable(copy);
-        } catch (cause) {
-          died(cause);
-        }
-      },
-      lastSequence: (partition) => log.lastSequence(partition),
-      lastEpoch: () => log.lastEpoch(),
-      read: (after) => log.read(after),
-      saveSnapshots: (snapshots) => log.saveSnapshots(snapshots),
-      loadSnapshots: () => log.loadSnapshots(),
-      truncate: () => log.truncate(),
-      get bytesSinceSnapshot() {
-        return log.bytesSinceSnapshot;
-      },
-      get stopped() {
-        return log.stopped;
-      },
-      close: () => log.close(),
-    };
+    return withAppend(log, async (record) => {
+      const copy = { ...record, events: record.events.slice() };
+      this.#pending.set(record.partition, copy);
+      await log.append(record);
+      if (!process.isAlive) return;
+      try {
+        this.#pending.delete(record.partition);
+        this.#durable(copy);
+      } catch (cause) {
+        died(cause);
+      }
+    });
   }
 
   /** Compares a log that was opened after a crash with what was acknowledged, and takes in what landed beyond that. G1, G2 */
@@ -92,14 +78,7 @@ export class Ledger {
 
   /** The states that replaying everything from an empty state gives. */
   replayAll(): readonly PartitionState[] {
-    return this.#records.map((records, partition) => {
-      const state = createState(partition);
-      for (const record of records) {
-        state.clockMs += record.elapsedMs;
-        decodeEvents(record.events, (event) => apply(state, event, SILENT));
-      }
-      return state;
-    });
+    return replayed(this.#records);
   }
 
   #meet(record: LogRecord): void {

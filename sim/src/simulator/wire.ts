@@ -10,7 +10,7 @@ import {
   type Notice,
   type Operation,
   type Reply,
-  type Welcome,
+  Welcome,
 } from "@forelock/protocol";
 import type { Caller, NodeSession, Service } from "forelock/internal";
 import type { Random } from "../proxy/random.ts";
@@ -155,7 +155,7 @@ export class Wire {
       heard(session.id);
       if (hello.purpose === "heartbeat") {
         this.#session = session;
-        return this.#toClient(() => this.#welcomed(BLANK));
+        return this.#toClient(() => this.#welcomed(Welcome.create()));
       }
       claims.get(session.id)?.close(); // N3
       claims.set(session.id, this);
@@ -232,22 +232,3 @@ export class Wire {
     return chance * chance * chance * weather.delayMsMax;
   }
 }
-
-const BLANK: Welcome = {
-  sessionId: Buffer.alloc(0),
-  sessionSecret: Buffer.alloc(0),
-  ttlMs: 0,
-  partitions: 0,
-  placementKey: Buffer.alloc(0),
-  limits: undefined,
-  serverVersion: "",
-  principal: "",
-  grants: [],
-  waits: [],
-  expiredPartitions: [],
-  durable: false,
-  missed: [],
-  ledPartitions: [],
-  map: undefined,
-  openBatches: [],
-};

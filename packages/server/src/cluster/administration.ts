@@ -55,7 +55,7 @@ export class Administration {
     const { ownership, etcd, view } = this.#parts;
     const { took_over: takeovers, gave: gifts } = ownership.timeline.counts;
     return {
-      nodes_live: view.members.all().filter(({ isLive }) => isLive).length,
+      nodes_live: view.members.living().length,
       partitions_led: ownership.led.length,
       standby_lag_records_max: ownership.standbyLag(),
       epoch_changes_total: ownership.epochChanges,

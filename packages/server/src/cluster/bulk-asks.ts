@@ -6,17 +6,11 @@ import type { BulkSource } from "./bulk-source.ts";
 import type { BulkRequest, FetchedRecord } from "./filler.ts";
 import { errorOf } from "./link.ts";
 import type { PeerAddress } from "./owners.ts";
-import { NODES_PRINCIPAL } from "./proof.ts";
+import { THIS_NODE } from "./peers.ts";
 
 /** @throws ForelockError as the peer answered */
-export async function fetchBulk(
-  asks: Asks,
-  nodeId: string,
-  peer: PeerAddress,
-  value: BulkRequest,
-): Promise<readonly FetchedRecord[]> {
-  const caller = { principal: NODES_PRINCIPAL, remoteAddress: nodeId, may: () => false };
-  const { body } = await asks.at(peer, caller, { $case: "readBulk", value });
+export async function fetchBulk(asks: Asks, peer: PeerAddress, value: BulkRequest): Promise<readonly FetchedRecord[]> {
+  const { body } = await asks.at(peer, THIS_NODE, { $case: "readBulk", value });
   if (body?.$case === "error") throw errorOf(body.value);
   if (body?.$case === "readBulk") return body.value.records;
   throw new ForelockError("internal", `Node ${peer.id} answered readBulk with ${body?.$case}.`);

@@ -13,7 +13,7 @@ import { type FetchBulk, Filler } from "./filler.ts";
 import { type Address, Membership } from "./membership.ts";
 import { Ownership } from "./ownership.ts";
 import { Planner } from "./planner.ts";
-import { ClusterKeys, type NodeRecord, ownerName } from "./records.ts";
+import { MemberKeys, type NodeRecord, ownerName } from "./records.ts";
 import type { SharedLog } from "./shared-log.ts";
 
 export interface ClusterOptions {
@@ -61,7 +61,7 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     const { etcd, log, bulk, clock, partitions, replicas, leaseMs, self, note } = options;
-    const keys = new ClusterKeys(options.cluster);
+    const keys = new MemberKeys(options.cluster);
     this.#options = options;
     this.#note = note;
     this.#files = options.files;

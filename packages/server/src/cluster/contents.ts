@@ -7,7 +7,7 @@
 //   T3. Missing contents are refused `bulk_unavailable`. What was appended since is read as ever.
 import { ForelockError } from "@forelock/protocol";
 import type { BulkFileId, BulkRange, BulkRecord, BulkStore } from "../bulk/bulk-store.ts";
-import type { Clock, Timer } from "../clock.ts";
+import { type Clock, pauseFor, type Timer } from "../clock.ts";
 import type { PartitionState } from "../partition/state.ts";
 import { type Gap, Gaps } from "./gaps.ts";
 
@@ -216,7 +216,7 @@ export class Contents implements BulkStore {
       this.#lastAppend[partition] = Math.max(this.#lastAppend[partition] ?? 0, position);
       this.#touched.delete(partition);
     }
-    await new Promise<void>((resolve) => clock.after(SETTLE_MS, resolve));
+    await pauseFor(clock, SETTLE_MS);
     await bulk.sync();
     this.#syncedAtMs = clock.monotonicMs();
     const next = this.#marks.map((mark, partition) => {

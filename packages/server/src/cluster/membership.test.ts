@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { MemoryEtcd, MemoryEtcdStore } from "../etcd/memory.ts";
 import { ManualClock, settle } from "../shard/testing/world.ts";
 import { Membership } from "./membership.ts";
-import { ClusterKeys, ownerName } from "./records.ts";
+import { MemberKeys, ownerName } from "./records.ts";
 
 const LEASE_MS = 2_000;
-const KEYS = new ClusterKeys("test");
+const KEYS = new MemberKeys("test");
 
 class Nodes {
   readonly clock = new ManualClock();

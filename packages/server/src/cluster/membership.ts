@@ -4,14 +4,14 @@
 //   L2. Nothing is taken from a suspect before a linearizable read has shown that it wrote nothing meanwhile (`confirmSilent`).
 //   L3. A name is one process: who finds it rewritten by another does not start.
 import { assert, ForelockError } from "@forelock/protocol";
-import type { Clock, Timer } from "../clock.ts";
+import { type Clock, pauseFor, type Timer } from "../clock.ts";
 import { type Etcd, type LeaseId, NO_LEASE } from "../etcd/etcd.ts";
 import { Mirror } from "./mirror.ts";
-import { type ClusterKeys, encodeRecord, type NodeRecord, ownerName, parseNode } from "./records.ts";
+import { encodeRecord, type MemberKeys, type NodeRecord, nodeOfOwner, ownerName, parseNode } from "./records.ts";
 
 export interface MembershipOptions {
   readonly etcd: Etcd;
-  readonly keys: ClusterKeys;
+  readonly keys: MemberKeys;
   readonly clock: Clock;
   readonly self: Pick<NodeRecord, "id" | "boot" | "version">;
   readonly leaseMs: number;
@@ -113,6 +113,13 @@ export class Membership {
       .sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
   }
 
+  /** The records of those that are not silent, by id. */
+  living(): readonly NodeRecord[] {
+    return this.all()
+      .filter(({ isLive }) => isLive)
+      .map(({ record }) => record);
+  }
+
   /** The record of a node that is not silent. */
   live(id: string): NodeRecord | undefined {
     const seen = this.#seen.get(id);
@@ -128,15 +135,15 @@ export class Membership {
   /** L2. @returns whether nothing of the owner was written since it fell silent; false also when it lives after all */
   async confirmSilent(owner: string): Promise<boolean> {
     const { etcd, keys } = this.#options;
-    const id = [...this.#seen.values()].find(({ record }) => ownerName(record) === owner)?.record.id;
-    if (id === undefined) return this.#isAbsent(owner);
+    const id = nodeOfOwner(owner);
     const before = this.#seen.get(id);
     const { entries } = await etcd.range({ key: keys.node(id) });
     const [entry] = entries;
     if (entry === undefined) return true;
     const record = parseNode(entry.value);
     if (record !== undefined && ownerName(record) !== owner) return true; // It has started anew, and knows nothing.
-    return before?.isSilent === true && entry.modRevision === before.modRevision;
+    if (before === undefined || ownerName(before.record) !== owner) return record === undefined; // Never seen, or long replaced.
+    return before.isSilent && entry.modRevision === before.modRevision;
   }
 
   /** L3. A record that is left from before is not rewritten while one waits for longer than a rewrite takes. */
@@ -145,19 +152,11 @@ export class Membership {
     const read = async () => (await etcd.range({ key: keys.node(self.id) })).entries[0];
     const before = await read();
     if (before === undefined) return;
-    await new Promise<void>((resolve) => clock.after(leaseMs * TWIN_LEASE_RATIO, resolve));
+    await pauseFor(clock, leaseMs * TWIN_LEASE_RATIO);
     const after = await read();
     if (after === undefined || after.modRevision === before.modRevision) return;
     const { host, port } = parseNode(after.value) ?? { host: "another host", port: "?" };
     throw new ForelockError("bad_setting", `cluster.nodeId: ${self.id} is in use by the process at ${host}:${port}.`);
-  }
-
-  async #isAbsent(owner: string): Promise<boolean> {
-    const { etcd, keys } = this.#options;
-    const id = owner.slice(0, Math.max(0, owner.lastIndexOf("#")));
-    const { entries } = await etcd.range({ key: keys.node(id) });
-    const record = entries[0] === undefined ? undefined : parseNode(entries[0].value);
-    return record === undefined || ownerName(record) !== owner;
   }
 
   #see(record: NodeRecord, modRevision: number): void {

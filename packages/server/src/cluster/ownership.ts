@@ -12,13 +12,13 @@
 //       same: locks come first, and what is missing is refused until it comes (contents.ts).
 //   O7. A gift is kept until the wish that it came by is known here: who is behind with the wish would give it back by an older one.
 import { ForelockError } from "@forelock/protocol";
-import type { Timer } from "../clock.ts";
+import { pauseFor, type Timer } from "../clock.ts";
 import type { PartitionState } from "../partition/state.ts";
 import type { Node } from "../shard/node.ts";
 import type { Ownership as NodeOwnership } from "../shard/ownership.ts";
 import type { Owner, Owners, PeerAddress } from "./owners.ts";
 import type { OwnershipOptions } from "./ownership-options.ts";
-import { type MapRecord, type NodeRecord, nodeOfOwner } from "./records.ts";
+import { type MapRecord, type NodeRecord, nodeOfOwner, ownerName } from "./records.ts";
 import { Replica } from "./replica.ts";
 import type { EpochRecord, FollowSink } from "./shared-log.ts";
 import { isFenced, isNotOwner, type Slot } from "./slot.ts";
@@ -119,9 +119,9 @@ export class Ownership implements NodeOwnership, Owners {
   peers(): readonly PeerAddress[] {
     return this.#options
       .members()
-      .all()
-      .filter(({ record, isLive }) => isLive && record.id !== this.nodeId)
-      .map(({ record: { id, host, port } }) => ({ id, host, port }));
+      .living()
+      .filter(({ id }) => id !== this.nodeId)
+      .map(({ id, host, port }) => ({ id, host, port }));
   }
 
   onChange(run: () => void): () => void {
@@ -169,7 +169,7 @@ export class Ownership implements NodeOwnership, Owners {
   marks(): NodeRecord["marks"] {
     const marks: (readonly [number, number, string])[] = [];
     for (const partition of this.#leading()) {
-      const mark = this.#node?.shardAt(partition).marks.before(this.#options.log.lastSequence(partition));
+      const mark = this.#node?.shardAt(partition).marks?.before(this.#options.log.lastSequence(partition));
       if (mark !== undefined) marks.push([partition, mark.sequence, mark.hash]);
     }
     return marks;
@@ -189,11 +189,6 @@ export class Ownership implements NodeOwnership, Owners {
       this.#slots[partition] = { kind: "broken" };
       this.#options.note("state differs from the owner's", { partition, sequence, owner: id, hash, mine: mine.hash });
     }
-  }
-
-  /** What it follows, as it has it. */
-  replica(partition: number): Replica | undefined {
-    return this.#replicaOf(partition);
   }
 
   /** Of a partition that this node follows or leads. */
@@ -222,10 +217,9 @@ export class Ownership implements NodeOwnership, Owners {
   #completeNodes(partition: number): string[] {
     return this.#options
       .members()
-      .all()
-      .filter(({ isLive }) => isLive)
-      .filter(({ record: { positions, missing } }) => (positions[partition] ?? -1) >= 0 && !missing.includes(partition))
-      .map(({ record: { id } }) => id);
+      .living()
+      .filter(({ positions, missing }) => (positions[partition] ?? -1) >= 0 && !missing.includes(partition))
+      .map(({ id }) => id);
   }
 
   /** What this node is to the partition: a word for operators. */
@@ -240,15 +234,12 @@ export class Ownership implements NodeOwnership, Owners {
 
   /** Records that the last of the standbys has yet to apply, of what this node leads, as they have last told of themselves. */
   standbyLag(): number {
-    const live = this.#options
-      .members()
-      .all()
-      .filter(({ isLive }) => isLive);
+    const members = this.#options.members();
     const lags = this.#leading().flatMap((partition) => {
       const last = this.#options.log.lastSequence(partition);
       const standbys = this.#map?.partitions[partition]?.filter((id) => id !== this.nodeId) ?? [];
       return standbys.map((id) => {
-        const position = live.find(({ record }) => record.id === id)?.record.positions[partition] ?? -1;
+        const position = members.live(id)?.positions[partition] ?? -1;
         return position < 0 ? 0 : last - position;
       });
     });
@@ -333,7 +324,7 @@ export class Ownership implements NodeOwnership, Owners {
     } catch (error) {
       isDone = false;
       this.#options.note("step failed", { partition, role: this.role(partition), error: String(error) });
-      await this.#pause();
+      await pauseFor(this.#options.clock, PAUSE_MS);
     } finally {
       this.#busy.delete(partition);
     }
@@ -372,7 +363,7 @@ export class Ownership implements NodeOwnership, Owners {
     const ending = new AbortController();
     const sink: FollowSink = {
       record: (record) => {
-        if (this.#replicaOf(partition) !== replica) return; // It has been taken over with, or dropped.
+        if (this.replica(partition) !== replica) return; // It has been taken over with, or dropped.
         try {
           replica.apply(record);
         } catch (error) {
@@ -382,7 +373,7 @@ export class Ownership implements NodeOwnership, Owners {
         policies?.changed();
       },
       epoch: (record) => {
-        if (this.#replicaOf(partition) === replica) {
+        if (this.replica(partition) === replica) {
           this.#complete.set(partition, record.epoch);
           replica.learner ??= this.#node?.foresight.learner(replica.state);
         }
@@ -390,14 +381,13 @@ export class Ownership implements NodeOwnership, Owners {
         this.#reconcile(partition);
       },
     };
-    this.#complete.delete(partition); // What the log told a replica before is nothing this one has.
     this.#slots[partition] = { kind: "following", replica, end: () => ending.abort() };
     log.follow(partition, replica.position, sink, ending.signal).then(
       (how) => {
-        if (how === "behind" && this.#replicaOf(partition) === replica) this.#slots[partition] = { kind: "away" };
+        if (how === "behind" && this.replica(partition) === replica) this.#slots[partition] = { kind: "away" };
       },
       (error: unknown) => {
-        if (this.#replicaOf(partition) === replica) this.#broke(partition, error);
+        if (this.replica(partition) === replica) this.#broke(partition, error);
       },
     );
   }
@@ -415,7 +405,8 @@ export class Ownership implements NodeOwnership, Owners {
     this.#options.contents.forget(partition);
   }
 
-  #replicaOf(partition: number): Replica | undefined {
+  /** What this node follows, as it has it. */
+  replica(partition: number): Replica | undefined {
     const slot = this.#slots[partition];
     return slot?.kind === "following" ? slot.replica : undefined;
   }
@@ -459,12 +450,9 @@ export class Ownership implements NodeOwnership, Owners {
   #isFirstInLine(partition: number): boolean {
     const line = this.#options
       .members()
-      .all()
-      .filter(({ isLive }) => isLive)
-      .map(({ record: { id, positions } }) => ({ id, position: positions[partition] ?? -1 }))
-      .map((each) =>
-        each.id === this.nodeId ? { ...each, position: this.#replicaOf(partition)?.sequence ?? -1 } : each,
-      )
+      .living()
+      .map(({ id, positions }) => ({ id, position: positions[partition] ?? -1 }))
+      .map((each) => (each.id === this.nodeId ? { ...each, position: this.replica(partition)?.sequence ?? -1 } : each))
       .filter(({ position }) => position >= 0)
       .map(({ id, position }) => {
         const isWished = this.#map?.partitions[partition]?.includes(id) === true;
@@ -479,7 +467,7 @@ export class Ownership implements NodeOwnership, Owners {
     const seen = this.#epochs.get(partition);
     const isGiven = seen?.owner === self;
     if (!isGiven && seen !== undefined && !(await members().confirmSilent(seen.owner))) return; // L2 of membership.ts
-    if (this.#replicaOf(partition) !== replica) return;
+    if (this.replica(partition) !== replica) return;
     this.#slots[partition] = { kind: "taking", replica };
     const beganMs = clock.monotonicMs();
     try {
@@ -508,7 +496,7 @@ export class Ownership implements NodeOwnership, Owners {
 
   /** O2 */
   async #raise(partition: number, replica: Replica, seen: EpochRecord | undefined): Promise<number> {
-    const { log, self } = this.#options;
+    const { log, self, clock } = this.#options;
     const expected = seen ?? { partition, epoch: 0, owner: "", modRevision: 0 };
     const { claim, records, isBehind } = await log.takeOver(partition, {
       owner: self,
@@ -518,7 +506,7 @@ export class Ownership implements NodeOwnership, Owners {
     this.#sawEpoch(partition, claim);
     if (isBehind) throw new ForelockError("unavailable", `Partition ${partition} was truncated past this replica.`);
     for (const record of records) replica.apply(record);
-    if (expected.owner !== "" && expected.owner !== self) await this.#pause(SILENCE_MS);
+    if (expected.owner !== "" && expected.owner !== self) await pauseFor(clock, SILENCE_MS);
     return claim.epoch;
   }
 
@@ -573,7 +561,7 @@ export class Ownership implements NodeOwnership, Owners {
       !record.missing.includes(partition) &&
       position >= 0 &&
       position >= this.#options.log.lastSequence(partition) - BEHIND_MAX;
-    return record !== undefined && isWarm ? `${record.id}#${record.boot}` : undefined;
+    return record !== undefined && isWarm ? ownerName(record) : undefined;
   }
 
   async #give(partition: number, successor: string): Promise<void> {
@@ -674,11 +662,5 @@ export class Ownership implements NodeOwnership, Owners {
 
   #tell(): void {
     for (const run of this.#listeners) run();
-  }
-
-  #pause(ms = PAUSE_MS): Promise<void> {
-    return new Promise((resolve) => {
-      this.#options.clock.after(ms, resolve);
-    });
   }
 }

@@ -12,7 +12,7 @@ type RequestBody = NonNullable<PeerRequest["body"]>;
 type ReplyBody = NonNullable<PeerReply["body"]>;
 
 /** Nobody's client: see `Forwarded.principal` in forelock.proto. */
-const THIS_NODE: Caller = { principal: "", may: () => false, remoteAddress: "" };
+export const THIS_NODE: Caller = { principal: "", may: () => false, remoteAddress: "" };
 
 export class ClusterPeers implements Peers {
   readonly holdMs: number;

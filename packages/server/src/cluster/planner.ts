@@ -5,12 +5,12 @@ import { type Etcd, type KeyValue, prefixEnd } from "../etcd/etcd.ts";
 import type { Membership } from "./membership.ts";
 import { Mirror } from "./mirror.ts";
 import { type Assignment, plan } from "./plan.ts";
-import { type ClusterKeys, encodeRecord, type MapRecord, nodeOfOwner, parseMap } from "./records.ts";
+import { encodeRecord, type MapRecord, type MemberKeys, nodeOfOwner, parseMap } from "./records.ts";
 import type { EpochRecord } from "./shared-log.ts";
 
 export interface PlannerOptions {
   readonly etcd: Etcd;
-  readonly keys: ClusterKeys;
+  readonly keys: MemberKeys;
   readonly clock: Clock;
   readonly nodeId: string;
   readonly partitions: number;
@@ -76,7 +76,7 @@ export class Planner {
 
   /** Whether this node is the one that plans. */
   get isPlanning(): boolean {
-    return this.#live()[0]?.record.id === this.#options.nodeId;
+    return this.#options.members().living()[0]?.id === this.#options.nodeId;
   }
 
   isDraining(id: string): boolean {
@@ -144,9 +144,9 @@ export class Planner {
     const { etcd, keys, partitions } = this.#options;
     const { replicas } = this;
     if (!this.isPlanning) return;
-    const live = this.#live();
+    const live = this.#options.members().living();
     const map = this.map;
-    const nodes = live.map(({ record: { id, isLeaving } }) => ({ id, isDraining: isLeaving || this.isDraining(id) }));
+    const nodes = live.map(({ id, isLeaving }) => ({ id, isDraining: isLeaving || this.isDraining(id) }));
     const able = new Set(nodes.flatMap(({ id, isDraining }) => (isDraining ? [] : [id])));
     const now = Array.from({ length: partitions }, (_, partition) => this.#now(partition, map, able));
     const next = plan({ nodes, now, replicas, pins: this.pins() });
@@ -160,13 +160,6 @@ export class Planner {
       compare: [{ key: keys.map, target: "mod", is: "equal", to }],
       success: [{ kind: "put", key: keys.map, value: encodeRecord(wish) }],
     });
-  }
-
-  #live(): ReturnType<Membership["all"]> {
-    return this.#options
-      .members()
-      .all()
-      .filter(({ isLive }) => isLive);
   }
 
   /**

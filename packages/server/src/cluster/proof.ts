@@ -7,8 +7,6 @@ import type { Forwarded, Hello } from "@forelock/protocol";
 /** Nodes whose wall clocks differ by more do not understand each other. */
 export const AGE_MS_MAX = 60_000;
 export const NONCE_BYTES = 16;
-/** What a node calls itself when it asks on its own behalf. No principal of the settings: it has no right on any name. */
-export const NODES_PRINCIPAL = "@nodes";
 const LABEL = "forelock/1 forwarded";
 
 type Claims = Omit<Forwarded, "proof">;

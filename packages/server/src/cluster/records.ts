@@ -38,7 +38,7 @@ export function nodeOfOwner(owner: string): string {
   return at < 0 ? owner : owner.slice(0, at);
 }
 
-export class ClusterKeys {
+export class MemberKeys {
   readonly #prefix: string;
 
   /** @param cluster its name: letters, digits, `-`, `_` and `.` */

@@ -5,10 +5,9 @@ import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { LogRecord, Snapshot } from "../log/event-log.ts";
 import type { Observer } from "../partition/observer.ts";
 import { Replay } from "../partition/replay.ts";
-import { decodeSnapshot } from "../partition/snapshot.ts";
-import { createState, type PartitionState } from "../partition/state.ts";
+import type { PartitionState } from "../partition/state.ts";
 import { Marks } from "../shard/marks.ts";
-import { bulkObserver } from "../shard/recovery.ts";
+import { bulkObserver, stateOf } from "../shard/recovery.ts";
 import type { Position } from "./shared-log.ts";
 
 export type Learner = Pick<Observer, "released" | "waited" | "lost">;
@@ -34,8 +33,7 @@ export class Replica {
 
   /** From the newest snapshot, or from nothing. */
   static from(partition: number, snapshot: Snapshot | undefined, bulk: BulkStore): Replica {
-    if (snapshot === undefined) return new Replica(createState(partition), { epoch: 0, sequence: 0 }, bulk);
-    return new Replica(decodeSnapshot(partition, snapshot.state), snapshot, bulk);
+    return new Replica(stateOf(partition, snapshot), snapshot ?? { epoch: 0, sequence: 0 }, bulk);
   }
 
   get sequence(): number {

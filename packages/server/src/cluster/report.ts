@@ -15,7 +15,7 @@ export interface ClusterView {
   readonly replicas: number;
   readonly leaseMs: number;
   readonly ownership: Pick<Ownership, "nodeId" | "role" | "epoch" | "positions" | "timeline">;
-  readonly members: Pick<Membership, "all" | "isOwnerLive">;
+  readonly members: Pick<Membership, "all" | "living" | "isOwnerLive">;
   readonly planner: Pick<Planner, "map" | "pins" | "isDraining">;
 }
 
@@ -87,9 +87,8 @@ const moveOf = (node: string, { wallMs, kind, partition, node: other, epoch, ms 
 
 /** P2. By node, in the order of ids; -1 where it has nothing. */
 function positionsOf(view: ClusterView, parts: readonly GetClusterReply[]): ReadonlyMap<string, readonly number[]> {
-  const live = view.members.all().filter(({ isLive }) => isLive);
   return new Map(
-    live.map(({ record }) => {
+    view.members.living().map((record) => {
       const told = parts.find(({ node }) => node === record.id)?.partitions;
       const has = ({ role, sequence }: ClusterPartition): number =>
         role === "away" || role === "loading" ? -1 : sequence;

@@ -4,7 +4,7 @@
 //       when its own pauses say so, later than it could be served.
 //   R3. No part is told as a grant of a batch that is told as waiting: its client would give it back as one that nobody asked for.
 import { ForelockError, type HeldGrant, type Welcome } from "@forelock/protocol";
-import type { Clock, Timer } from "../clock.ts";
+import { type Clock, pauseFor, type Timer } from "../clock.ts";
 import type { Node } from "../shard/node.ts";
 import { batchKeyOf, isPartKey } from "../shard/parts.ts";
 import type { Caller, OpenedSession } from "../shard/service.ts";
@@ -57,7 +57,7 @@ export class Resume {
         const mayPass = error instanceof ForelockError && isPassingEnd(error) && !session.isGone;
         if (!mayPass || this.#newest.get(session) !== opened || clock.monotonicMs() >= untilMs) throw error;
       }
-      await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve));
+      await pauseFor(clock, AGAIN_MS);
       if (this.#newest.get(session) !== opened) throw incomplete("it was resumed again");
     }
   }

@@ -211,7 +211,7 @@ export class Router implements Service {
   }
 
   /** Asks a peer for file contents, whoever owns their partition. */
-  readonly fetchBulk: FetchBulk = (peer, request) => fetchBulk(this.#asks, this.#owners.nodeId, peer, request);
+  readonly fetchBulk: FetchBulk = (peer, request) => fetchBulk(this.#asks, peer, request);
 
   watch(caller: Caller, pattern: string, watch: number, sink: NoticeSink): () => void {
     if (isForHere(caller)) return this.#node.watch(caller, pattern, watch, sink);

@@ -7,9 +7,8 @@ import type { BulkStore } from "../bulk/bulk-store.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { Snapshot } from "../log/event-log.ts";
 import { SILENT } from "../partition/observer.ts";
-import { Replay } from "../partition/replay.ts";
-import { decodeSnapshot, encodeSnapshot } from "../partition/snapshot.ts";
-import { createState } from "../partition/state.ts";
+import { encodeSnapshot } from "../partition/snapshot.ts";
+import { recoverPartition } from "../shard/recovery.ts";
 import type { SharedLog } from "./shared-log.ts";
 
 /** How full etcd is. */
@@ -93,15 +92,7 @@ export class Upkeep {
   async #build(partition: number): Promise<Snapshot> {
     const { log } = this.#options;
     const last = await log.loadSnapshot(partition);
-    const state = last === undefined ? createState(partition) : decodeSnapshot(partition, last.state);
-    const replay = new Replay(state, SILENT);
-    let { epoch, sequence } = last ?? { epoch: 0, sequence: 0 };
-    for await (const batch of log.read((other) => (other === partition ? sequence : Number.POSITIVE_INFINITY))) {
-      for (const record of batch) {
-        replay.take(record.elapsedMs, record.events);
-        ({ epoch, sequence } = record);
-      }
-    }
+    const { state, epoch, sequence } = await recoverPartition(log, partition, last, { observer: SILENT });
     return { partition, epoch, sequence, state: encodeSnapshot(state) };
   }
 

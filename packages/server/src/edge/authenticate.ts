@@ -82,8 +82,8 @@ export class Authenticator {
   }
 
   /** For what the node `forwardedBy` of the cluster asks for itself: it has no rights of a principal. */
-  peer(principal: string, remoteAddress: string, forwardedBy: string): EdgeCaller {
-    return { ...caller(principal, NO_RIGHTS, { address: remoteAddress }), forwardedBy, isPeer: true };
+  peer(remoteAddress: string, forwardedBy: string): EdgeCaller {
+    return { ...caller("", NO_RIGHTS, { address: remoteAddress }), forwardedBy, isPeer: true };
   }
 
   #byToken(token: string): Principal | undefined {

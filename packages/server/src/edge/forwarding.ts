@@ -5,7 +5,7 @@
 //   F3. Without a principal a node asks for itself, on a connection of no session. No principal has an empty name.
 import { ForelockError, type Forwarded, type Hello, Purpose } from "@forelock/protocol";
 import type { Clock } from "../clock.ts";
-import { AGE_MS_MAX, isProof, NODES_PRINCIPAL, NONCE_BYTES } from "../cluster/proof.ts";
+import { AGE_MS_MAX, isProof, NONCE_BYTES } from "../cluster/proof.ts";
 import type { Authenticator, Peer } from "./authenticate.ts";
 import type { EdgeCaller } from "./authorize.ts";
 import type { ClusterOptions } from "./options.ts";
@@ -34,9 +34,8 @@ export class Forwarding {
     const problem = this.#problem(peer, hello, forwarded);
     if (problem !== undefined) throw this.#authenticator.failed(peer.address, `hello.forwarded: ${problem}`);
     const { principal, remoteAddress, node } = forwarded;
-    if (principal === "" || principal === NODES_PRINCIPAL)
-      return this.#authenticator.peer(principal, remoteAddress, node); // F3
-    return this.#authenticator.forwarded(forwarded.principal, forwarded.remoteAddress, forwarded.node); // F2
+    if (principal === "") return this.#authenticator.peer(remoteAddress, node); // F3
+    return this.#authenticator.forwarded(principal, remoteAddress, node); // F2
   }
 
   /** F1 */

@@ -2,7 +2,7 @@
 // (authenticate.ts), what a session is (shard/).
 //   G1. Nothing of a Hello is acted on before all of it was checked; the session is looked for last.
 //   G2. A direct connection is for principals with the right `direct`, in a cluster, and for a session that exists elsewhere.
-import { ForelockError, type Hello, Purpose, type Welcome } from "@forelock/protocol";
+import { ForelockError, type Hello, Purpose, Welcome } from "@forelock/protocol";
 import type { OpenedSession, Service } from "../shard/service.ts";
 import type { Authenticator, Peer } from "./authenticate.ts";
 import type { EdgeCaller } from "./authorize.ts";
@@ -99,13 +99,13 @@ export async function welcomeFor(greeter: Greeter, greeting: Greeting): Promise<
     case "heartbeat": {
       const { session } = greeting.opened;
       return withEdge(
-        { ...blank(), sessionId: Buffer.from(session.id, "base64url"), ttlMs: session.ttlMs },
+        { ...Welcome.create(), sessionId: Buffer.from(session.id, "base64url"), ttlMs: session.ttlMs },
         greeter,
         greeting.caller,
       );
     }
     case "sessionless":
-      return withEdge(blank(), greeter, greeting.caller);
+      return withEdge(Welcome.create(), greeter, greeting.caller);
   }
 }
 
@@ -153,26 +153,5 @@ function withEdge(welcome: Welcome, { limits, version }: Greeter, caller: EdgeCa
       requestsInFlight: limits.requestsPerConnectionMax,
       unanswered: limits.unansweredMax,
     },
-  };
-}
-
-function blank(): Welcome {
-  return {
-    sessionId: Buffer.alloc(0),
-    sessionSecret: Buffer.alloc(0),
-    ttlMs: 0,
-    partitions: 0,
-    placementKey: Buffer.alloc(0),
-    limits: undefined,
-    serverVersion: "",
-    principal: "",
-    grants: [],
-    waits: [],
-    expiredPartitions: [],
-    durable: false,
-    missed: [],
-    ledPartitions: [],
-    map: undefined,
-    openBatches: [],
   };
 }

@@ -2,7 +2,7 @@
 //   R1. A request that changes something is sent again only when it certainly was not done.
 //   R2. A member that does not answer in `attemptMs` is left for the next one; so is one that lost its leader.
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
-import type { Clock } from "../clock.ts";
+import { type Clock, pauseFor } from "../clock.ts";
 import { Endpoint, type EtcdTls, type MessageCodec, type Method } from "./endpoint.ts";
 import {
   type CallOptions,
@@ -206,7 +206,7 @@ export class GrpcEtcd implements Etcd {
           this.#leave(at, failure); // R2
           const isOver = options?.signal?.aborted || clock.monotonicMs() + PAUSE_MS >= untilMs;
           if (!failure.mayRetry || isOver || this.#closing.signal.aborted) throw failure.error; // R1
-          if (attempt % this.#endpoints.length === 0) await this.#pause();
+          if (attempt % this.#endpoints.length === 0) await pauseFor(this.#options.clock, PAUSE_MS);
         }
       }
     });
@@ -274,10 +274,6 @@ export class GrpcEtcd implements Etcd {
 
   #grpcOptions(attemptMs: number): { readonly deadline: number } {
     return { deadline: this.#options.clock.wallMs() + attemptMs };
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#options.clock.after(PAUSE_MS, resolve));
   }
 
   #endpointAt(index: number): Endpoint {

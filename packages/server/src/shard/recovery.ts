@@ -45,6 +45,35 @@ export async function recover(
   return { states, events, records };
 }
 
+/** One partition from `snapshot`, or from nothing, and the records behind it. */
+export async function recoverPartition(
+  log: Pick<EventLog, "read">,
+  partition: number,
+  snapshot: Snapshot | undefined,
+  options: {
+    readonly observer: Observer;
+    /** Called between batches. */
+    readonly rest?: () => Promise<void>;
+  },
+): Promise<{ readonly state: PartitionState; readonly epoch: number; readonly sequence: number }> {
+  const state = stateOf(partition, snapshot);
+  const replay = new Replay(state, options.observer);
+  let { epoch, sequence } = snapshot ?? { epoch: 0, sequence: 0 };
+  for await (const batch of log.read((other) => (other === partition ? sequence : Number.POSITIVE_INFINITY))) {
+    for (const record of batch) {
+      replay.take(record.elapsedMs, record.events);
+      ({ epoch, sequence } = record);
+    }
+    await options.rest?.();
+  }
+  return { state, epoch, sequence };
+}
+
+/** As the snapshot has it; empty without one. */
+export function stateOf(partition: number, snapshot: Snapshot | undefined): PartitionState {
+  return snapshot === undefined ? createState(partition) : decodeSnapshot(partition, snapshot.state);
+}
+
 export function bulkObserver(bulk: BulkStore, partition: number): Observer {
   return {
     ...SILENT,

@@ -141,8 +141,8 @@ export class Shard {
   readonly #applyObserver: Observer;
   /** Sessions whose answered operations are to be forgotten in the next turn. Kept by the node. */
   readonly forgetting = new Set<string>();
-  /** Of states that may not be durable yet: compare only up to `EventLog.lastSequence`. */
-  readonly marks = new Marks();
+  /** Where others stand by. Of states that may not be durable yet: compare only up to `EventLog.lastSequence`. */
+  readonly marks: Marks | undefined;
   events = 0;
   records = 0;
   /** Effects that the command decided last took back, with grants that it ended. */
@@ -156,6 +156,7 @@ export class Shard {
     this.#recordedAtMs = options.clock.monotonicMs();
     this.turnAtMs = this.#recordedAtMs;
     this.#sequence = options.log.lastSequence(this.partition);
+    this.marks = options.mayAnswer === undefined ? undefined : new Marks();
     const { observer } = options;
     this.#applyObserver = {
       freed: (element, below) => this.#freed.add(element, below),
@@ -404,7 +405,7 @@ export class Shard {
     }
     this.#sequence += 1;
     this.records += 1;
-    this.marks.note(this.#sequence, this.state);
+    this.marks?.note(this.#sequence, this.state);
     this.#recordedClockMs = this.state.clockMs;
     this.#recordedAtMs += elapsedMs;
     const record = {

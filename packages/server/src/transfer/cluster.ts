@@ -9,7 +9,7 @@ import { DiskBulkStore } from "../bulk/disk.ts";
 import { nodeFiles as bulkFiles } from "../bulk/files.ts";
 import { SyncedMarks } from "../bulk/marks.ts";
 import type { Clock, RandomBytes } from "../clock.ts";
-import { ClusterKeys as MemberKeys } from "../cluster/records.ts";
+import { MemberKeys } from "../cluster/records.ts";
 import { type Etcd, prefixEnd } from "../etcd/etcd.ts";
 import { putEpoch } from "../log/etcd/epoch.ts";
 import { openEtcdEventLog } from "../log/etcd/etcd-event-log.ts";
@@ -18,10 +18,7 @@ import { ClusterKeys } from "../log/etcd/keys.ts";
 import { EPOCH_RAISE, folderIdentity } from "../log/segment/data-folder.ts";
 import { nodeFiles } from "../log/segment/files.ts";
 import { lockFolder } from "../log/segment/folder-lock.ts";
-import { Replay } from "../partition/replay.ts";
-import { decodeSnapshot } from "../partition/snapshot.ts";
-import { createState } from "../partition/state.ts";
-import { bulkObserver } from "../shard/recovery.ts";
+import { bulkObserver, recoverPartition } from "../shard/recovery.ts";
 import type { ExportedState, ExportHeader, ExportSource, ImportTarget } from "./archive.ts";
 
 export interface ClusterSide {
@@ -52,17 +49,14 @@ export async function openClusterSource(side: ClusterSide): Promise<ExportSource
     const states: ExportedState[] = [];
     for (let partition = 0; partition < partitions; partition += 1) {
       const snapshot = await log.loadSnapshot(partition, marks[partition] ?? 0);
-      const state = snapshot === undefined ? createState(partition) : decodeSnapshot(partition, snapshot.state);
-      let { epoch, sequence } = snapshot ?? { epoch: 0, sequence: 0 };
-      const replay = new Replay(state, bulkObserver(contents.bulk, partition));
-      for await (const batch of log.read((other) => (other === partition ? sequence : Number.POSITIVE_INFINITY))) {
-        for (const record of batch) {
-          replay.take(record.elapsedMs, record.events);
-          ({ epoch, sequence } = record);
-        }
-        if (contents.bulk.pendingBytes > 0) await contents.bulk.sync();
-      }
-      states.push({ state, sequence, epoch });
+      states.push(
+        await recoverPartition(log, partition, snapshot, {
+          observer: bulkObserver(contents.bulk, partition),
+          rest: async () => {
+            if (contents.bulk.pendingBytes > 0) await contents.bulk.sync();
+          },
+        }),
+      );
     }
     const lastEpoch = log.lastEpoch();
     await log.close();

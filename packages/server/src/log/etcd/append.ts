@@ -7,7 +7,7 @@
 //   A3. A promise resolves when the record was acknowledged or found in its slot, and rejects with `fenced` only when it can never
 //       come there: the epoch record has changed, or the slot is another's.
 import { ForelockError } from "@forelock/protocol";
-import type { Clock } from "../../clock.ts";
+import { type Clock, pauseFor } from "../../clock.ts";
 import {
   type Compare,
   type Etcd,
@@ -242,7 +242,7 @@ export class GroupedAppends {
   async #pause(cause: EtcdError, delayMs: number): Promise<void> {
     this.#waiting = cause;
     if (this.#isClosing) throw cause;
-    await new Promise<void>((resolve) => this.#options.clock.after(delayMs, resolve));
+    await pauseFor(this.#options.clock, delayMs);
   }
 
   #stop(batch: readonly Pending[], cause: unknown): void {

@@ -5,7 +5,7 @@
 //   W3. After an unknown outcome the epoch record is read. The same request may be done late by etcd: it compares, so it does
 //       nothing then, or just what was asked for.
 import { assert } from "@forelock/protocol";
-import type { Clock } from "../../clock.ts";
+import { type Clock, pauseFor } from "../../clock.ts";
 import {
   type Etcd,
   isEtcdError,
@@ -143,7 +143,6 @@ async function settled(
   signal: AbortSignal | undefined,
   look: () => Promise<"again" | EpochRecord | TxnAnswer>,
 ): Promise<TxnAnswer> {
-  const pause = () => new Promise<void>((resolve) => options.clock.after(PAUSE_MS, resolve));
   let wasUnknown = false;
   for (let isUnknown = false; ; ) {
     try {
@@ -160,7 +159,7 @@ async function settled(
       isUnknown ||= isEtcdError(error, "outcome_unknown");
       wasUnknown ||= isUnknown;
       if (!isUnknown && signal?.aborted) throw error;
-      await pause();
+      await pauseFor(options.clock, PAUSE_MS);
     }
   }
 }
