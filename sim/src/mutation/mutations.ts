@@ -342,7 +342,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "no-silence-after-a-take-over",
     breaks: "Who takes over answers nothing while the old owner may.",
     file: "packages/server/src/cluster/ownership.ts",
-    find: `if (expected.owner !== "" && expected.owner !== self) await this.#pause(SILENCE_MS);`,
+    find: `if (expected.owner !== "" && expected.owner !== self) await pauseFor(clock, SILENCE_MS);`,
     replace: "",
     tests: CLUSTER,
   },
