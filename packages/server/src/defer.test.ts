@@ -78,7 +78,7 @@ test("a slice is the longer, the longer the pauses between slices are, up to a l
   const { work, turn, story, clock, asked } = scene();
   const slices: number[] = [];
   for (let round = 0; round < 60; round += 1) {
-    for (let index = 0; index < 100; index += 1) work("x", 0.5);
+    for (let index = 0; index < 400; index += 1) work("x", 0.125);
     while (asked.length > 0) {
       story.length = 0;
       turn();
@@ -86,7 +86,24 @@ test("a slice is the longer, the longer the pauses between slices are, up to a l
       clock.nowMs += round < 30 ? 4 : 50; // The write.
     }
   }
-  expect([slices[0], Math.max(...slices.slice(60, 110)), Math.max(...slices)]).toEqual([16, 24, 32]);
+  expect([slices[0], Math.max(...slices.slice(100, 300)), Math.max(...slices)]).toEqual([16, 32, 128]);
+});
+
+test("a slow pause is forgotten, also while its long slices leave nothing to cut", () => {
+  const { work, turn, story, clock, asked } = scene();
+  const rounds: number[] = [];
+  for (let round = 0; round < 60; round += 1) {
+    for (let index = 0; index < 64; index += 1) work("x", 0.1);
+    rounds.push(0);
+    while (asked.length > 0) {
+      rounds[round] = (rounds[round] ?? 0) + 1;
+      turn();
+      clock.nowMs += round === 0 ? 500 : 1; // The first write is a slow one.
+    }
+  }
+  expect(story.filter((name) => name === "x")).toHaveLength(60 * 64);
+  expect(rounds.slice(1, 5)).toEqual([1, 1, 1, 1]);
+  expect(Math.min(...rounds.slice(50))).toBeGreaterThan(1);
 });
 
 test("when one fails the others run all the same, each once", () => {

@@ -4,13 +4,13 @@
 //       turns come together share one write of the log.
 //   F3. When that takes longer than a slice, what has been decided is written and answered first: a client then works on the first
 //       answers while the server works on the rest, where one of them would wait for the other all the time.
-//   F4. A slice lasts as long as the pause that follows it (a write, its answers, a look at the sockets) and twice as long again, so
-//       that a slow disk is not written to more often than it pays.
+//   F4. A slice lasts as long as the pause that follows it (a write, its answers, a look at the sockets), so that a slow disk is not
+//       written to more often than it pays. Pauses of the past fade while nothing is cut: else one slow write would make slices so
+//       long that none is cut, and no shorter pause seen, ever again.
 //   F5. So many run in any slice: a machine that has others to run makes a millisecond of nothing.
 
 const SLICE_MS_MIN = 1;
 const SLICE_MS_MAX = 16;
-const SLICE_PAUSES = 3;
 /** A quarter of the partitions. */
 const SLICE_RUNS_MIN = 16;
 /** What the newest pause counts among those before it. */
@@ -39,7 +39,7 @@ export function slicedDefer(ask: (run: () => void) => void, nowMs: () => number)
     const startMs = nowMs();
     if (cutAtMs !== undefined) pauseMs += (startMs - cutAtMs - pauseMs) * PAUSE_SHARE;
     cutAtMs = undefined;
-    const endMs = startMs + Math.min(SLICE_MS_MAX, Math.max(SLICE_MS_MIN, pauseMs * SLICE_PAUSES)); // F4
+    const endMs = startMs + Math.min(SLICE_MS_MAX, Math.max(SLICE_MS_MIN, pauseMs)); // F4
     let at = 0;
     try {
       while (at < due.length) {
@@ -51,7 +51,7 @@ export function slicedDefer(ask: (run: () => void) => void, nowMs: () => number)
         deferred = [...due.slice(at), ...deferred]; // F1
         cutAtMs = nowMs();
         askOnce();
-      }
+      } else pauseMs -= pauseMs * PAUSE_SHARE;
     }
   };
 
