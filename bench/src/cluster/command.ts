@@ -152,6 +152,8 @@ function tablesOf({ ratios, moves, deaths, growth }: Found): readonly string[] {
       moves.quietMs,
       moves.missing === 0 ? "" : `${moves.missing} moves did not come about`,
     );
+    row("planned move, the client that waited longest", moves.clientMs, "");
+    row("as long without a move, the same", moves.quietClientMs, "");
   }
   if (deaths !== undefined) row("death of an owner", deaths.pausesMs, failures(deaths));
   if (pauses.length > 0)

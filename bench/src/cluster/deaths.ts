@@ -26,7 +26,12 @@ export async function measureDeaths(run: ClusterRun, fleet: Fleet): Promise<Deat
     const partitions = [...owners.keys()].filter((partition) => owners.get(partition) === victim.id);
     const tags = partitions.slice(0, PARTITIONS).map((partition) => fleet.tagIn(partition));
     const named: number[] = [];
-    const load = await Load.start({ endpoints: fleet.nodes.map(({ endpoint }) => endpoint), tags, slots: SLOTS });
+    const load = await Load.start({
+      endpoints: fleet.nodes.map(({ endpoint }) => endpoint),
+      tags,
+      slots: SLOTS,
+      everyMs: 0,
+    });
     await pause(WARM_UP_MS);
     const killedAtMs = performance.now();
     fleet.records.onEpoch(({ partition, seenAtMs }) => {

@@ -1,7 +1,9 @@
 // moves.ts: planned moves of partitions under load, one after the other, by pins as an operator sets them.
-//   M1. The pause of a move is the longest gap between two answers that reaches into the second around the new epoch, of the client
-//       that waited longest: one asks the old owner, one the new, one neither.
+//   M1. The pause of a move is the longest time without an answer of its partition that reaches into the second around the new epoch,
+//       over all clients: one asks the old owner, one the new, one neither. The gap of the one that waited longest is told as well,
+//       which has the time between two of its own requests in it.
 //   M2. The same second just before the order, without a move, is measured beside it: on a busy machine much of a pause is not the move's.
+//   M3. The load has a rate: as many requests as the machine takes would measure the machine.
 
 import { pause } from "../server-process.ts";
 import { duration } from "../table.ts";
@@ -11,6 +13,8 @@ import type { ClusterRun, MovesFound } from "./run.ts";
 
 const PARTITIONS = 4;
 const SLOTS = 2;
+/** M3. Of all slots together, cycles a second; an answer every few milliseconds for each partition. */
+const CYCLES_PER_SECOND = 400;
 const WARM_UP_MS = 3_000;
 const AROUND_MS = 500;
 const DONE_MS_MAX = 15_000;
@@ -26,16 +30,24 @@ export async function measureMoves(run: ClusterRun, fleet: Fleet): Promise<Moves
     takenAtMs.set(partition, seenAtMs);
   });
   const tags = Array.from({ length: PARTITIONS }, (_, partition) => fleet.tagIn(partition));
-  const load = await Load.start({ endpoints: fleet.nodes.map(({ endpoint }) => endpoint), tags, slots: SLOTS });
+  const endpoints = fleet.nodes.map(({ endpoint }) => endpoint);
+  const everyMs = (1_000 * endpoints.length * PARTITIONS * SLOTS) / CYCLES_PER_SECOND;
+  const load = await Load.start({ endpoints, tags, slots: SLOTS, everyMs });
   await pause(WARM_UP_MS);
-  const [pausesMs, quietMs]: [number[], number[]] = [[], []];
+  const found = {
+    pausesMs: [] as number[],
+    quietMs: [] as number[],
+    clientMs: [] as number[],
+    quietClientMs: [] as number[],
+  };
   let missing = 0;
   for (let move = 0; move < run.options.moves; move += 1) {
     const partition = move % PARTITIONS;
     const tag = tags[partition]!; // One for each.
     await pause(2 * AROUND_MS);
     const orderedAtMs = performance.now();
-    quietMs.push(load.longestGapMs(tag, orderedAtMs - 2 * AROUND_MS, orderedAtMs)); // M2
+    found.quietMs.push(load.longestSilenceMs(tag, orderedAtMs - 2 * AROUND_MS, orderedAtMs)); // M2
+    found.quietClientMs.push(load.longestGapMs(tag, orderedAtMs - 2 * AROUND_MS, orderedAtMs));
     const successor = after(fleet, owners.get(partition));
     await fleet.records.pin(partition, successor);
     while (owners.get(partition) !== successor && performance.now() < orderedAtMs + DONE_MS_MAX) await pause(LOOK_MS);
@@ -46,17 +58,20 @@ export async function measureMoves(run: ClusterRun, fleet: Fleet): Promise<Moves
     }
     await pause(AROUND_MS);
     while (!load.isAnsweredSince(tag, atMs + AROUND_MS) && performance.now() < atMs + DONE_MS_MAX) await pause(LOOK_MS);
-    pausesMs.push(load.longestGapMs(tag, atMs - AROUND_MS, atMs + AROUND_MS)); // M1
+    found.pausesMs.push(load.longestSilenceMs(tag, atMs - AROUND_MS, atMs + AROUND_MS)); // M1
+    found.clientMs.push(load.longestGapMs(tag, atMs - AROUND_MS, atMs + AROUND_MS));
     load.forget(atMs - AROUND_MS);
     if ((move + 1) % SAID_EVERY === 0) {
       const longest = (values: readonly number[]): string => duration(Math.max(...values.slice(-SAID_EVERY)));
-      run.say(`${move + 1}/${run.options.moves}  longest ${longest(pausesMs)}, without a move ${longest(quietMs)}`);
+      run.say(
+        `${move + 1}/${run.options.moves}  longest ${longest(found.pausesMs)}, without a move ${longest(found.quietMs)}`,
+      );
     }
   }
   await load.stop();
   await fleet.records.unpin();
   const { asked, failed, failure } = load;
-  return { pausesMs, quietMs, missing, asked, failed, failure };
+  return { ...found, missing, asked, failed, failure };
 }
 
 function after(fleet: Fleet, owner: string | undefined): string {

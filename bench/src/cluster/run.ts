@@ -20,10 +20,13 @@ export interface CyclesFound {
 }
 
 export interface MovesFound {
-  /** The longest gap around each move. */
+  /** The longest time around each move in which nobody was answered by the partition. */
   readonly pausesMs: readonly number[];
   /** The same in as much time without a move, just before. */
   readonly quietMs: readonly number[];
+  /** Of the client that waited longest between two answers, the time between two of its requests included. */
+  readonly clientMs: readonly number[];
+  readonly quietClientMs: readonly number[];
   readonly asked: number;
   readonly failed: number;
   readonly failure: string | undefined;
