@@ -3,7 +3,7 @@
 //   O1. A partition is led only under an epoch whose record names this process.
 //   O2. Taken over unplanned: the epoch is raised first, the rest of the log is read second, and nothing is answered before the
 //       old owner's window has passed (window.ts).
-//   O3. Given away: everything decided is durable, then one transaction names the successor; what was asked meanwhile is told
+//   O3. Given away: one transaction holds what was decided last and names the successor; what was asked meanwhile is told
 //       `not_owner` and asked again there. Without an answer in time this node goes on as the owner, if it still is.
 //   O4. One step at a time for each partition.
 //   O5. Owner and standby are compared at equal positions, all the time. A standby that differs stops, and takes over nothing with
@@ -30,6 +30,8 @@ const GIVING_MAX = 2;
 /** A successor may be this many records behind: what it reports of itself is up to leaseMs / 4 old. */
 const BEHIND_MAX = 1_000;
 const LOOK_MS = 50;
+/** How long a partition that was given to this node waits for its clients: they hear of it within a fraction of a round trip. */
+const GATHER_MS = 3;
 /** After a step failed. */
 const PAUSE_MS = 100;
 const TIMELINE_MAX = 500;
@@ -476,7 +478,7 @@ export class Ownership implements NodeOwnership, Owners {
       end();
       const epoch = isGiven && seen !== undefined ? seen.epoch : await this.#raise(partition, replica, seen);
       if (isGiven) this.#keep(partition);
-      await this.#lead(partition, replica, epoch);
+      await this.#lead(partition, replica, epoch, isGiven ? GATHER_MS : 0);
       const from = seen === undefined || isGiven ? "" : nodeOfOwner(seen.owner);
       this.timeline.add({
         partition,
@@ -510,12 +512,13 @@ export class Ownership implements NodeOwnership, Owners {
     return claim.epoch;
   }
 
-  async #lead(partition: number, replica: Replica, epoch: number): Promise<void> {
+  async #lead(partition: number, replica: Replica, epoch: number, gatherMs: number): Promise<void> {
     const node = this.#node;
     if (node === undefined || this.#isClosed) throw new ForelockError("unavailable", "The node is stopping.");
     this.#ledEpochs.set(partition, epoch);
     if (this.#isDeposed(partition)) throw new ForelockError("fenced", `Partition ${partition} has another owner.`); // It came in the meantime. O1
     const started = node.lead(replica.state, epoch);
+    if (gatherMs > 0) node.shardAt(partition).gather(gatherMs);
     // Requests are taken in while the start is on its way, and answered behind it: they wait for no round trip of their own.
     this.#slots[partition] = { kind: "leading" };
     this.#tell();
@@ -574,9 +577,8 @@ export class Ownership implements NodeOwnership, Owners {
     const late = new AbortController();
     const timer = clock.after(leaseMs, () => late.abort());
     try {
-      await shard.freeze();
-      if (shard.stopped !== undefined) return; // Fenced meanwhile, and told so.
-      const record = await log.giveTo(partition, successor, undefined, { signal: late.signal });
+      const record = await shard.handOver((last) => log.giveTo(partition, successor, last, { signal: late.signal }));
+      if (record === undefined) return; // Fenced meanwhile, and told so.
       this.#given(partition, record, clock.monotonicMs() - beganMs);
     } catch (error) {
       if (!isFenced(error) && !this.#isDeposed(partition)) {

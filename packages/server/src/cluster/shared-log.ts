@@ -56,13 +56,14 @@ export interface SharedLog extends EventLog {
   adopt(claim: EpochRecord, at: Position): Promise<void>;
 
   /**
-   * Names the successor in one transaction that only the present owner can make; nothing may be in flight for the partition.
+   * Names the successor in one transaction that only the present owner can make, and that holds its last record, if there is one;
+   * nothing may be in flight for the partition.
    * @throws ForelockError `fenced` when this node is not the owner; anything else when it is so still
    */
   giveTo(
     partition: number,
     successor: string,
-    lastRecord: undefined,
+    lastRecord: LogRecord | undefined,
     options: { readonly signal: AbortSignal },
   ): Promise<EpochRecord>;
 

@@ -2,6 +2,7 @@
 import type { ForelockError } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import { MemoryBulkStore } from "../bulk/memory.ts";
+import type { LogRecord } from "../log/event-log.ts";
 import { MemoryEventLog, MemoryLogDisk, type MemoryLogOptions } from "../log/memory.ts";
 import { stateHash } from "../partition/hash.ts";
 import { createState } from "../partition/state.ts";
@@ -131,6 +132,99 @@ test("a freeze resolves only when everything decided is durable", async () => {
   write?.();
   await frozen;
   expect(describe(await granted)).toBe("granted 1");
+});
+
+/** A partition with one record on its way, and behind it one more grant decided, or one look at the state. */
+async function behindASlowWrite(what: "grant" | "look" = "grant") {
+  let write: (() => void) | undefined;
+  let isSlow = false;
+  const pause = (): Promise<void> => (isSlow ? new Promise((resolve) => (write = resolve)) : Promise.resolve());
+  const shared = new Shared({ pause });
+  await shared.lead(0);
+  const [ana, bo] = [shared.client(), shared.client()];
+  const name = shared.nameIn(0);
+  await ana.acquire(`{${name}}/before`);
+  isSlow = true;
+  const first = ana.acquire(`{${name}}/first`).then(describe);
+  await settle();
+  const answers: string[] = [];
+  const asked =
+    what === "grant" ? bo.acquire(`{${name}}/second`) : bo.submit({ $case: "why", value: { name: `{${name}}/first` } });
+  const second = asked.then((reply) => answers.push(describe(reply)));
+  await settle();
+  isSlow = false;
+  return { shared, shard: shared.node.shardAt(0), first, second, answers, write: () => write?.() };
+}
+
+test("a hand-over takes along what is decided and has no record yet, and answers it once that is durable", async () => {
+  const { shared, shard, first, second, answers, write } = await behindASlowWrite();
+  const given: (LogRecord | undefined)[] = [];
+  let named: ((successor: string) => void) | undefined;
+  const handed = shard.handOver((last) => {
+    given.push(last);
+    return new Promise<string>((resolve) => (named = resolve));
+  });
+  await settle();
+  expect(given).toEqual([]); // One record is on its way.
+  write();
+  expect(await first).toBe("granted 1");
+  await settle();
+  const durable = shared.disk.records.length;
+  expect([given.map((last) => last?.sequence), answers]).toEqual([[durable + 1], []]);
+  named?.("b");
+  expect(await handed).toBe("b");
+  await second;
+  expect([answers, shared.disk.records.length]).toEqual([["granted 1"], durable]); // The log got it with the successor's name.
+});
+
+test("what a failed hand-over had taken along goes to the log after all, and the partition goes on", async () => {
+  const { shared, shard, second, answers, write } = await behindASlowWrite();
+  const handed = shard.handOver(() => Promise.reject(new Error("etcd is away")));
+  write();
+  await expect(handed).rejects.toThrow("etcd is away");
+  expect(answers).toEqual([]);
+  shard.thaw();
+  await settle();
+  expect(answers).toEqual(["granted 1"]);
+  await second;
+  const ana = shared.client();
+  expect(describe(await ana.acquire(shared.nameIn(0)))).toBe("granted 1");
+  const { states } = await recover(new MemoryEventLog({ disk: shared.disk }), PARTITIONS, undefined);
+  expect(states.map(stateHash)[0]).toBe(stateHash(shard.state));
+});
+
+test("a look at the state behind a record is answered by the hand-over, or by a thaw", async () => {
+  for (const isGiven of [true, false]) {
+    const { shard, second, answers, write } = await behindASlowWrite("look");
+    const handed = shard.handOver(async (last) => {
+      expect([last, answers]).toEqual([undefined, []]);
+      if (!isGiven) throw new Error("etcd is away");
+    });
+    write();
+    await handed.catch(() => undefined);
+    if (!isGiven) shard.thaw();
+    await second;
+    expect(answers).toEqual(["why"]);
+  }
+});
+
+test("a partition that gathers begins with the first who asks, in one record, or when its time is over", async () => {
+  const shared = new Shared();
+  const begun = shared.lead(0);
+  shared.node.shardAt(0).gather(3);
+  const ana = shared.client();
+  await settle();
+  expect(shared.disk.records).toHaveLength(0);
+  expect(describe(await ana.acquire(shared.nameIn(0)))).toBe("granted 1");
+  await begun;
+  expect(shared.disk.records).toHaveLength(1);
+  const alone = shared.lead(1);
+  shared.node.shardAt(1).gather(3);
+  await settle();
+  expect(shared.disk.records).toHaveLength(1);
+  await shared.clock.advance(3);
+  await alone;
+  expect(shared.disk.records).toHaveLength(2);
 });
 
 test("a frozen partition has the clock of its records, however long it was only looked at", async () => {

@@ -6,11 +6,13 @@
 //   H4. After a failed append the shard is stopped: callers are told that the outcome is unknown, and nothing is decided any more.
 //   H5. What needs no record leaves only while this node is known to be the owner; else it takes a record along, which proves it.
 //   H6. A frozen shard decides nothing and has nothing on its way: what is asked meanwhile stays in the inbox.
+//   H7. What a hand-over finds decided and without a record goes with it: in the transaction that names the successor, or, when there
+//       is none, by the log after all.
 import { ForelockError } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
 import { Freed } from "../lock/freed.ts";
 import { passOver } from "../lock/table.ts";
-import type { EventLog } from "../log/event-log.ts";
+import type { EventLog, LogRecord } from "../log/event-log.ts";
 import { apply } from "../partition/apply.ts";
 import { ByteWriter } from "../partition/bytes.ts";
 import { encodeEvent } from "../partition/codec.ts";
@@ -137,6 +139,12 @@ export class Shard {
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped: ForelockError | undefined;
   #isFrozen = false;
+  /** H7. Nothing more goes to the log: what is decided is kept for the hand-over. */
+  #isHandingOver = false;
+  /** H7. The record of a hand-over that failed. */
+  #kept: LogRecord | undefined;
+  /** The first turn waits for it, or for the first who asks. */
+  #gathering: Timer | undefined;
   #settled: (() => void)[] = [];
   readonly #applyObserver: Observer;
   /** Sessions whose answered operations are to be forgotten in the next turn. Kept by the node. */
@@ -195,6 +203,7 @@ export class Shard {
       return;
     }
     this.#inbox.push(entry);
+    this.#endGathering();
     this.#schedule();
   }
 
@@ -247,13 +256,60 @@ export class Shard {
     if (this.#isFrozen && this.#isSettled) this.state.clockMs = this.#recordedClockMs;
   }
 
+  /**
+   * Decides no more, and has `give` name the next owner and make durable what it is handed: what was decided here last. When `give`
+   * rejects, `thaw` or `stop` tells how it goes on. H7
+   * @returns undefined where the shard stopped before
+   */
+  async handOver<Given>(give: (last: LogRecord | undefined) => Promise<Given>): Promise<Given | undefined> {
+    this.#isFrozen = true;
+    this.#isHandingOver = true;
+    if (!this.#isSettled) await new Promise<void>((resolve) => this.#settled.push(resolve));
+    if (this.#stopped !== undefined) return undefined;
+    if (this.#writer.length === 0) this.state.clockMs = this.#recordedClockMs; // As in a freeze.
+    this.#kept = this.#writer.length > 0 ? this.#cut() : undefined;
+    if (this.#kept === undefined) this.#inFlight = this.#gathered.splice(0); // Who is still the owner then, was so before. H5
+    try {
+      const given = await give(this.#kept);
+      this.#kept = undefined;
+      this.#appended();
+      return given;
+    } catch (error) {
+      if (this.#kept === undefined && this.#inFlight !== undefined) {
+        this.#gathered = [...this.#inFlight, ...this.#gathered];
+        this.#inFlight = undefined;
+      }
+      throw error;
+    }
+  }
+
   thaw(): void {
     this.#isFrozen = false;
-    if (this.#stopped === undefined) this.#schedule();
+    this.#isHandingOver = false;
+    if (this.#stopped !== undefined) return;
+    if (this.#kept !== undefined) this.#append(this.#kept);
+    this.#kept = undefined;
+    this.#schedule();
+  }
+
+  /**
+   * The first turn waits for the first who asks, for at most `ms`: a partition that changes hands has its clients come behind it in a
+   * moment, and their requests go into the record with which it begins, where they would wait for the one behind it.
+   */
+  gather(ms: number): void {
+    this.#gathering = this.#options.clock.after(ms, () => this.#endGathering());
+  }
+
+  #endGathering(): void {
+    if (this.#gathering === undefined) return;
+    this.#gathering.dispose();
+    this.#gathering = undefined;
+    this.#schedule();
   }
 
   get #isSettled(): boolean {
-    return this.#stopped !== undefined || (this.#inFlight === undefined && this.#writer.length === 0);
+    const isNothingLeft = this.#isHandingOver || this.#writer.length === 0;
+    return this.#stopped !== undefined || (this.#inFlight === undefined && isNothingLeft);
   }
 
   #tellSettled(): void {
@@ -266,6 +322,7 @@ export class Shard {
     if (this.#stopped !== undefined) return;
     this.#stopped = error;
     this.#timer?.dispose();
+    this.#gathering?.dispose();
     const unknown =
       undurable ??
       new ForelockError("outcome_unknown", `Partition ${this.partition} stopped before the answer was durable.`);
@@ -294,7 +351,7 @@ export class Shard {
   }
 
   #turn(): void {
-    if (this.#stopped !== undefined || this.#isFrozen) return;
+    if (this.#stopped !== undefined || this.#isFrozen || this.#gathering !== undefined) return;
     this.#advanceClock();
     while (this.#taken < this.#inbox.length && this.#writer.length < RECORD_BYTES_SOFT) {
       const entry = this.#inbox[this.#taken];
@@ -392,7 +449,7 @@ export class Shard {
   }
 
   #send(): void {
-    if (this.#inFlight !== undefined) return; // H1
+    if (this.#inFlight !== undefined || this.#isHandingOver) return; // H1, H7
     const elapsedMs = this.state.clockMs - this.#recordedClockMs;
     if (this.#writer.length === 0 && elapsedMs < CLOCK_RECORD_MS) {
       const ready = this.#gathered;
@@ -403,6 +460,12 @@ export class Shard {
         return;
       }
     }
+    this.#append(this.#cut());
+  }
+
+  /** What is decided becomes the next record, on its way from now on. */
+  #cut(): LogRecord {
+    const elapsedMs = this.state.clockMs - this.#recordedClockMs;
     this.#sequence += 1;
     this.records += 1;
     this.marks?.note(this.#sequence, this.state);
@@ -421,6 +484,10 @@ export class Shard {
     this.#gathered = [];
     this.#inFlight = this.#options.isDurable ? released : [];
     if (!this.#options.isDurable) for (const release of released) release.send();
+    return record;
+  }
+
+  #append(record: LogRecord): void {
     this.#options.log.append(record).then(
       () => this.#appended(),
       (cause: unknown) => this.#failed(cause),
