@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { bandOf, restOf } from "./band.ts";
 import { stepsOf } from "./histogram.ts";
 import { clientName, lockRowOf, sortLocks } from "./lock-row.ts";
-import { sharesOf } from "./risk.ts";
+import { factorsOf } from "./risk.ts";
 
 const busy = { name: "b", holders: [{ client: "ana", heldMs: 4_000 }], waiting: 3, waitedMs: 1_000, painMs: 2_000 };
 
@@ -90,10 +90,14 @@ test.each([
   expect(stepsOf(distribution)).toBeUndefined();
 });
 
-test("the shares of the parts add up to the score, the largest first", () => {
-  const parts = [{ name: "hold", value: 0.5, weight: 1 }, { name: "suspicion", value: 1, weight: 3 }, { name: "load" }];
-  const shares = sharesOf({ parts });
-  expect(shares.map(({ name }) => name)).toEqual(["suspicion", "hold", "load"]);
-  expect(shares.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(3.5 / 4);
-  expect(sharesOf({ parts: [{ name: "hold", value: 1 }] })[0]?.share).toBe(0);
+test("the factors of the parts multiply to the score, and what keeps it down the most comes first", () => {
+  const parts = [
+    { name: "hold", value: 0.5, weight: 1 },
+    { name: "suspicion", value: 0.9, weight: 3 },
+    { name: "load" },
+  ];
+  const factors = factorsOf({ parts });
+  expect(factors.map(({ name }) => name)).toEqual(["hold", "suspicion", "load"]);
+  expect(factors.reduce((product, { factor }) => product * factor, 1)).toBeCloseTo(0.5 ** 0.25 * 0.9 ** 0.75);
+  expect(factorsOf({ parts: [{ name: "hold", value: 0.2 }] })[0]?.factor).toBe(1);
 });

@@ -1,25 +1,25 @@
-// risk.ts: the parts of a risk score with their shares in it. Pure. The score itself comes from the server.
+// risk.ts: the parts of a risk score with what each does to it. Pure. The score itself comes from the server.
 import type { Risk } from "@forelock/protocol";
 import type { Json } from "../wire/json.ts";
 
-export interface Share {
+export interface Factor {
   readonly name: string;
   /** 0 to 1. */
   readonly value: number;
   readonly weight: number;
-  /** weight x value over the sum of the weights: the shares add up to the score. */
-  readonly share: number;
+  /** value to the power of weight over the sum of the weights: the factors multiply to the score. */
+  readonly factor: number;
 }
 
-/** The largest share first. */
-export function sharesOf({ parts = [] }: Json<Risk>): readonly Share[] {
+/** First what keeps the score down the most. */
+export function factorsOf({ parts = [] }: Json<Risk>): readonly Factor[] {
   const weights = parts.reduce((sum, { weight = 0 }) => sum + weight, 0);
   return parts
     .map(({ name = "", value = 0, weight = 0 }) => ({
       name,
       value,
       weight,
-      share: weights === 0 ? 0 : (weight * value) / weights,
+      factor: weight === 0 ? 1 : value ** (weight / weights), // Without a weight it has no say, whatever its value.
     }))
-    .sort((a, b) => b.share - a.share);
+    .sort((a, b) => a.factor - b.factor);
 }

@@ -1,12 +1,12 @@
-// risk-parts.tsx: what a risk score is made of: each part's value, weight and share, so that nobody has to trust a bare number.
+// risk-parts.tsx: what a risk score is made of: each part's value, weight and factor, so that nobody has to trust a bare number.
 import type { Risk } from "@forelock/protocol";
 import type { JSX } from "preact";
 import { duration, score } from "../format/format.ts";
-import { sharesOf } from "../lock/risk.ts";
+import { factorsOf } from "../lock/risk.ts";
 import type { Json } from "../wire/json.ts";
 
 export function RiskParts({ risk }: { readonly risk: Json<Risk> }): JSX.Element {
-  const { score: value = 0, threshold = 0, policy = "", countdownMs = 0, reason = "" } = risk;
+  const { score: value = 0, threshold = 0, policy = "", countdownMs = 0, reason = "", parts = [] } = risk;
   return (
     <div class="risk-parts">
       <p>
@@ -19,8 +19,9 @@ export function RiskParts({ risk }: { readonly risk: Json<Risk> }): JSX.Element 
         .
       </p>
       {reason !== "" && <p class="note">{reason}</p>}
+      {parts.length > 0 && <p class="note">The factors multiply to the score: the smallest keeps it down the most.</p>}
       <table>
-        <caption class="hidden-title">Parts of the risk score</caption>
+        <caption class="hidden-title">Parts of the risk score: their factors multiply to it</caption>
         <thead>
           <tr>
             <th scope="col">Part</th>
@@ -30,11 +31,11 @@ export function RiskParts({ risk }: { readonly risk: Json<Risk> }): JSX.Element 
             <th scope="col" class="number">
               Weight
             </th>
-            <th scope="col">Share of the score</th>
+            <th scope="col">Factor</th>
           </tr>
         </thead>
         <tbody>
-          {sharesOf(risk).map(({ name, value: part, weight, share }) => (
+          {factorsOf(risk).map(({ name, value: part, weight, factor }) => (
             <tr key={name}>
               <th scope="row">{name}</th>
               <td class="number">{score(part)}</td>
@@ -49,9 +50,9 @@ export function RiskParts({ risk }: { readonly risk: Json<Risk> }): JSX.Element 
                   aria-hidden="true"
                 >
                   <rect class="band-track" width="100" height="8" rx="2" />
-                  <rect class="share-bar" width={100 * Math.min(1, share)} height="8" rx="2" />
+                  <rect class="share-bar" width={100 * Math.min(1, factor)} height="8" rx="2" />
                 </svg>{" "}
-                {score(share)}
+                {score(factor)}
               </td>
             </tr>
           ))}
