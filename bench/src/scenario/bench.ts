@@ -18,7 +18,7 @@ export interface Bench {
   say(line: string): void;
 }
 
-/** Long enough for the compiler, whatever is measured after it: a short one would punish the client with the most code. */
+/** Of each of two: for the compiler, and at the load itself. A short one would punish the client with the most code. */
 const WARM_UP_MS = 2_000;
 
 export interface CyclesLoad {
@@ -45,7 +45,7 @@ export async function measureCycles(bench: Bench, started: StartedTarget, load: 
       measureMs,
     },
     {
-      msMax: measureMs * 11 + WARM_UP_MS + 60_000,
+      msMax: measureMs * 11 + 2 * WARM_UP_MS + 60_000,
       onPhase: (phase) => {
         serverCpuMsAt[phase] = started.server.usage()?.cpuMs ?? Number.NaN;
       },
