@@ -31,10 +31,28 @@ const ROWS: readonly VersionRow[] = [
     source: "https://github.com/etcd-io/etcd/issues/14370",
   },
   {
+    series: "3.5",
+    upTo: 5,
+    verdict: {
+      warned:
+        "a member that crashes while it defragments can count other revisions than the others; run 3.5.6 or later",
+    },
+    source: "https://github.com/etcd-io/etcd/pull/14733",
+  },
+  {
+    series: "3.5",
+    upTo: 12,
+    verdict: {
+      warned:
+        "watches can lose events after a compaction, and leases can be revoked by a former leader; run 3.5.13 or later",
+    },
+    source: "https://github.com/etcd-io/etcd/pull/17612 and https://github.com/etcd-io/etcd/pull/17425",
+  },
+  {
     series: "3.4",
-    upTo: 3,
-    verdict: { refused: "members can come to hold different data when authentication is on; run 3.4.4 or later" },
-    source: "https://github.com/etcd-io/etcd/issues/11651",
+    upTo: 7,
+    verdict: { refused: "members can come to hold different data when authentication is on; run 3.4.8 or later" },
+    source: "https://github.com/etcd-io/etcd/issues/11651 and etcd's CHANGELOG-3.4.md",
   },
   {
     series: "3.4",
