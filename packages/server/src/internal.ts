@@ -25,8 +25,10 @@ export {
 } from "./etcd/faults.ts";
 export { GrpcEtcd } from "./etcd/grpc.ts";
 export { MemoryEtcd, MemoryEtcdStore } from "./etcd/memory.ts";
+export type { WaitEdge } from "./lock/deadlock.ts";
 export { MODE_NAMES, type Mode } from "./lock/mode.ts";
 export { ancestorsOf } from "./lock/name.ts";
+export { stuckEdges } from "./lock/stuck.ts";
 export { decodeEpoch } from "./log/etcd/epoch.ts";
 export { type EtcdEventLog, openEtcdEventLog } from "./log/etcd/etcd-event-log.ts";
 export { ClusterKeys } from "./log/etcd/keys.ts";
@@ -65,3 +67,4 @@ export { recover } from "./shard/recovery.ts";
 export type { Caller, NodeSession, NoticeSink, OpenedSession, Service } from "./shard/service.ts";
 export { buildSnapshots } from "./shard/snapshot-build.ts";
 export { Snapshots } from "./shard/snapshots.ts";
+export { type Actors, addActorsInTheWay, waitEdges } from "./shard/wait-edges.ts";

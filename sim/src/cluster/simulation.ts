@@ -1,7 +1,8 @@
 // simulation.ts: one run of a whole cluster from one seed: nodes on one etcd, clients at any of them, faults, and what must hold.
 //   I1. After every event: at most one node may answer for a partition (judge.ts), and nobody believes in a grant that is not his.
 //   I2. After every step: standbys agree with the log. With every answer: what is acknowledged is in the log (acknowledged.ts).
-//   I3. In the end, healed: every partition has one leader whose state is that of the log; every waiter is granted or refused.
+//   I3. Whoever is refused for a cycle of waits was in one, and once all is healed none is left (circles.ts).
+//   I4. In the end, healed: every partition has one leader whose state is that of the log; every waiter is granted or refused.
 import { MemoryEtcdStore, type PartitionEvent, type PartitionState } from "forelock/internal";
 import { between, choose, forkRandom, type Random } from "../proxy/random.ts";
 import { Answers } from "../simulator/answers.ts";
@@ -18,6 +19,7 @@ import type { Weather, Wire } from "../simulator/wire.ts";
 import { Witness } from "../simulator/witness.ts";
 import { act, cancelUpgrades, FILES, type ReadValue, releaseWhole, type World } from "../simulator/workload.ts";
 import { judgeAcknowledged } from "./acknowledged.ts";
+import { Circles } from "./circles.ts";
 import { PRINCIPALS } from "./edge-options.ts";
 import { befall, type FaultedWorld, heal } from "./faults.ts";
 import { Judge } from "./judge.ts";
@@ -35,6 +37,8 @@ const WELCOME_MS_MAX = 1_500;
 const PAUSE_MS_MAX = 9_000;
 /** Whoever is down or paused goes on by then, and all that was planned is done. */
 const RECOVER_MS = 14_000;
+/** From then on a circle is broken in this time: a few looks, and answers that are waited for in vain. */
+const SEARCH_MS = 6_000;
 const HEALED_MS = 30_000;
 const RECONNECT_ROUNDS = 16;
 /** From the moment a partition is led anew, sessions of it are given this part of their ttl at least. */
@@ -63,6 +67,7 @@ class ClusterSimulation {
   readonly #witness: Witness;
   readonly #ledger: ClusterLedger;
   readonly #judge: Judge;
+  readonly #circles: Circles;
   readonly #members: readonly Member[];
   readonly #faulted: FaultedWorld;
   readonly #answers = new Answers();
@@ -100,7 +105,8 @@ class ClusterSimulation {
       clock: this.time.clockOf(new Process("etcd"), 0, 1, () => this.time.nowMs),
     });
     this.#ledger = new ClusterLedger(store, CLUSTER, partitions, (state, event) => this.#witness.see(state, event));
-    store.onChange(() => this.#guarded(() => this.#ledger.see()));
+    this.#circles = new Circles(this.#ledger.shadows);
+    store.onChange(() => this.#guarded(() => this.#see()));
     const network = new PeerNetwork(this.time, forkRandom(seed, "peers"));
     this.#members = Array.from({ length: profile.nodes }, (_, index) => this.#member(index, store, network));
     this.#judge = new Judge(this.#members, this.#ledger);
@@ -133,6 +139,9 @@ class ClusterSimulation {
     add("records", this.#ledger.records);
     add("epochs", this.#ledger.moves);
     add("carried between nodes", this.#faulted.network.carried);
+    add("waits in a circle", this.#circles.met);
+    add("waits refused for a circle", this.#circles.broken);
+    add("waits refused for a circle over partitions", this.#circles.brokenOver);
     add("answers compared", this.#answers.compared);
   }
 
@@ -297,6 +306,7 @@ class ClusterSimulation {
   #told(state: PartitionState, event: PartitionEvent): void {
     const { partition } = state;
     this.#trace.add(this.time.nowMs, `p${partition} ${textOf(event)}`);
+    if (event.kind === "wait_ended" && event.code === "deadlock") this.#circles.refused(partition, event.wait); // I3
     if (event.kind === "started") this.#ledSinceMs.set(partition, this.time.nowMs);
     if (event.kind !== "session_ended" || event.why !== "expired") return;
     const ttlMs = state.sessionByNumber.get(event.session)?.ttlMs ?? 0;
@@ -306,6 +316,12 @@ class ClusterSimulation {
       "expired-early",
       () => `session ${event.session} of partition ${partition} had ${servedMs} of its ${ttlMs} ms`,
     );
+  }
+
+  #see(): void {
+    const before = this.#ledger.records;
+    this.#ledger.see();
+    if (this.#ledger.records > before) this.#circles.look(this.time.nowMs);
   }
 
   /** What is called by the code under test must not throw into it. */
@@ -357,7 +373,7 @@ class ClusterSimulation {
 
   // ---- the end
 
-  /** I3 */
+  /** I4 */
   async #heal(): Promise<void> {
     this.#weather.delayMsMax = 4;
     this.#weather.lossRatio = 0;
@@ -365,6 +381,8 @@ class ClusterSimulation {
     heal(this.#faulted);
     this.#trace.add(this.time.nowMs, "healed");
     await this.#pass(RECOVER_MS);
+    await this.#pass(SEARCH_MS);
+    this.#circles.end(this.time.nowMs, SEARCH_MS);
     for (const { id } of this.#members) this.#members[0]?.wish((cluster) => cluster.planner.drain(id, false));
     heal(this.#faulted); // Of what broke later.
     const endMs = this.time.nowMs + HEALED_MS;

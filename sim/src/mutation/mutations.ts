@@ -10,6 +10,7 @@ const SIMULATOR = ["sim/src/simulator"];
 const PREEMPTION = ["sim/src/simulator/preemption.test.ts"];
 /** The simulated cluster comes last: the tests beside the code name what broke in fewer words. */
 const CLUSTER = ["packages/server/src/cluster/ownership.test.ts", "sim/src/cluster"];
+const DEADLOCKS = ["packages/server/src/shard/deadlock-search.test.ts"];
 const SEGMENT = ["packages/server/src/log/segment/damage.test.ts"];
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -377,6 +378,38 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "(record.owner !== this.#options.self || record.epoch > led)",
     replace: "(record.owner !== this.#options.self || led < 0)",
     tests: ["packages/server/src/cluster/ownership.test.ts"],
+  },
+  {
+    name: "cycle-not-looked-at-again",
+    breaks: "Nobody is refused for a cycle of waits over several nodes that is over by then.",
+    file: "packages/server/src/shard/wait-answers.ts",
+    find: "if (own.length === 0 || stand.includes(false)) return false;",
+    replace: "",
+    tests: DEADLOCKS,
+  },
+  {
+    name: "late-word-refuses",
+    breaks: "Nobody is refused for a cycle of waits that was looked at long ago.",
+    file: "packages/server/src/shard/wait-answers.ts",
+    find: "clock.monotonicMs() <= untilMs && own.every((edge) => standing(state, edge));",
+    replace: "own.every((edge) => standing(state, edge));",
+    tests: DEADLOCKS,
+  },
+  {
+    name: "edges-of-one-node-only",
+    breaks: "A cycle of waits over several nodes is found.",
+    file: "packages/server/src/shard/deadlock-search.ts",
+    find: "return found.flatMap(({ id, answer }) => answer.edges.map((edge) => edgeOf(edge, id)));",
+    replace: "return found.slice(0, 1).flatMap(({ id, answer }) => answer.edges.map((edge) => edgeOf(edge, id)));",
+    tests: ["packages/server/src/cluster/deadlocks.test.ts"],
+  },
+  {
+    name: "any-permit-holder-is-waited-for",
+    breaks: "Who waits for any of several permits is in no cycle while one of their holders goes on.",
+    file: "packages/server/src/lock/stuck.ts",
+    find: `edge.anyOf === "" ? [edge] : (byGroup.get(groupOf(edge)) ?? []); // S1, S2`,
+    replace: "[edge];",
+    tests: ["packages/server/src/lock/deadlock.test.ts"],
   },
   // Snapshots.
   {

@@ -1520,11 +1520,119 @@ export interface ChangeClusterReply {
 
 /** What nodes of a cluster ask each other for themselves, on a connection whose Hello names no principal. */
 export interface PeerRequest {
-  body: { $case: "part"; value: PartStep } | undefined;
+  body: { $case: "part"; value: PartStep } | { $case: "waits"; value: WaitsRequest } | undefined;
 }
 
 export interface PeerReply {
-  body: { $case: "part"; value: PartReply } | undefined;
+  body: { $case: "part"; value: PartReply } | { $case: "waits"; value: WaitsReply } | undefined;
+}
+
+/** Who waits for whom, for the node that looks for cycles over several nodes. An actor is a session, or session/actor. */
+export interface WaitsRequest {
+  ask:
+    | //
+    /** Somebody waits at the node that asks: a word to the node that looks. */
+    { $case: "noted"; value: WaitsNoted }
+    | //
+    /** Who is in the way of somebody here. */
+    { $case: "blockers"; value: WaitsNoted }
+    | //
+    /** Who of these waits here. */
+    { $case: "waiting"; value: Actors }
+    | //
+    /** Who of these waits for whom of these here, and what they hold here. */
+    { $case: "edges"; value: Actors }
+    | //
+    /** Whether all of these stand. Their partitions are decided for here. */
+    { $case: "standing"; value: WaitEdges }
+    | //
+    /** Refuses a wait of this node, once it has seen that the whole cycle stands. */
+    { $case: "breakCycle"; value: BreakCycle }
+    | undefined;
+}
+
+export interface WaitsReply {
+  answer:
+    | { $case: "noted"; value: WaitsNoted }
+    | { $case: "blockers"; value: Blockers }
+    | { $case: "waiting"; value: Actors }
+    | { $case: "edges"; value: WaitsHere }
+    | //
+    /** Of `standing`: all stand. Of `break_cycle`: the wait was refused. */
+    { $case: "done"; value: boolean }
+    | undefined;
+}
+
+export interface WaitsNoted {
+}
+
+export interface Actors {
+  actors: string[];
+}
+
+export interface Blockers {
+  actors: string[];
+  waits: number;
+  /** Rows that were looked at for it. */
+  work: number;
+}
+
+export interface WaitsHere {
+  edges: WaitEdgeRow[];
+  holdings: Holding[];
+  work: number;
+}
+
+export interface WaitEdges {
+  edges: WaitEdgeRow[];
+}
+
+export interface BreakCycle {
+  /** Of the wait that is refused. */
+  victim:
+    | WaitEdgeRow
+    | undefined;
+  /** The whole cycle, and what else it rests on; with the victim. */
+  edges: WaitEdgeRow[];
+  message: string;
+}
+
+/** What an actor holds at one node. */
+export interface Holding {
+  actor: string;
+  grants: number;
+  /** Milliseconds of work that is undone with them. */
+  workMs: number;
+}
+
+/** The waiter cannot go while the blocker neither releases nor leaves. */
+export interface WaitEdgeRow {
+  waiter: string;
+  blocker: string;
+  element: string;
+  partition: number;
+  wait: number;
+  waitedMs: number;
+  priority: number;
+  heldGrants: number;
+  lossMs: number;
+  canRefuse: boolean;
+  /** Not empty: the waiter waits for any of the blockers whose edges of this wait name the same. */
+  anyOf: string;
+  /** What it rests on. */
+  links: WaitLink[];
+}
+
+/** A wait, and what it is behind at an element: another wait, or a grant. */
+export interface WaitLink {
+  wait: number;
+  element: string;
+  /** 0: a grant. */
+  behind: number;
+  token: bigint;
+  /** Of a reserved part of a batch, which has no token yet. */
+  part: string;
+  mode: number;
 }
 
 /** A step of a batch over several partitions, for the owner of the partition of `name`. May be repeated. */
@@ -17778,6 +17886,9 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       case "part":
         PartStep.encode(message.body.value, writer.uint32(10).fork()).join();
         break;
+      case "waits":
+        WaitsRequest.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
     }
     return writer;
   },
@@ -17803,6 +17914,14 @@ export const PeerRequest: MessageFns<PeerRequest> = {
             message.body = { $case: "part", value: PartStep.decode(reader, reader.uint32()) };
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "waits", value: WaitsRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17816,13 +17935,21 @@ export const PeerRequest: MessageFns<PeerRequest> = {
   },
 
   fromJSON(object: any): PeerRequest {
-    return { body: isSet(object.part) ? { $case: "part", value: PartStep.fromJSON(object.part) } : undefined };
+    return {
+      body: isSet(object.part)
+        ? { $case: "part", value: PartStep.fromJSON(object.part) }
+        : isSet(object.waits)
+        ? { $case: "waits", value: WaitsRequest.fromJSON(object.waits) }
+        : undefined,
+    };
   },
 
   toJSON(message: PeerRequest): unknown {
     const obj: any = {};
     if (message.body?.$case === "part") {
       obj.part = PartStep.toJSON(message.body.value);
+    } else if (message.body?.$case === "waits") {
+      obj.waits = WaitsRequest.toJSON(message.body.value);
     }
     return obj;
   },
@@ -17836,6 +17963,12 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       case "part": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "part", value: PartStep.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "waits": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "waits", value: WaitsRequest.fromPartial(object.body.value) };
         }
         break;
       }
@@ -17853,6 +17986,9 @@ export const PeerReply: MessageFns<PeerReply> = {
     switch (message.body?.$case) {
       case "part":
         PartReply.encode(message.body.value, writer.uint32(10).fork()).join();
+        break;
+      case "waits":
+        WaitsReply.encode(message.body.value, writer.uint32(18).fork()).join();
         break;
     }
     return writer;
@@ -17879,6 +18015,14 @@ export const PeerReply: MessageFns<PeerReply> = {
             message.body = { $case: "part", value: PartReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "waits", value: WaitsReply.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17892,13 +18036,21 @@ export const PeerReply: MessageFns<PeerReply> = {
   },
 
   fromJSON(object: any): PeerReply {
-    return { body: isSet(object.part) ? { $case: "part", value: PartReply.fromJSON(object.part) } : undefined };
+    return {
+      body: isSet(object.part)
+        ? { $case: "part", value: PartReply.fromJSON(object.part) }
+        : isSet(object.waits)
+        ? { $case: "waits", value: WaitsReply.fromJSON(object.waits) }
+        : undefined,
+    };
   },
 
   toJSON(message: PeerReply): unknown {
     const obj: any = {};
     if (message.body?.$case === "part") {
       obj.part = PartReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "waits") {
+      obj.waits = WaitsReply.toJSON(message.body.value);
     }
     return obj;
   },
@@ -17915,7 +18067,1396 @@ export const PeerReply: MessageFns<PeerReply> = {
         }
         break;
       }
+      case "waits": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "waits", value: WaitsReply.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseWaitsRequest(): WaitsRequest {
+  return { ask: undefined };
+}
+
+export const WaitsRequest: MessageFns<WaitsRequest> = {
+  encode(message: WaitsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.ask?.$case) {
+      case "noted":
+        WaitsNoted.encode(message.ask.value, writer.uint32(10).fork()).join();
+        break;
+      case "blockers":
+        WaitsNoted.encode(message.ask.value, writer.uint32(18).fork()).join();
+        break;
+      case "waiting":
+        Actors.encode(message.ask.value, writer.uint32(26).fork()).join();
+        break;
+      case "edges":
+        Actors.encode(message.ask.value, writer.uint32(34).fork()).join();
+        break;
+      case "standing":
+        WaitEdges.encode(message.ask.value, writer.uint32(42).fork()).join();
+        break;
+      case "breakCycle":
+        BreakCycle.encode(message.ask.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ask = { $case: "noted", value: WaitsNoted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ask = { $case: "blockers", value: WaitsNoted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ask = { $case: "waiting", value: Actors.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.ask = { $case: "edges", value: Actors.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.ask = { $case: "standing", value: WaitEdges.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.ask = { $case: "breakCycle", value: BreakCycle.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WaitsRequest {
+    return {
+      ask: isSet(object.noted)
+        ? { $case: "noted", value: WaitsNoted.fromJSON(object.noted) }
+        : isSet(object.blockers)
+        ? { $case: "blockers", value: WaitsNoted.fromJSON(object.blockers) }
+        : isSet(object.waiting)
+        ? { $case: "waiting", value: Actors.fromJSON(object.waiting) }
+        : isSet(object.edges)
+        ? { $case: "edges", value: Actors.fromJSON(object.edges) }
+        : isSet(object.standing)
+        ? { $case: "standing", value: WaitEdges.fromJSON(object.standing) }
+        : isSet(object.breakCycle)
+        ? { $case: "breakCycle", value: BreakCycle.fromJSON(object.breakCycle) }
+        : isSet(object.break_cycle)
+        ? { $case: "breakCycle", value: BreakCycle.fromJSON(object.break_cycle) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: WaitsRequest): unknown {
+    const obj: any = {};
+    if (message.ask?.$case === "noted") {
+      obj.noted = WaitsNoted.toJSON(message.ask.value);
+    } else if (message.ask?.$case === "blockers") {
+      obj.blockers = WaitsNoted.toJSON(message.ask.value);
+    } else if (message.ask?.$case === "waiting") {
+      obj.waiting = Actors.toJSON(message.ask.value);
+    } else if (message.ask?.$case === "edges") {
+      obj.edges = Actors.toJSON(message.ask.value);
+    } else if (message.ask?.$case === "standing") {
+      obj.standing = WaitEdges.toJSON(message.ask.value);
+    } else if (message.ask?.$case === "breakCycle") {
+      obj.breakCycle = BreakCycle.toJSON(message.ask.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitsRequest>): WaitsRequest {
+    return WaitsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitsRequest>): WaitsRequest {
+    const message = createBaseWaitsRequest();
+    switch (object.ask?.$case) {
+      case "noted": {
+        if (object.ask?.value !== undefined && object.ask?.value !== null) {
+          message.ask = { $case: "noted", value: WaitsNoted.fromPartial(object.ask.value) };
+        }
+        break;
+      }
+      case "blockers": {
+        if (object.ask?.value !== undefined && object.ask?.value !== null) {
+          message.ask = { $case: "blockers", value: WaitsNoted.fromPartial(object.ask.value) };
+        }
+        break;
+      }
+      case "waiting": {
+        if (object.ask?.value !== undefined && object.ask?.value !== null) {
+          message.ask = { $case: "waiting", value: Actors.fromPartial(object.ask.value) };
+        }
+        break;
+      }
+      case "edges": {
+        if (object.ask?.value !== undefined && object.ask?.value !== null) {
+          message.ask = { $case: "edges", value: Actors.fromPartial(object.ask.value) };
+        }
+        break;
+      }
+      case "standing": {
+        if (object.ask?.value !== undefined && object.ask?.value !== null) {
+          message.ask = { $case: "standing", value: WaitEdges.fromPartial(object.ask.value) };
+        }
+        break;
+      }
+      case "breakCycle": {
+        if (object.ask?.value !== undefined && object.ask?.value !== null) {
+          message.ask = { $case: "breakCycle", value: BreakCycle.fromPartial(object.ask.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseWaitsReply(): WaitsReply {
+  return { answer: undefined };
+}
+
+export const WaitsReply: MessageFns<WaitsReply> = {
+  encode(message: WaitsReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.answer?.$case) {
+      case "noted":
+        WaitsNoted.encode(message.answer.value, writer.uint32(10).fork()).join();
+        break;
+      case "blockers":
+        Blockers.encode(message.answer.value, writer.uint32(18).fork()).join();
+        break;
+      case "waiting":
+        Actors.encode(message.answer.value, writer.uint32(26).fork()).join();
+        break;
+      case "edges":
+        WaitsHere.encode(message.answer.value, writer.uint32(34).fork()).join();
+        break;
+      case "done":
+        writer.uint32(40).bool(message.answer.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitsReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitsReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.answer = { $case: "noted", value: WaitsNoted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.answer = { $case: "blockers", value: Blockers.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.answer = { $case: "waiting", value: Actors.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.answer = { $case: "edges", value: WaitsHere.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.answer = { $case: "done", value: reader.bool() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WaitsReply {
+    return {
+      answer: isSet(object.noted)
+        ? { $case: "noted", value: WaitsNoted.fromJSON(object.noted) }
+        : isSet(object.blockers)
+        ? { $case: "blockers", value: Blockers.fromJSON(object.blockers) }
+        : isSet(object.waiting)
+        ? { $case: "waiting", value: Actors.fromJSON(object.waiting) }
+        : isSet(object.edges)
+        ? { $case: "edges", value: WaitsHere.fromJSON(object.edges) }
+        : isSet(object.done)
+        ? { $case: "done", value: globalThis.Boolean(object.done) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: WaitsReply): unknown {
+    const obj: any = {};
+    if (message.answer?.$case === "noted") {
+      obj.noted = WaitsNoted.toJSON(message.answer.value);
+    } else if (message.answer?.$case === "blockers") {
+      obj.blockers = Blockers.toJSON(message.answer.value);
+    } else if (message.answer?.$case === "waiting") {
+      obj.waiting = Actors.toJSON(message.answer.value);
+    } else if (message.answer?.$case === "edges") {
+      obj.edges = WaitsHere.toJSON(message.answer.value);
+    } else if (message.answer?.$case === "done") {
+      obj.done = message.answer.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitsReply>): WaitsReply {
+    return WaitsReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitsReply>): WaitsReply {
+    const message = createBaseWaitsReply();
+    switch (object.answer?.$case) {
+      case "noted": {
+        if (object.answer?.value !== undefined && object.answer?.value !== null) {
+          message.answer = { $case: "noted", value: WaitsNoted.fromPartial(object.answer.value) };
+        }
+        break;
+      }
+      case "blockers": {
+        if (object.answer?.value !== undefined && object.answer?.value !== null) {
+          message.answer = { $case: "blockers", value: Blockers.fromPartial(object.answer.value) };
+        }
+        break;
+      }
+      case "waiting": {
+        if (object.answer?.value !== undefined && object.answer?.value !== null) {
+          message.answer = { $case: "waiting", value: Actors.fromPartial(object.answer.value) };
+        }
+        break;
+      }
+      case "edges": {
+        if (object.answer?.value !== undefined && object.answer?.value !== null) {
+          message.answer = { $case: "edges", value: WaitsHere.fromPartial(object.answer.value) };
+        }
+        break;
+      }
+      case "done": {
+        if (object.answer?.value !== undefined && object.answer?.value !== null) {
+          message.answer = { $case: "done", value: object.answer.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseWaitsNoted(): WaitsNoted {
+  return {};
+}
+
+export const WaitsNoted: MessageFns<WaitsNoted> = {
+  encode(_: WaitsNoted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitsNoted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitsNoted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): WaitsNoted {
+    return {};
+  },
+
+  toJSON(_: WaitsNoted): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitsNoted>): WaitsNoted {
+    return WaitsNoted.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WaitsNoted>): WaitsNoted {
+    const message = createBaseWaitsNoted();
+    return message;
+  },
+};
+
+function createBaseActors(): Actors {
+  return { actors: [] };
+}
+
+export const Actors: MessageFns<Actors> = {
+  encode(message: Actors, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.actors) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Actors {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseActors();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.actors.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Actors {
+    return {
+      actors: globalThis.Array.isArray(object?.actors) ? object.actors.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: Actors): unknown {
+    const obj: any = {};
+    if (message.actors?.length) {
+      obj.actors = message.actors;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Actors>): Actors {
+    return Actors.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Actors>): Actors {
+    const message = createBaseActors();
+    message.actors = object.actors?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseBlockers(): Blockers {
+  return { actors: [], waits: 0, work: 0 };
+}
+
+export const Blockers: MessageFns<Blockers> = {
+  encode(message: Blockers, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.actors) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.waits !== 0) {
+      writer.uint32(16).uint32(message.waits);
+    }
+    if (message.work !== 0) {
+      writer.uint32(24).uint32(message.work);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Blockers {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBlockers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.actors.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.waits = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.work = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Blockers {
+    return {
+      actors: globalThis.Array.isArray(object?.actors) ? object.actors.map((e: any) => globalThis.String(e)) : [],
+      waits: isSet(object.waits) ? globalThis.Number(object.waits) : 0,
+      work: isSet(object.work) ? globalThis.Number(object.work) : 0,
+    };
+  },
+
+  toJSON(message: Blockers): unknown {
+    const obj: any = {};
+    if (message.actors?.length) {
+      obj.actors = message.actors;
+    }
+    if (message.waits !== 0) {
+      obj.waits = Math.round(message.waits);
+    }
+    if (message.work !== 0) {
+      obj.work = Math.round(message.work);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Blockers>): Blockers {
+    return Blockers.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Blockers>): Blockers {
+    const message = createBaseBlockers();
+    message.actors = object.actors?.map((e) => e) || [];
+    message.waits = object.waits ?? 0;
+    message.work = object.work ?? 0;
+    return message;
+  },
+};
+
+function createBaseWaitsHere(): WaitsHere {
+  return { edges: [], holdings: [], work: 0 };
+}
+
+export const WaitsHere: MessageFns<WaitsHere> = {
+  encode(message: WaitsHere, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.edges) {
+      WaitEdgeRow.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.holdings) {
+      Holding.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.work !== 0) {
+      writer.uint32(24).uint32(message.work);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitsHere {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitsHere();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.edges.push(WaitEdgeRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.holdings.push(Holding.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.work = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WaitsHere {
+    return {
+      edges: globalThis.Array.isArray(object?.edges) ? object.edges.map((e: any) => WaitEdgeRow.fromJSON(e)) : [],
+      holdings: globalThis.Array.isArray(object?.holdings) ? object.holdings.map((e: any) => Holding.fromJSON(e)) : [],
+      work: isSet(object.work) ? globalThis.Number(object.work) : 0,
+    };
+  },
+
+  toJSON(message: WaitsHere): unknown {
+    const obj: any = {};
+    if (message.edges?.length) {
+      obj.edges = message.edges.map((e) => WaitEdgeRow.toJSON(e));
+    }
+    if (message.holdings?.length) {
+      obj.holdings = message.holdings.map((e) => Holding.toJSON(e));
+    }
+    if (message.work !== 0) {
+      obj.work = Math.round(message.work);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitsHere>): WaitsHere {
+    return WaitsHere.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitsHere>): WaitsHere {
+    const message = createBaseWaitsHere();
+    message.edges = object.edges?.map((e) => WaitEdgeRow.fromPartial(e)) || [];
+    message.holdings = object.holdings?.map((e) => Holding.fromPartial(e)) || [];
+    message.work = object.work ?? 0;
+    return message;
+  },
+};
+
+function createBaseWaitEdges(): WaitEdges {
+  return { edges: [] };
+}
+
+export const WaitEdges: MessageFns<WaitEdges> = {
+  encode(message: WaitEdges, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.edges) {
+      WaitEdgeRow.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitEdges {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitEdges();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.edges.push(WaitEdgeRow.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WaitEdges {
+    return {
+      edges: globalThis.Array.isArray(object?.edges) ? object.edges.map((e: any) => WaitEdgeRow.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: WaitEdges): unknown {
+    const obj: any = {};
+    if (message.edges?.length) {
+      obj.edges = message.edges.map((e) => WaitEdgeRow.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitEdges>): WaitEdges {
+    return WaitEdges.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitEdges>): WaitEdges {
+    const message = createBaseWaitEdges();
+    message.edges = object.edges?.map((e) => WaitEdgeRow.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBreakCycle(): BreakCycle {
+  return { victim: undefined, edges: [], message: "" };
+}
+
+export const BreakCycle: MessageFns<BreakCycle> = {
+  encode(message: BreakCycle, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.victim !== undefined) {
+      WaitEdgeRow.encode(message.victim, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.edges) {
+      WaitEdgeRow.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BreakCycle {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBreakCycle();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.victim = WaitEdgeRow.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.edges.push(WaitEdgeRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BreakCycle {
+    return {
+      victim: isSet(object.victim) ? WaitEdgeRow.fromJSON(object.victim) : undefined,
+      edges: globalThis.Array.isArray(object?.edges) ? object.edges.map((e: any) => WaitEdgeRow.fromJSON(e)) : [],
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+    };
+  },
+
+  toJSON(message: BreakCycle): unknown {
+    const obj: any = {};
+    if (message.victim !== undefined) {
+      obj.victim = WaitEdgeRow.toJSON(message.victim);
+    }
+    if (message.edges?.length) {
+      obj.edges = message.edges.map((e) => WaitEdgeRow.toJSON(e));
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BreakCycle>): BreakCycle {
+    return BreakCycle.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BreakCycle>): BreakCycle {
+    const message = createBaseBreakCycle();
+    message.victim = (object.victim !== undefined && object.victim !== null)
+      ? WaitEdgeRow.fromPartial(object.victim)
+      : undefined;
+    message.edges = object.edges?.map((e) => WaitEdgeRow.fromPartial(e)) || [];
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseHolding(): Holding {
+  return { actor: "", grants: 0, workMs: 0 };
+}
+
+export const Holding: MessageFns<Holding> = {
+  encode(message: Holding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.actor !== "") {
+      writer.uint32(10).string(message.actor);
+    }
+    if (message.grants !== 0) {
+      writer.uint32(16).uint32(message.grants);
+    }
+    if (message.workMs !== 0) {
+      writer.uint32(25).double(message.workMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Holding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHolding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.grants = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.workMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Holding {
+    return {
+      actor: isSet(object.actor) ? globalThis.String(object.actor) : "",
+      grants: isSet(object.grants) ? globalThis.Number(object.grants) : 0,
+      workMs: isSet(object.workMs)
+        ? globalThis.Number(object.workMs)
+        : isSet(object.work_ms)
+        ? globalThis.Number(object.work_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: Holding): unknown {
+    const obj: any = {};
+    if (message.actor !== "") {
+      obj.actor = message.actor;
+    }
+    if (message.grants !== 0) {
+      obj.grants = Math.round(message.grants);
+    }
+    if (message.workMs !== 0) {
+      obj.workMs = floatToJson(message.workMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Holding>): Holding {
+    return Holding.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Holding>): Holding {
+    const message = createBaseHolding();
+    message.actor = object.actor ?? "";
+    message.grants = object.grants ?? 0;
+    message.workMs = object.workMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseWaitEdgeRow(): WaitEdgeRow {
+  return {
+    waiter: "",
+    blocker: "",
+    element: "",
+    partition: 0,
+    wait: 0,
+    waitedMs: 0,
+    priority: 0,
+    heldGrants: 0,
+    lossMs: 0,
+    canRefuse: false,
+    anyOf: "",
+    links: [],
+  };
+}
+
+export const WaitEdgeRow: MessageFns<WaitEdgeRow> = {
+  encode(message: WaitEdgeRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.waiter !== "") {
+      writer.uint32(10).string(message.waiter);
+    }
+    if (message.blocker !== "") {
+      writer.uint32(18).string(message.blocker);
+    }
+    if (message.element !== "") {
+      writer.uint32(26).string(message.element);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(32).uint32(message.partition);
+    }
+    if (message.wait !== 0) {
+      writer.uint32(40).uint32(message.wait);
+    }
+    if (message.waitedMs !== 0) {
+      writer.uint32(49).double(message.waitedMs);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(56).int32(message.priority);
+    }
+    if (message.heldGrants !== 0) {
+      writer.uint32(64).uint32(message.heldGrants);
+    }
+    if (message.lossMs !== 0) {
+      writer.uint32(73).double(message.lossMs);
+    }
+    if (message.canRefuse !== false) {
+      writer.uint32(80).bool(message.canRefuse);
+    }
+    if (message.anyOf !== "") {
+      writer.uint32(90).string(message.anyOf);
+    }
+    for (const v of message.links) {
+      WaitLink.encode(v!, writer.uint32(98).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitEdgeRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitEdgeRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.waiter = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.blocker = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.element = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.wait = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.waitedMs = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.priority = reader.int32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.heldGrants = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.lossMs = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.canRefuse = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.anyOf = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.links.push(WaitLink.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WaitEdgeRow {
+    return {
+      waiter: isSet(object.waiter) ? globalThis.String(object.waiter) : "",
+      blocker: isSet(object.blocker) ? globalThis.String(object.blocker) : "",
+      element: isSet(object.element) ? globalThis.String(object.element) : "",
+      partition: isSet(object.partition) ? globalThis.Number(object.partition) : 0,
+      wait: isSet(object.wait) ? globalThis.Number(object.wait) : 0,
+      waitedMs: isSet(object.waitedMs)
+        ? globalThis.Number(object.waitedMs)
+        : isSet(object.waited_ms)
+        ? globalThis.Number(object.waited_ms)
+        : 0,
+      priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      heldGrants: isSet(object.heldGrants)
+        ? globalThis.Number(object.heldGrants)
+        : isSet(object.held_grants)
+        ? globalThis.Number(object.held_grants)
+        : 0,
+      lossMs: isSet(object.lossMs)
+        ? globalThis.Number(object.lossMs)
+        : isSet(object.loss_ms)
+        ? globalThis.Number(object.loss_ms)
+        : 0,
+      canRefuse: isSet(object.canRefuse)
+        ? globalThis.Boolean(object.canRefuse)
+        : isSet(object.can_refuse)
+        ? globalThis.Boolean(object.can_refuse)
+        : false,
+      anyOf: isSet(object.anyOf)
+        ? globalThis.String(object.anyOf)
+        : isSet(object.any_of)
+        ? globalThis.String(object.any_of)
+        : "",
+      links: globalThis.Array.isArray(object?.links)
+        ? object.links.map((e: any) => WaitLink.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: WaitEdgeRow): unknown {
+    const obj: any = {};
+    if (message.waiter !== "") {
+      obj.waiter = message.waiter;
+    }
+    if (message.blocker !== "") {
+      obj.blocker = message.blocker;
+    }
+    if (message.element !== "") {
+      obj.element = message.element;
+    }
+    if (message.partition !== 0) {
+      obj.partition = Math.round(message.partition);
+    }
+    if (message.wait !== 0) {
+      obj.wait = Math.round(message.wait);
+    }
+    if (message.waitedMs !== 0) {
+      obj.waitedMs = floatToJson(message.waitedMs);
+    }
+    if (message.priority !== 0) {
+      obj.priority = Math.round(message.priority);
+    }
+    if (message.heldGrants !== 0) {
+      obj.heldGrants = Math.round(message.heldGrants);
+    }
+    if (message.lossMs !== 0) {
+      obj.lossMs = floatToJson(message.lossMs);
+    }
+    if (message.canRefuse !== false) {
+      obj.canRefuse = message.canRefuse;
+    }
+    if (message.anyOf !== "") {
+      obj.anyOf = message.anyOf;
+    }
+    if (message.links?.length) {
+      obj.links = message.links.map((e) => WaitLink.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitEdgeRow>): WaitEdgeRow {
+    return WaitEdgeRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitEdgeRow>): WaitEdgeRow {
+    const message = createBaseWaitEdgeRow();
+    message.waiter = object.waiter ?? "";
+    message.blocker = object.blocker ?? "";
+    message.element = object.element ?? "";
+    message.partition = object.partition ?? 0;
+    message.wait = object.wait ?? 0;
+    message.waitedMs = object.waitedMs ?? 0;
+    message.priority = object.priority ?? 0;
+    message.heldGrants = object.heldGrants ?? 0;
+    message.lossMs = object.lossMs ?? 0;
+    message.canRefuse = object.canRefuse ?? false;
+    message.anyOf = object.anyOf ?? "";
+    message.links = object.links?.map((e) => WaitLink.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseWaitLink(): WaitLink {
+  return { wait: 0, element: "", behind: 0, token: 0n, part: "", mode: 0 };
+}
+
+export const WaitLink: MessageFns<WaitLink> = {
+  encode(message: WaitLink, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.wait !== 0) {
+      writer.uint32(8).uint32(message.wait);
+    }
+    if (message.element !== "") {
+      writer.uint32(18).string(message.element);
+    }
+    if (message.behind !== 0) {
+      writer.uint32(24).uint32(message.behind);
+    }
+    if (message.token !== 0n) {
+      if (BigInt.asUintN(64, message.token) !== message.token) {
+        throw new globalThis.Error("value provided for field message.token of type fixed64 too large");
+      }
+      writer.uint32(33).fixed64(message.token);
+    }
+    if (message.part !== "") {
+      writer.uint32(42).string(message.part);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(48).uint32(message.mode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitLink {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitLink();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.wait = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.element = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.token = reader.fixed64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.part = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WaitLink {
+    return {
+      wait: isSet(object.wait) ? globalThis.Number(object.wait) : 0,
+      element: isSet(object.element) ? globalThis.String(object.element) : "",
+      behind: isSet(object.behind) ? globalThis.Number(object.behind) : 0,
+      token: isSet(object.token) ? BigInt(object.token) : 0n,
+      part: isSet(object.part) ? globalThis.String(object.part) : "",
+      mode: isSet(object.mode) ? globalThis.Number(object.mode) : 0,
+    };
+  },
+
+  toJSON(message: WaitLink): unknown {
+    const obj: any = {};
+    if (message.wait !== 0) {
+      obj.wait = Math.round(message.wait);
+    }
+    if (message.element !== "") {
+      obj.element = message.element;
+    }
+    if (message.behind !== 0) {
+      obj.behind = Math.round(message.behind);
+    }
+    if (message.token !== 0n) {
+      obj.token = message.token.toString();
+    }
+    if (message.part !== "") {
+      obj.part = message.part;
+    }
+    if (message.mode !== 0) {
+      obj.mode = Math.round(message.mode);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitLink>): WaitLink {
+    return WaitLink.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitLink>): WaitLink {
+    const message = createBaseWaitLink();
+    message.wait = object.wait ?? 0;
+    message.element = object.element ?? "";
+    message.behind = object.behind ?? 0;
+    message.token = (object.token !== undefined && object.token !== null) ? BigInt(object.token) : 0n;
+    message.part = object.part ?? "";
+    message.mode = object.mode ?? 0;
     return message;
   },
 };

@@ -23,3 +23,15 @@ export interface Owners {
   /** Runs `run` after each change of what the others answer. Returns a function that ends this. */
   onChange(run: () => void): () => void;
 }
+
+/** Undefined: nobody. */
+export function idOf(owner: Owner, nodeId: string): string | undefined {
+  switch (owner.kind) {
+    case "here":
+      return nodeId;
+    case "peer":
+      return owner.peer.id;
+    case "nobody":
+      return undefined;
+  }
+}

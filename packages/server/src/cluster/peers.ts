@@ -1,12 +1,14 @@
-// peers.ts: what this node asks the others for itself: steps of batches that are driven here. Not here: what is asked (shard/parts.ts),
-// connections (asks.ts, links.ts).
+// peers.ts: what this node asks the others for itself: steps of batches that are driven here, and who waits for whom there. Not here: what
+// is asked (shard/parts.ts, shard/deadlock-search.ts), connections (asks.ts, links.ts).
 //   E1. A step is asked once. Who asks does so again, under a higher number, when it was not answered: the answer may have been lost.
 import { ForelockError, type PartReply, type PartStep, type PeerReply, type PeerRequest } from "@forelock/protocol";
+import type { OtherNodes } from "../shard/deadlock-search.ts";
 import type { Peers } from "../shard/parts.ts";
 import type { Caller } from "../shard/service.ts";
+import type { WaitsAnswer, WaitsAsk } from "../shard/wait-answers.ts";
 import type { Asks } from "./asks.ts";
 import { errorOf } from "./link.ts";
-import type { Owners, PeerAddress } from "./owners.ts";
+import { idOf, type Owners, type PeerAddress } from "./owners.ts";
 
 type RequestBody = NonNullable<PeerRequest["body"]>;
 type ReplyBody = NonNullable<PeerReply["body"]>;
@@ -41,6 +43,25 @@ export class ClusterPeers implements Peers {
 
   pause(): Promise<void> {
     return this.#asks.pause();
+  }
+
+  /** As those that share the partitions. */
+  get others(): OtherNodes {
+    const owners = this.#owners;
+    return {
+      nodeId: owners.nodeId,
+      ids: () => owners.peers().map(({ id }) => id),
+      ownerOf: (partition) => idOf(owners.of(partition), owners.nodeId),
+      ask: (id, ask) => this.#waits(id, ask),
+    };
+  }
+
+  async #waits(id: string, ask: WaitsAsk): Promise<WaitsAnswer> {
+    const peer = this.#owners.peers().find((each) => each.id === id);
+    if (peer === undefined) throw new ForelockError("unavailable", `There is no node ${id} now.`);
+    const reply = await this.ask(peer, { $case: "waits", value: { ask } });
+    if (reply.$case !== "waits" || reply.value.answer === undefined) throw strange(peer, reply);
+    return reply.value.answer;
   }
 
   /** @throws ForelockError what the peer answered, or that it did not */

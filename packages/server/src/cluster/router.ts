@@ -37,7 +37,7 @@ import type { FetchBulk } from "./filler.ts";
 import { Gather } from "./gather.ts";
 import { Links } from "./links.ts";
 import { MapTeller } from "./map.ts";
-import type { Owner, Owners, PeerAddress } from "./owners.ts";
+import { idOf, type Owners, type PeerAddress } from "./owners.ts";
 import { ClusterPeers } from "./peers.ts";
 import { Resume } from "./resume.ts";
 import { destinationOf } from "./route.ts";
@@ -109,7 +109,9 @@ export class Router implements Service {
     this.#routes = new SessionRoutes({ node, owners, sessions, clock, holdMs });
     this.#straight = this.#routes.straight;
     this.#asks = new Asks({ node, owners, links, clock, holdMs });
-    node.peers = new ClusterPeers(this.#asks, owners, holdMs);
+    const peers = new ClusterPeers(this.#asks, owners, holdMs);
+    node.peers = peers;
+    node.deadlocks.join(peers.others);
     this.#gather = new Gather(this.#asks, owners, () => sessions.size);
     this.#beats = new Beats({ node, owners, sessions, clock });
     this.#resume = new Resume({ node, owners, sessions, clock, resumeMs: holdMs });
@@ -503,18 +505,6 @@ function isForHere({ forwardedBy, isDirect }: Caller): boolean {
 
 function isHereAlone(session: NodeSession): session is SessionHere {
   return "kind" in session;
-}
-
-/** Undefined: nobody. */
-function idOf(owner: Owner, nodeId: string): string | undefined {
-  switch (owner.kind) {
-    case "here":
-      return nodeId;
-    case "peer":
-      return owner.peer.id;
-    case "nobody":
-      return undefined;
-  }
 }
 
 function withdrawable(body: Promise<Reply["body"]>, sequence: number, respond: (reply: Reply) => void): () => void {

@@ -15,6 +15,8 @@ const edge = (waiter: string, blocker: string, more: Partial<WaitEdge> = {}): Wa
     heldGrants: 1,
     lossMs: 0,
     canRefuse: true,
+    anyOf: "",
+    links: [],
     ...more,
   };
 };
@@ -71,4 +73,25 @@ test("two cycles through one waiter are broken by refusing it once", () => {
 test("a long chain costs no recursion", () => {
   const edges = Array.from({ length: 20_000 }, (_, index) => edge(`s${index}`, `s${index + 1}`));
   expect(victims([...edges, edge("s20000", "s0")])).toHaveLength(1);
+});
+
+test("who waits for any of several holders is in no circle while one of them goes on", () => {
+  const pool = { wait: 901, anyOf: "pool" };
+  const edges = [edge("a", "b", pool), edge("a", "c", pool), edge("b", "a"), edge("c", "d")];
+  expect(victims(edges)).toEqual([]); // D waits for nobody: c will go on and give its permit back.
+  expect(victims([...edges, edge("d", "b")])).toHaveLength(1);
+});
+
+test("whoever leads out of every circle leads nowhere: waiting behind the free is no deadlock", () => {
+  const pool = { wait: 902, anyOf: "pool" };
+  const chain = [edge("c", "d"), edge("d", "e"), edge("e", "f")];
+  expect(victims([edge("a", "b", pool), edge("a", "c", pool), edge("b", "a"), ...chain])).toEqual([]);
+});
+
+test("a circle of permits is broken by one refusal: what the refused gives back is enough", () => {
+  const pool = { wait: 903, anyOf: "pool", heldGrants: 5 };
+  const edges = [edge("a", "b", pool), edge("a", "c", pool), edge("b", "a"), edge("c", "a", { heldGrants: 3 })];
+  expect(victims(edges)).toEqual(["b"]);
+  const [deadlock] = findDeadlocks(edges);
+  expect(deadlock?.proof).toHaveLength(4); // C's wait for a is as much a part of it as b's.
 });

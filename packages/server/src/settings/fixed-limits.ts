@@ -82,6 +82,16 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     limit: "10,000, with 64 MiB of appends",
     atLimit: "`unavailable`, as after the time that they may wait.",
   },
+  {
+    what: "Actors, and edges between them, of one answer about who waits for whom",
+    limit: "1,000, and 256 KiB",
+    atLimit: "Others are told next time.",
+  },
+  {
+    what: "Time of a node to tell who waits for whom there, and to check a cycle again",
+    limit: "1,000 ms",
+    atLimit: "It takes no part in this look; nobody is refused.",
+  },
   { what: "Reads that wait for an owner of their partition", limit: "1,000", atLimit: "`unavailable`" },
   {
     what: "Bytes that wait for another node on one connection",

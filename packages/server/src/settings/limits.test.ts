@@ -85,6 +85,14 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Epochs of a partition": ["log/etcd/ownership.test.ts", "the last epoch that a token can hold"],
   "One chunk of a snapshot in etcd": ["log/etcd/snapshot.test.ts", "a large state is kept in chunks"],
   "Requests that wait for an owner of their partition": ["cluster/moves.test.ts", "no more requests wait for an owner"],
+  "Actors, and edges between them, of one answer about who waits for whom": [
+    "shard/deadlock-search.test.ts",
+    "where there are more actors or edges than one answer holds",
+  ],
+  "Time of a node to tell who waits for whom there, and to check a cycle again": [
+    "shard/deadlock-search.test.ts",
+    "a word that comes late refuses nobody",
+  ],
   "Reads that wait for an owner of their partition": ["cluster/reads.test.ts", "no more reads wait for an owner"],
   "Bytes that wait for another node on one connection": ["cluster/link.test.ts", "a peer that does not read"],
   "Direct connections of a client": ["cluster/direct-client.test.ts", "at `directMax` connections"],

@@ -1,11 +1,12 @@
 // detector.ts: finds waiting cycles over all partitions of the node. A cycle must be seen twice, then its cheapest waiter is refused.
 // Not here: who waits for whom (wait-edges.ts), what a cycle is and who is cheapest (lock/deadlock.ts).
-//   X1. Edges are of the durable past; that is why a cycle must be there again one check later, with the same waits.
+//   X1. Edges are of what is decided, which may not be durable yet: in a cluster some of it may never be. So a cycle must be there again one
+//       check later, with the same waits for the same reasons, and whoever refuses sees that it stands in what is durable (wait-answers.ts).
 
-import { type Deadlock, describeDeadlock, findDeadlocks } from "../lock/deadlock.ts";
+import { type Deadlock, findDeadlocks, proofKey } from "../lock/deadlock.ts";
 import { ageOf } from "../partition/state.ts";
 import type { Shard } from "./shard.ts";
-import { type Actors, actorOf, hasSeveralPlaces, waitEdges } from "./wait-edges.ts";
+import { ActorSet, type Actors, actorOf, addActorsInTheWay, waitEdges } from "./wait-edges.ts";
 
 /** Waits and edges worth the time of one check: after one that had more, as many checks are left out. */
 const WORK_PER_CHECK = 20_000;
@@ -15,12 +16,16 @@ export class DeadlockDetector {
   readonly #waitAt: (element: string) => number;
   #suspects = new Set<string>();
   #rests = 0;
-  found = 0;
+  readonly #refuse: (deadlock: Deadlock) => void;
 
-  /** @param waitAt predicted wait of who asks for an element anew, in milliseconds */
-  constructor(shards: readonly Shard[], waitAt: (element: string) => number = () => 0) {
+  /**
+   * @param waitAt predicted wait of who asks for an element anew, in milliseconds
+   * @param refuse a cycle was seen twice
+   */
+  constructor(shards: readonly Shard[], waitAt: (element: string) => number, refuse: (deadlock: Deadlock) => void) {
     this.#shards = shards;
     this.#waitAt = waitAt;
+    this.#refuse = refuse;
   }
 
   /** One check. Cheap while nobody waits who also holds. */
@@ -35,68 +40,48 @@ export class DeadlockDetector {
       return;
     }
     const actors = this.#actors(waiting);
-    if (actors === undefined) return;
+    if (actors === undefined) {
+      this.#suspects.clear();
+      return;
+    }
     const edges = waiting.flatMap((shard) => waitEdges(shard.state, actors));
     this.#rests = Math.floor(
       (waiting.reduce((sum, { state }) => sum + state.waits.size, 0) + edges.length) / WORK_PER_CHECK,
     );
     const suspects = new Set<string>();
     for (const deadlock of findDeadlocks(edges)) {
-      const key = deadlock.cycle
-        .map((edge) => `${edge.partition}/${edge.wait}`)
-        .sort()
-        .join();
+      const key = proofKey(deadlock);
       if (this.#suspects.has(key)) this.#refuse(deadlock);
       else suspects.add(key);
     }
     this.#suspects = suspects;
   }
 
-  /** Who waits, and what they hold; undefined when nobody who waits holds anything. */
+  /** Who waits and is in somebody's way, and what they hold; undefined when nobody is both. */
   #actors(waiting: readonly Shard[]): Actors | undefined {
-    const sessions = new Set<string>();
-    const waiters = new Set<string>();
-    const queued = new Set<string>();
-    for (const shard of waiting) {
-      for (const wait of shard.state.waits.values()) {
-        sessions.add(wait.session.id);
-        waiters.add(actorOf(wait));
-        if (hasSeveralPlaces(wait)) queued.add(actorOf(wait));
-      }
-    }
+    const inTheWay = new Set<string>();
+    for (const { state } of waiting) addActorsInTheWay(state, inTheWay);
+    const both = new Set<string>();
+    for (const { state } of waiting)
+      for (const wait of state.waits.values()) if (inTheWay.has(actorOf(wait))) both.add(actorOf(wait));
+    if (both.size === 0) return undefined;
+    const stuck = new ActorSet(both);
     const grantsByActor = new Map<string, number>();
     const workByActor = new Map<string, number>();
     for (const { state } of this.#shards) {
-      // The smaller side leads: a hundred thousand waiters, or a few sessions over many partitions.
-      const isFewHere = state.sessions.size < sessions.size;
-      for (const id of isFewHere ? state.sessions.keys() : sessions) {
-        if (isFewHere && !sessions.has(id)) continue;
-        for (let grant = state.sessions.get(id)?.firstGrant; grant !== undefined; grant = grant.next) {
-          const actor = actorOf(grant);
-          grantsByActor.set(actor, (grantsByActor.get(actor) ?? 0) + 1);
-          const workMs = grant.rollback ? ageOf(state, grant) : 0;
-          if (workMs > 0) workByActor.set(actor, (workByActor.get(actor) ?? 0) + workMs);
-        }
+      for (const grant of stuck.grants(state)) {
+        const actor = actorOf(grant);
+        grantsByActor.set(actor, (grantsByActor.get(actor) ?? 0) + 1);
+        const workMs = grant.rollback ? ageOf(state, grant) : 0;
+        if (workMs > 0) workByActor.set(actor, (workByActor.get(actor) ?? 0) + workMs);
       }
     }
-    if (grantsByActor.size === 0) return undefined;
     return {
       grantsOf: (actor) => grantsByActor.get(actor) ?? 0,
       workOf: (actor) => workByActor.get(actor) ?? 0,
       waitAt: this.#waitAt,
-      waits: (actor) => waiters.has(actor),
-      isInTheWay: (actor) => grantsByActor.has(actor) || queued.has(actor),
+      waits: (actor) => both.has(actor),
+      isInTheWay: (actor) => both.has(actor),
     };
-  }
-
-  #refuse(deadlock: Deadlock): void {
-    const { victim } = deadlock;
-    const shard = this.#shards[victim.partition];
-    this.found += 1;
-    shard?.submit(
-      { kind: "break_deadlock", wait: victim.wait, message: describeDeadlock(deadlock) },
-      () => undefined,
-      () => {},
-    );
   }
 }

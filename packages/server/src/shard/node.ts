@@ -26,7 +26,7 @@ import { refuseAppend } from "./appends.ts";
 import { Awaits } from "./awaits.ts";
 import { Batches, isPart } from "./batches.ts";
 import { countersOf } from "./counters.ts";
-import { DeadlockDetector } from "./detector.ts";
+import { Deadlocks } from "./deadlocks.ts";
 import { FileReads } from "./file-reads.ts";
 import { Foresight, LOOK_MS } from "./foresight.ts";
 import { Forgetting } from "./forgetting.ts";
@@ -119,7 +119,7 @@ export class Node implements Service {
   readonly awaits: Awaits;
   readonly partitionOf: Placement;
   readonly #liveness: Liveness;
-  readonly #detector: DeadlockDetector;
+  readonly deadlocks: Deadlocks;
   readonly #watches = new Watches();
   readonly batches: Batches;
   readonly foresight: Foresight;
@@ -162,8 +162,9 @@ export class Node implements Service {
       else this.#adopt(shard);
     }
     this.#liveness = new Liveness(this.directory, this.shards);
-    const predicted = (element: string): number => this.foresight.profiles.predictedWaitMs(element);
-    this.#detector = new DeadlockDetector(this.shards, this.isPredicting ? predicted : undefined);
+    this.deadlocks = new Deadlocks(this.shards, options.clock, (element) =>
+      this.isPredicting ? this.foresight.profiles.predictedWaitMs(element) : 0,
+    );
     this.awaits = new Awaits(options.clock, options.limits.awaitsMax);
     this.batches = new Batches(this);
     this.#operators = new Operators(this);
@@ -198,7 +199,7 @@ export class Node implements Service {
   open(): void {
     this.#unavailable = undefined;
     this.#repeat(LIVENESS_CHECK_MS, () => this.#liveness.check(this.options.clock.monotonicMs()));
-    this.#repeat(this.limits.deadlockCheckMs, () => this.#detector.check());
+    this.#repeat(this.limits.deadlockCheckMs, () => this.deadlocks.check());
     this.#repeat(KEEP_TIME_MS, () => this.#keepTime());
     if (this.isPredicting) for (const { everyMs, run } of this.foresight.rhythm) this.#repeat(everyMs, run);
     else this.#repeat(LOOK_MS, () => this.foresight.resend());
@@ -389,7 +390,7 @@ export class Node implements Service {
       ...countersOf(this),
       operations_total: this.#operations,
       grants_lost_total: this.#lost,
-      deadlocks_total: this.#detector.found,
+      ...this.deadlocks.counters(),
       watches: this.#watches.size,
       up: this.#unavailable === undefined ? 1 : 0,
     };

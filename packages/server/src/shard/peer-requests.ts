@@ -1,6 +1,6 @@
-// peer-requests.ts: what other nodes of the cluster ask this one for themselves: steps of their batches. Not here: who may ask (edge/), what
-// a step does (batch/).
-import { ForelockError, type PeerReply, type PeerRequest, type Reply } from "@forelock/protocol";
+// peer-requests.ts: what other nodes of the cluster ask this one for themselves: steps of their batches, and who waits for whom. Not
+// here: who may ask (edge/), what a step does (batch/), what a cycle is (deadlock-search.ts).
+import { ForelockError, type PartStep, type PeerReply, type PeerRequest, type Reply } from "@forelock/protocol";
 import type { SessionIdentity } from "../partition/commands.ts";
 import { asForelockError, errorMessage, errorReply } from "./answers.ts";
 import type { Node } from "./node.ts";
@@ -20,13 +20,26 @@ export class PeerRequests {
   carryOut(caller: Caller, { body }: PeerRequest, sequence: number, respond: (reply: Reply) => void): void {
     if (caller.isPeer !== true) throw new ForelockError("permission_denied", "Only nodes of the cluster ask for this.");
     if (body === undefined) throw new ForelockError("bad_argument", "peer: of a kind that this node does not know.");
-    this.#answer(body).then(
+    this.#answer(body, caller.forwardedBy ?? "").then(
       (reply) => respond({ sequence, body: { $case: "peer", value: { body: reply } } }),
       (cause: unknown) => respond(errorReply(sequence, errorMessage(asForelockError(cause)))),
     );
   }
 
-  async #answer({ value }: PeerBody): Promise<NonNullable<PeerReply["body"]>> {
+  async #answer(body: PeerBody, from: string): Promise<NonNullable<PeerReply["body"]>> {
+    switch (body.$case) {
+      case "part":
+        return this.#step(body.value);
+      case "waits": {
+        const { ask } = body.value;
+        if (ask === undefined)
+          throw new ForelockError("bad_argument", "waits.ask: missing, or not known to this node.");
+        return { $case: "waits", value: { answer: await this.#node.deadlocks.answer(ask, from) } };
+      }
+    }
+  }
+
+  async #step(value: PartStep): Promise<NonNullable<PeerReply["body"]>> {
     const command = stepCommand(value);
     const shard = this.#node.shardOf(value.name);
     if (command.kind === "await_part") {
