@@ -372,6 +372,14 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["packages/server/src/cluster/ownership.test.ts"],
   },
   {
+    name: "any-standby-takes-over",
+    breaks: "Of the standbys of a silent owner the one furthest along takes over.",
+    file: "packages/server/src/cluster/ownership.ts",
+    find: ".sort((a, b) => a.rank - b.rank || b.position - a.position || (a.id < b.id ? -1 : 1));",
+    replace: ".sort((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));",
+    tests: ["packages/server/src/cluster/ownership.test.ts"],
+  },
+  {
     name: "cycle-not-looked-at-again",
     breaks: "Nobody is refused for a cycle of waits over several nodes that is over by then.",
     file: "packages/server/src/shard/wait-answers.ts",

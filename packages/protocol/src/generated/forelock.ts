@@ -1402,6 +1402,8 @@ export interface GetClusterReply {
   replicas: number;
   /** How long a node must be silent before its partitions are taken over. */
   leaseMs: number;
+  /** Live nodes that share partitions with the one that tells it, and that it has not heard from directly of late. */
+  suspects: string[];
 }
 
 export interface ClusterNode {
@@ -1422,6 +1424,11 @@ export interface ClusterNode {
   standingBy: number;
   /** It answered when it was asked just now. Of one that did not, positions are those of its record, and moves are missing. */
   answered: boolean;
+  /**
+   * Nodes that share partitions with it and have not heard from it directly of late. It may be about to be replaced, or only cut off from
+   * these; who owns what is decided by the lease alone.
+   */
+  suspectedBy: string[];
 }
 
 export interface ClusterPartition {
@@ -1483,7 +1490,10 @@ export interface ClusterMove {
   atMs: number;
   /** The node that tells it. */
   node: string;
-  /** `took_over` (from a silent owner), `received` (from a living one), `gave`; `fenced` and `lost`: another owner was there. */
+  /**
+   * `took_over` (from a silent owner), `received` (from a living one), `gave`; `fenced` and `lost`: another owner was there.
+   * Of no partition: `suspected` (the other node was not heard from directly), `heard` (it was again).
+   */
   kind: string;
   partition: number;
   /** The other node; empty when there is none. */
@@ -1520,11 +1530,20 @@ export interface ChangeClusterReply {
 
 /** What nodes of a cluster ask each other for themselves, on a connection whose Hello names no principal. */
 export interface PeerRequest {
-  body: { $case: "part"; value: PartStep } | { $case: "waits"; value: WaitsRequest } | undefined;
+  body: { $case: "part"; value: PartStep } | { $case: "waits"; value: WaitsRequest } | //
+  /** An owner and a standby that share a partition let each other hear of them. */
+  { $case: "beat"; value: NodeBeat } | undefined;
 }
 
 export interface PeerReply {
-  body: { $case: "part"; value: PartReply } | { $case: "waits"; value: WaitsReply } | undefined;
+  body:
+    | { $case: "part"; value: PartReply }
+    | { $case: "waits"; value: WaitsReply }
+    | { $case: "beat"; value: NodeBeat }
+    | undefined;
+}
+
+export interface NodeBeat {
 }
 
 /** Who waits for whom, for the node that looks for cycles over several nodes. An actor is a session, or session/actor. */
@@ -16368,6 +16387,7 @@ function createBaseGetClusterReply(): GetClusterReply {
     moreMoves: false,
     replicas: 0,
     leaseMs: 0,
+    suspects: [],
   };
 }
 
@@ -16399,6 +16419,9 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
     }
     if (message.leaseMs !== 0) {
       writer.uint32(72).uint32(message.leaseMs);
+    }
+    for (const v of message.suspects) {
+      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -16488,6 +16511,14 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
             message.leaseMs = reader.uint32();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.suspects.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16521,6 +16552,7 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
         : isSet(object.lease_ms)
         ? globalThis.Number(object.lease_ms)
         : 0,
+      suspects: globalThis.Array.isArray(object?.suspects) ? object.suspects.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -16553,6 +16585,9 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
     if (message.leaseMs !== 0) {
       obj.leaseMs = Math.round(message.leaseMs);
     }
+    if (message.suspects?.length) {
+      obj.suspects = message.suspects;
+    }
     return obj;
   },
 
@@ -16570,6 +16605,7 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
     message.moreMoves = object.moreMoves ?? false;
     message.replicas = object.replicas ?? 0;
     message.leaseMs = object.leaseMs ?? 0;
+    message.suspects = object.suspects?.map((e) => e) || [];
     return message;
   },
 };
@@ -16586,6 +16622,7 @@ function createBaseClusterNode(): ClusterNode {
     owned: 0,
     standingBy: 0,
     answered: false,
+    suspectedBy: [],
   };
 }
 
@@ -16623,6 +16660,9 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     }
     if (message.answered !== false) {
       writer.uint32(80).bool(message.answered);
+    }
+    for (const v of message.suspectedBy) {
+      writer.uint32(90).string(v!);
     }
     return writer;
   },
@@ -16720,6 +16760,14 @@ export const ClusterNode: MessageFns<ClusterNode> = {
             message.answered = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.suspectedBy.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16752,6 +16800,11 @@ export const ClusterNode: MessageFns<ClusterNode> = {
         ? globalThis.Number(object.standing_by)
         : 0,
       answered: isSet(object.answered) ? globalThis.Boolean(object.answered) : false,
+      suspectedBy: globalThis.Array.isArray(object?.suspectedBy)
+        ? object.suspectedBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.suspected_by)
+        ? object.suspected_by.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -16787,6 +16840,9 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     if (message.answered !== false) {
       obj.answered = message.answered;
     }
+    if (message.suspectedBy?.length) {
+      obj.suspectedBy = message.suspectedBy;
+    }
     return obj;
   },
 
@@ -16805,6 +16861,7 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     message.owned = object.owned ?? 0;
     message.standingBy = object.standingBy ?? 0;
     message.answered = object.answered ?? false;
+    message.suspectedBy = object.suspectedBy?.map((e) => e) || [];
     return message;
   },
 };
@@ -17889,6 +17946,9 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       case "waits":
         WaitsRequest.encode(message.body.value, writer.uint32(18).fork()).join();
         break;
+      case "beat":
+        NodeBeat.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
     }
     return writer;
   },
@@ -17922,6 +17982,14 @@ export const PeerRequest: MessageFns<PeerRequest> = {
             message.body = { $case: "waits", value: WaitsRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "beat", value: NodeBeat.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17940,6 +18008,8 @@ export const PeerRequest: MessageFns<PeerRequest> = {
         ? { $case: "part", value: PartStep.fromJSON(object.part) }
         : isSet(object.waits)
         ? { $case: "waits", value: WaitsRequest.fromJSON(object.waits) }
+        : isSet(object.beat)
+        ? { $case: "beat", value: NodeBeat.fromJSON(object.beat) }
         : undefined,
     };
   },
@@ -17950,6 +18020,8 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       obj.part = PartStep.toJSON(message.body.value);
     } else if (message.body?.$case === "waits") {
       obj.waits = WaitsRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "beat") {
+      obj.beat = NodeBeat.toJSON(message.body.value);
     }
     return obj;
   },
@@ -17972,6 +18044,12 @@ export const PeerRequest: MessageFns<PeerRequest> = {
         }
         break;
       }
+      case "beat": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "beat", value: NodeBeat.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -17989,6 +18067,9 @@ export const PeerReply: MessageFns<PeerReply> = {
         break;
       case "waits":
         WaitsReply.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
+      case "beat":
+        NodeBeat.encode(message.body.value, writer.uint32(26).fork()).join();
         break;
     }
     return writer;
@@ -18023,6 +18104,14 @@ export const PeerReply: MessageFns<PeerReply> = {
             message.body = { $case: "waits", value: WaitsReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "beat", value: NodeBeat.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -18041,6 +18130,8 @@ export const PeerReply: MessageFns<PeerReply> = {
         ? { $case: "part", value: PartReply.fromJSON(object.part) }
         : isSet(object.waits)
         ? { $case: "waits", value: WaitsReply.fromJSON(object.waits) }
+        : isSet(object.beat)
+        ? { $case: "beat", value: NodeBeat.fromJSON(object.beat) }
         : undefined,
     };
   },
@@ -18051,6 +18142,8 @@ export const PeerReply: MessageFns<PeerReply> = {
       obj.part = PartReply.toJSON(message.body.value);
     } else if (message.body?.$case === "waits") {
       obj.waits = WaitsReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "beat") {
+      obj.beat = NodeBeat.toJSON(message.body.value);
     }
     return obj;
   },
@@ -18073,7 +18166,65 @@ export const PeerReply: MessageFns<PeerReply> = {
         }
         break;
       }
+      case "beat": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "beat", value: NodeBeat.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseNodeBeat(): NodeBeat {
+  return {};
+}
+
+export const NodeBeat: MessageFns<NodeBeat> = {
+  encode(_: NodeBeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeBeat {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeBeat();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): NodeBeat {
+    return {};
+  },
+
+  toJSON(_: NodeBeat): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeBeat>): NodeBeat {
+    return NodeBeat.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<NodeBeat>): NodeBeat {
+    const message = createBaseNodeBeat();
     return message;
   },
 };

@@ -31,6 +31,8 @@ export interface Peers {
   step(partition: number, step: PartStep): Promise<PartReply>;
   /** Until owners have changed, or a moment. */
   pause(): Promise<void>;
+  /** A heartbeat of the node came. */
+  heard(id: string): void;
   /** How long a batch that must not wait may look for the owners of its parts. */
   readonly holdMs: number;
 }

@@ -30,6 +30,9 @@ export class PeerRequests {
     switch (body.$case) {
       case "part":
         return this.#step(body.value);
+      case "beat":
+        this.#node.peers?.heard(from);
+        return { $case: "beat", value: {} };
       case "waits": {
         const { ask } = body.value;
         if (ask === undefined)
