@@ -372,6 +372,14 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["packages/server/src/cluster/ownership.test.ts"],
   },
   {
+    name: "figures-of-one-node",
+    breaks: "Thresholds move by what all nodes of a cluster have seen.",
+    file: "packages/server/src/shard/thresholds.ts",
+    find: "        if (rows === undefined) missing.push(id);\n        for (const row of rows ?? []) this.#evidence.join(row);",
+    replace: "        if (rows === undefined) missing.push(id);",
+    tests: ["packages/server/src/shard/thresholds.test.ts"],
+  },
+  {
     name: "any-standby-takes-over",
     breaks: "Of the standbys of a silent owner the one furthest along takes over.",
     file: "packages/server/src/cluster/ownership.ts",

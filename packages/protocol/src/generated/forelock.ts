@@ -1532,7 +1532,9 @@ export interface ChangeClusterReply {
 export interface PeerRequest {
   body: { $case: "part"; value: PartStep } | { $case: "waits"; value: WaitsRequest } | //
   /** An owner and a standby that share a partition let each other hear of them. */
-  { $case: "beat"; value: NodeBeat } | undefined;
+  { $case: "beat"; value: NodeBeat } | //
+  /** What was gathered here for the thresholds of policies, for the node that moves them. It is forgotten here. */
+  { $case: "evidence"; value: TakeEvidence } | undefined;
 }
 
 export interface PeerReply {
@@ -1540,10 +1542,27 @@ export interface PeerReply {
     | { $case: "part"; value: PartReply }
     | { $case: "waits"; value: WaitsReply }
     | { $case: "beat"; value: NodeBeat }
+    | { $case: "evidence"; value: Evidence }
     | undefined;
 }
 
 export interface NodeBeat {
+}
+
+export interface TakeEvidence {
+}
+
+export interface Evidence {
+  rows: EvidenceRow[];
+}
+
+export interface EvidenceRow {
+  /** Of the policy. */
+  prefix: string;
+  waitsMs: number[];
+  /** Warnings of which it is known whether they were wrong. */
+  judged: number;
+  wrong: number;
 }
 
 /** Who waits for whom, for the node that looks for cycles over several nodes. An actor is a session, or session/actor. */
@@ -17949,6 +17968,9 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       case "beat":
         NodeBeat.encode(message.body.value, writer.uint32(26).fork()).join();
         break;
+      case "evidence":
+        TakeEvidence.encode(message.body.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -17990,6 +18012,14 @@ export const PeerRequest: MessageFns<PeerRequest> = {
             message.body = { $case: "beat", value: NodeBeat.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "evidence", value: TakeEvidence.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -18010,6 +18040,8 @@ export const PeerRequest: MessageFns<PeerRequest> = {
         ? { $case: "waits", value: WaitsRequest.fromJSON(object.waits) }
         : isSet(object.beat)
         ? { $case: "beat", value: NodeBeat.fromJSON(object.beat) }
+        : isSet(object.evidence)
+        ? { $case: "evidence", value: TakeEvidence.fromJSON(object.evidence) }
         : undefined,
     };
   },
@@ -18022,6 +18054,8 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       obj.waits = WaitsRequest.toJSON(message.body.value);
     } else if (message.body?.$case === "beat") {
       obj.beat = NodeBeat.toJSON(message.body.value);
+    } else if (message.body?.$case === "evidence") {
+      obj.evidence = TakeEvidence.toJSON(message.body.value);
     }
     return obj;
   },
@@ -18050,6 +18084,12 @@ export const PeerRequest: MessageFns<PeerRequest> = {
         }
         break;
       }
+      case "evidence": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "evidence", value: TakeEvidence.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -18070,6 +18110,9 @@ export const PeerReply: MessageFns<PeerReply> = {
         break;
       case "beat":
         NodeBeat.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "evidence":
+        Evidence.encode(message.body.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -18112,6 +18155,14 @@ export const PeerReply: MessageFns<PeerReply> = {
             message.body = { $case: "beat", value: NodeBeat.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "evidence", value: Evidence.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -18132,6 +18183,8 @@ export const PeerReply: MessageFns<PeerReply> = {
         ? { $case: "waits", value: WaitsReply.fromJSON(object.waits) }
         : isSet(object.beat)
         ? { $case: "beat", value: NodeBeat.fromJSON(object.beat) }
+        : isSet(object.evidence)
+        ? { $case: "evidence", value: Evidence.fromJSON(object.evidence) }
         : undefined,
     };
   },
@@ -18144,6 +18197,8 @@ export const PeerReply: MessageFns<PeerReply> = {
       obj.waits = WaitsReply.toJSON(message.body.value);
     } else if (message.body?.$case === "beat") {
       obj.beat = NodeBeat.toJSON(message.body.value);
+    } else if (message.body?.$case === "evidence") {
+      obj.evidence = Evidence.toJSON(message.body.value);
     }
     return obj;
   },
@@ -18169,6 +18224,12 @@ export const PeerReply: MessageFns<PeerReply> = {
       case "beat": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "beat", value: NodeBeat.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "evidence": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "evidence", value: Evidence.fromPartial(object.body.value) };
         }
         break;
       }
@@ -18225,6 +18286,260 @@ export const NodeBeat: MessageFns<NodeBeat> = {
   },
   fromPartial(_: DeepPartial<NodeBeat>): NodeBeat {
     const message = createBaseNodeBeat();
+    return message;
+  },
+};
+
+function createBaseTakeEvidence(): TakeEvidence {
+  return {};
+}
+
+export const TakeEvidence: MessageFns<TakeEvidence> = {
+  encode(_: TakeEvidence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TakeEvidence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTakeEvidence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): TakeEvidence {
+    return {};
+  },
+
+  toJSON(_: TakeEvidence): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<TakeEvidence>): TakeEvidence {
+    return TakeEvidence.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<TakeEvidence>): TakeEvidence {
+    const message = createBaseTakeEvidence();
+    return message;
+  },
+};
+
+function createBaseEvidence(): Evidence {
+  return { rows: [] };
+}
+
+export const Evidence: MessageFns<Evidence> = {
+  encode(message: Evidence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rows) {
+      EvidenceRow.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Evidence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEvidence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rows.push(EvidenceRow.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Evidence {
+    return { rows: globalThis.Array.isArray(object?.rows) ? object.rows.map((e: any) => EvidenceRow.fromJSON(e)) : [] };
+  },
+
+  toJSON(message: Evidence): unknown {
+    const obj: any = {};
+    if (message.rows?.length) {
+      obj.rows = message.rows.map((e) => EvidenceRow.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Evidence>): Evidence {
+    return Evidence.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Evidence>): Evidence {
+    const message = createBaseEvidence();
+    message.rows = object.rows?.map((e) => EvidenceRow.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEvidenceRow(): EvidenceRow {
+  return { prefix: "", waitsMs: [], judged: 0, wrong: 0 };
+}
+
+export const EvidenceRow: MessageFns<EvidenceRow> = {
+  encode(message: EvidenceRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    if (message.waitsMs.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.waitsMs) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.judged !== 0) {
+      writer.uint32(24).uint32(message.judged);
+    }
+    if (message.wrong !== 0) {
+      writer.uint32(32).uint32(message.wrong);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EvidenceRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEvidenceRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 21) {
+              message.waitsMs.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.waitsMs.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.judged = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wrong = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EvidenceRow {
+    return {
+      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
+      waitsMs: globalThis.Array.isArray(object?.waitsMs)
+        ? object.waitsMs.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.waits_ms)
+        ? object.waits_ms.map((e: any) => globalThis.Number(e))
+        : [],
+      judged: isSet(object.judged) ? globalThis.Number(object.judged) : 0,
+      wrong: isSet(object.wrong) ? globalThis.Number(object.wrong) : 0,
+    };
+  },
+
+  toJSON(message: EvidenceRow): unknown {
+    const obj: any = {};
+    if (message.prefix !== "") {
+      obj.prefix = message.prefix;
+    }
+    if (message.waitsMs?.length) {
+      obj.waitsMs = message.waitsMs.map((e) => floatToJson(e));
+    }
+    if (message.judged !== 0) {
+      obj.judged = Math.round(message.judged);
+    }
+    if (message.wrong !== 0) {
+      obj.wrong = Math.round(message.wrong);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EvidenceRow>): EvidenceRow {
+    return EvidenceRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EvidenceRow>): EvidenceRow {
+    const message = createBaseEvidenceRow();
+    message.prefix = object.prefix ?? "";
+    message.waitsMs = object.waitsMs?.map((e) => e) || [];
+    message.judged = object.judged ?? 0;
+    message.wrong = object.wrong ?? 0;
     return message;
   },
 };

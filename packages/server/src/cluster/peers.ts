@@ -1,7 +1,8 @@
 // peers.ts: what this node asks the others for itself: steps of batches that are driven here, who waits for whom there,
-// and whether they are there at all. Not here: what is asked (shard/parts.ts, shard/deadlock-search.ts, heartbeats.ts), connections (asks.ts, links.ts).
+// what they have seen for the thresholds of policies, and whether they are there at all. Not here: what is asked (shard/parts.ts, shard/deadlock-search.ts, heartbeats.ts), connections (asks.ts, links.ts).
 //   E1. A step is asked once. Who asks does so again, under a higher number, when it was not answered: the answer may have been lost.
 import { ForelockError, type PartReply, type PartStep, type PeerReply, type PeerRequest } from "@forelock/protocol";
+import type { Gathered } from "../preempt/evidence.ts";
 import type { OtherNodes } from "../shard/deadlock-search.ts";
 import type { Peers } from "../shard/parts.ts";
 import type { Caller } from "../shard/service.ts";
@@ -61,6 +62,13 @@ export class ClusterPeers implements Peers {
 
   ids(): readonly string[] {
     return this.#owners.peers().map(({ id }) => id);
+  }
+
+  async takeEvidence(id: string): Promise<readonly Gathered<string>[]> {
+    const peer = this.#peer(id);
+    const reply = await this.ask(peer, { $case: "evidence", value: {} });
+    if (reply.$case !== "evidence") throw strange(peer, reply);
+    return reply.value.rows.map(({ prefix, waitsMs, judged, wrong }) => ({ key: prefix, waitsMs, judged, wrong }));
   }
 
   #peer(id: string): PeerAddress {
