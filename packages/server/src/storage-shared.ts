@@ -99,6 +99,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
         if (router === undefined) throw new ForelockError("unavailable", "This node is starting.");
         return router.fetchBulk(peer, request);
       },
+      beat: async (peer) => router?.beat(peer),
       fillBytesPerSecond: values["cluster.fillBytesPerSecond"],
       keptBytesMax: values["cluster.logBytes"],
       clock: realClock,
@@ -126,6 +127,7 @@ export async function openShared({ values, fileNames }: Settings, logger: Logger
           linksMax: LINKS_MAX,
           holdMs: leaseMs * HOLD_LEASES,
           administration: cluster.administration(health),
+          heard: (id) => cluster.heartbeats.heard(id),
         });
         return router;
       },

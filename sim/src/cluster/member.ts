@@ -184,6 +184,7 @@ export class Member implements WireServer {
         if (this.node === undefined) throw new Error("the node is starting");
         return this.node.fetchBulk(peer, request);
       },
+      beat: async (peer) => this.node?.beat(peer),
       fillBytesPerSecond: FILL_BYTES_PER_SECOND,
       keptBytesMax: KEPT_BYTES_MAX,
       ...{ cluster: CLUSTER, etcd: way, log, bulk: this.#bulk, clock, partitions, replicas: REPLICAS },
@@ -214,6 +215,7 @@ export class Member implements WireServer {
         secret: SECRET,
         linksMax: LINKS_MAX,
         holdMs: LEASE_MS * HOLD_LEASES,
+        heard: (from: string) => cluster.heartbeats.heard(from),
       },
       dial: (peer) => this.#dial(peer),
     });

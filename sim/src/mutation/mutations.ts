@@ -380,6 +380,22 @@ export const MUTATIONS: readonly Mutation[] = [
     tests: ["packages/server/src/cluster/ownership.test.ts"],
   },
   {
+    name: "figures-of-one-node",
+    breaks: "Thresholds move by what all nodes of a cluster have seen.",
+    file: "packages/server/src/shard/thresholds.ts",
+    find: "        if (rows === undefined) missing.push(id);\n        for (const row of rows ?? []) this.#evidence.join(row);",
+    replace: "        if (rows === undefined) missing.push(id);",
+    tests: ["packages/server/src/shard/thresholds.test.ts"],
+  },
+  {
+    name: "any-standby-takes-over",
+    breaks: "Of the standbys of a silent owner the one furthest along takes over.",
+    file: "packages/server/src/cluster/ownership.ts",
+    find: ".sort((a, b) => a.rank - b.rank || b.position - a.position || (a.id < b.id ? -1 : 1));",
+    replace: ".sort((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));",
+    tests: ["packages/server/src/cluster/ownership.test.ts"],
+  },
+  {
     name: "cycle-not-looked-at-again",
     breaks: "Nobody is refused for a cycle of waits over several nodes that is over by then.",
     file: "packages/server/src/shard/wait-answers.ts",

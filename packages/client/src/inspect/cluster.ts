@@ -45,6 +45,8 @@ export interface ClusterNode {
   readonly standingBy: number;
   /** It answered when it was asked just now. Of one that did not, positions are those of its record, and moves are missing. */
   readonly answered: boolean;
+  /** Nodes that share partitions with it and have not heard from it directly of late. The lease alone decides who owns what. */
+  readonly suspectedBy: readonly string[];
 }
 
 export interface ClusterPartition {
@@ -106,7 +108,10 @@ export interface ClusterMove {
   readonly atMs: number;
   /** The node that tells it. */
   readonly node: string;
-  /** `took_over` (from a silent owner), `received` (from a living one), `gave`; `fenced` and `lost`: another owner was there. */
+  /**
+   * `took_over` (from a silent owner), `received` (from a living one), `gave`; `fenced` and `lost`: another owner was there. Of no
+   * partition: `suspected` (the other node was not heard from directly), `heard` (it was again).
+   */
   readonly kind: string;
   readonly partition: number;
   /** The other node; empty when there is none. */

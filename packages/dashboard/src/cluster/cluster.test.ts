@@ -45,6 +45,8 @@ test("nodes and members of etcd have a state in words, the worst first", () => {
   expect(nodeState({ live: true, draining: true }).words).toBe("drained");
   expect(nodeState({ live: true }).words).toBe("live, does not answer");
   expect(nodeState({ live: true, answered: true })).toEqual({ words: "live", tone: "good" });
+  const missed = nodeState({ live: true, answered: true, suspectedBy: ["a", "b"] });
+  expect(missed).toEqual({ words: "live, not heard by a and b", tone: "warn" });
   expect(ableNodes([{ id: "a", live: true }, { id: "b", live: true, draining: true }, { id: "c" }])).toEqual(["a"]);
   expect([{}, { answered: true }, { answered: true, hasLeader: true }].map((each) => memberState(each).words)).toEqual([
     "does not answer",
@@ -70,4 +72,6 @@ test("moves lie on a line for each node, from the oldest to the newest", () => {
   expect(lanes.marks[0]?.title).toBe("Partition 4: b took it over from x, which was silent");
   expect(moveWords({ node: "a", kind: "lost" })).toBe("a found that another node owns it");
   expect(moveWords({ node: "a", kind: "took_over" })).toBe("a took it over");
+  expect(lanesOf([move(1_000, "a", "suspected")]).marks[0]?.title).toBe("a does not hear x");
+  expect(lanesOf([move(1_000, "a", "heard")]).marks[0]?.title).toBe("a hears x again");
 });

@@ -75,11 +75,13 @@ export interface NodeState {
 }
 
 export function nodeState(node: Json<ClusterNode>): NodeState {
-  const { live = false, leaving = false, draining = false, answered = false, owned = 0 } = node;
+  const { live = false, leaving = false, draining = false, answered = false, owned = 0, suspectedBy = [] } = node;
   if (!live) return { words: draining ? "silent, draining" : "silent", tone: "bad" };
   if (leaving) return { words: "stopping", tone: "warn" };
   if (draining) return { words: owned === 0 ? "drained" : "draining", tone: "warn" };
-  return answered ? { words: "live", tone: "good" } : { words: "live, does not answer", tone: "warn" };
+  const missed = suspectedBy.length === 0 ? [] : [`not heard by ${suspectedBy.join(" and ")}`];
+  const words = ["live", ...(answered ? [] : ["does not answer"]), ...missed].join(", ");
+  return { words, tone: words === "live" ? "good" : "warn" };
 }
 
 /** Who can be given partitions. */
@@ -95,6 +97,9 @@ export function memberState({ answered = false, leader = false, hasLeader = fals
   return hasLeader ? { words: "follower", tone: "good" } : { words: "has no leader", tone: "bad" };
 }
 
+/** Of a whole node, and of no partition. */
+export const isOfNode = ({ kind }: Json<ClusterMove>): boolean => kind === "suspected" || kind === "heard";
+
 /** A kind that this page does not know stands as it is. */
 export function moveWords({ kind = "", node = "", other = "" }: Json<ClusterMove>): string {
   switch (kind) {
@@ -107,6 +112,10 @@ export function moveWords({ kind = "", node = "", other = "" }: Json<ClusterMove
     case "fenced":
     case "lost":
       return `${node} found that ${other === "" ? "another node" : other} owns it`;
+    case "suspected":
+      return `${node} does not hear ${other}`;
+    case "heard":
+      return `${node} hears ${other} again`;
     default:
       return `${node} ${kind} ${other}`.trimEnd();
   }
@@ -137,7 +146,7 @@ export function lanesOf(moves: readonly Json<ClusterMove>[]): Lanes {
     place: (at(move) - fromMs) / Math.max(1, toMs - fromMs),
     lane: nodes.indexOf(move.node ?? ""),
     kind: move.kind ?? "",
-    title: `Partition ${move.partition ?? 0}: ${moveWords(move)}`,
+    title: isOfNode(move) ? moveWords(move) : `Partition ${move.partition ?? 0}: ${moveWords(move)}`,
   }));
   return { nodes, marks, fromMs, toMs };
 }

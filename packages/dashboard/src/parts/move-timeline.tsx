@@ -1,7 +1,7 @@
 // move-timeline.tsx: which partitions have moved of late: a line for each node, beneath it the same as a table.
 import type { ClusterMove } from "@forelock/protocol";
 import type { JSX } from "preact";
-import { lanesOf, moveWords } from "../cluster/cluster.ts";
+import { isOfNode, lanesOf, moveWords } from "../cluster/cluster.ts";
 import { count, duration, plural } from "../format/format.ts";
 import type { Json } from "../wire/json.ts";
 
@@ -53,7 +53,8 @@ export function MoveTimeline({ moves, more }: MoveTimelineProps): JSX.Element {
       </svg>
       <p class="legend note">
         <span class="key received" /> received or given <span class="key took_over" /> taken over from a silent node{" "}
-        <span class="key lost" /> lost to another{more && " · older ones are left out"}
+        <span class="key lost" /> lost to another <span class="key suspected" /> a node not heard from
+        {more && " · older ones are left out"}
       </p>
       <MoveTable moves={moves} />
     </>
@@ -64,7 +65,10 @@ const timeOf = (ms: number): string => new Date(ms).toLocaleTimeString();
 
 function summary(moves: readonly Json<ClusterMove>[], spanMs: number): string {
   const taken = moves.filter(({ kind }) => kind === "took_over").length;
-  return `${plural(moves.length, "move")} within ${duration(spanMs)}, ${taken} of them taken over. The table below says the same.`;
+  const missed = moves.filter(({ kind }) => kind === "suspected").length;
+  const suspicions = missed === 0 ? "" : ` ${plural(missed, "time")} a node was not heard from.`;
+  const moved = moves.filter((move) => !isOfNode(move)).length;
+  return `${plural(moved, "move")} within ${duration(spanMs)}, ${taken} of them taken over.${suspicions} The table below says the same.`;
 }
 
 function MoveTable({ moves }: Pick<MoveTimelineProps, "moves">): JSX.Element {
@@ -94,10 +98,10 @@ function MoveTable({ moves }: Pick<MoveTimelineProps, "moves">): JSX.Element {
               <tr key={index}>
                 <td>{new Date(Number(move.atMs ?? 0)).toLocaleString()}</td>
                 <th scope="row" class="number">
-                  {move.partition ?? 0}
+                  {isOfNode(move) ? "" : (move.partition ?? 0)}
                 </th>
                 <td class="wrap">{moveWords(move)}</td>
-                <td class="number">{count(move.epoch ?? 0)}</td>
+                <td class="number">{isOfNode(move) ? "" : count(move.epoch ?? 0)}</td>
                 <td class="number">{duration(move.tookMs ?? 0)}</td>
               </tr>
             ))}

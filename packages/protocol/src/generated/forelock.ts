@@ -1402,6 +1402,8 @@ export interface GetClusterReply {
   replicas: number;
   /** How long a node must be silent before its partitions are taken over. */
   leaseMs: number;
+  /** Live nodes that share partitions with the one that tells it, and that it has not heard from directly of late. */
+  suspects: string[];
 }
 
 export interface ClusterNode {
@@ -1422,6 +1424,11 @@ export interface ClusterNode {
   standingBy: number;
   /** It answered when it was asked just now. Of one that did not, positions are those of its record, and moves are missing. */
   answered: boolean;
+  /**
+   * Nodes that share partitions with it and have not heard from it directly of late. It may be about to be replaced, or only cut off from
+   * these; who owns what is decided by the lease alone.
+   */
+  suspectedBy: string[];
 }
 
 export interface ClusterPartition {
@@ -1483,7 +1490,10 @@ export interface ClusterMove {
   atMs: number;
   /** The node that tells it. */
   node: string;
-  /** `took_over` (from a silent owner), `received` (from a living one), `gave`; `fenced` and `lost`: another owner was there. */
+  /**
+   * `took_over` (from a silent owner), `received` (from a living one), `gave`; `fenced` and `lost`: another owner was there.
+   * Of no partition: `suspected` (the other node was not heard from directly), `heard` (it was again).
+   */
   kind: string;
   partition: number;
   /** The other node; empty when there is none. */
@@ -1520,11 +1530,39 @@ export interface ChangeClusterReply {
 
 /** What nodes of a cluster ask each other for themselves, on a connection whose Hello names no principal. */
 export interface PeerRequest {
-  body: { $case: "part"; value: PartStep } | { $case: "waits"; value: WaitsRequest } | undefined;
+  body: { $case: "part"; value: PartStep } | { $case: "waits"; value: WaitsRequest } | //
+  /** An owner and a standby that share a partition let each other hear of them. */
+  { $case: "beat"; value: NodeBeat } | //
+  /** What was gathered here for the thresholds of policies, for the node that moves them. It is forgotten here. */
+  { $case: "evidence"; value: TakeEvidence } | undefined;
 }
 
 export interface PeerReply {
-  body: { $case: "part"; value: PartReply } | { $case: "waits"; value: WaitsReply } | undefined;
+  body:
+    | { $case: "part"; value: PartReply }
+    | { $case: "waits"; value: WaitsReply }
+    | { $case: "beat"; value: NodeBeat }
+    | { $case: "evidence"; value: Evidence }
+    | undefined;
+}
+
+export interface NodeBeat {
+}
+
+export interface TakeEvidence {
+}
+
+export interface Evidence {
+  rows: EvidenceRow[];
+}
+
+export interface EvidenceRow {
+  /** Of the policy. */
+  prefix: string;
+  waitsMs: number[];
+  /** Warnings of which it is known whether they were wrong. */
+  judged: number;
+  wrong: number;
 }
 
 /** Who waits for whom, for the node that looks for cycles over several nodes. An actor is a session, or session/actor. */
@@ -16368,6 +16406,7 @@ function createBaseGetClusterReply(): GetClusterReply {
     moreMoves: false,
     replicas: 0,
     leaseMs: 0,
+    suspects: [],
   };
 }
 
@@ -16399,6 +16438,9 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
     }
     if (message.leaseMs !== 0) {
       writer.uint32(72).uint32(message.leaseMs);
+    }
+    for (const v of message.suspects) {
+      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -16488,6 +16530,14 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
             message.leaseMs = reader.uint32();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.suspects.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16521,6 +16571,7 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
         : isSet(object.lease_ms)
         ? globalThis.Number(object.lease_ms)
         : 0,
+      suspects: globalThis.Array.isArray(object?.suspects) ? object.suspects.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -16553,6 +16604,9 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
     if (message.leaseMs !== 0) {
       obj.leaseMs = Math.round(message.leaseMs);
     }
+    if (message.suspects?.length) {
+      obj.suspects = message.suspects;
+    }
     return obj;
   },
 
@@ -16570,6 +16624,7 @@ export const GetClusterReply: MessageFns<GetClusterReply> = {
     message.moreMoves = object.moreMoves ?? false;
     message.replicas = object.replicas ?? 0;
     message.leaseMs = object.leaseMs ?? 0;
+    message.suspects = object.suspects?.map((e) => e) || [];
     return message;
   },
 };
@@ -16586,6 +16641,7 @@ function createBaseClusterNode(): ClusterNode {
     owned: 0,
     standingBy: 0,
     answered: false,
+    suspectedBy: [],
   };
 }
 
@@ -16623,6 +16679,9 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     }
     if (message.answered !== false) {
       writer.uint32(80).bool(message.answered);
+    }
+    for (const v of message.suspectedBy) {
+      writer.uint32(90).string(v!);
     }
     return writer;
   },
@@ -16720,6 +16779,14 @@ export const ClusterNode: MessageFns<ClusterNode> = {
             message.answered = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.suspectedBy.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16752,6 +16819,11 @@ export const ClusterNode: MessageFns<ClusterNode> = {
         ? globalThis.Number(object.standing_by)
         : 0,
       answered: isSet(object.answered) ? globalThis.Boolean(object.answered) : false,
+      suspectedBy: globalThis.Array.isArray(object?.suspectedBy)
+        ? object.suspectedBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.suspected_by)
+        ? object.suspected_by.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -16787,6 +16859,9 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     if (message.answered !== false) {
       obj.answered = message.answered;
     }
+    if (message.suspectedBy?.length) {
+      obj.suspectedBy = message.suspectedBy;
+    }
     return obj;
   },
 
@@ -16805,6 +16880,7 @@ export const ClusterNode: MessageFns<ClusterNode> = {
     message.owned = object.owned ?? 0;
     message.standingBy = object.standingBy ?? 0;
     message.answered = object.answered ?? false;
+    message.suspectedBy = object.suspectedBy?.map((e) => e) || [];
     return message;
   },
 };
@@ -17889,6 +17965,12 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       case "waits":
         WaitsRequest.encode(message.body.value, writer.uint32(18).fork()).join();
         break;
+      case "beat":
+        NodeBeat.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "evidence":
+        TakeEvidence.encode(message.body.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -17922,6 +18004,22 @@ export const PeerRequest: MessageFns<PeerRequest> = {
             message.body = { $case: "waits", value: WaitsRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "beat", value: NodeBeat.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "evidence", value: TakeEvidence.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17940,6 +18038,10 @@ export const PeerRequest: MessageFns<PeerRequest> = {
         ? { $case: "part", value: PartStep.fromJSON(object.part) }
         : isSet(object.waits)
         ? { $case: "waits", value: WaitsRequest.fromJSON(object.waits) }
+        : isSet(object.beat)
+        ? { $case: "beat", value: NodeBeat.fromJSON(object.beat) }
+        : isSet(object.evidence)
+        ? { $case: "evidence", value: TakeEvidence.fromJSON(object.evidence) }
         : undefined,
     };
   },
@@ -17950,6 +18052,10 @@ export const PeerRequest: MessageFns<PeerRequest> = {
       obj.part = PartStep.toJSON(message.body.value);
     } else if (message.body?.$case === "waits") {
       obj.waits = WaitsRequest.toJSON(message.body.value);
+    } else if (message.body?.$case === "beat") {
+      obj.beat = NodeBeat.toJSON(message.body.value);
+    } else if (message.body?.$case === "evidence") {
+      obj.evidence = TakeEvidence.toJSON(message.body.value);
     }
     return obj;
   },
@@ -17972,6 +18078,18 @@ export const PeerRequest: MessageFns<PeerRequest> = {
         }
         break;
       }
+      case "beat": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "beat", value: NodeBeat.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "evidence": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "evidence", value: TakeEvidence.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -17989,6 +18107,12 @@ export const PeerReply: MessageFns<PeerReply> = {
         break;
       case "waits":
         WaitsReply.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
+      case "beat":
+        NodeBeat.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "evidence":
+        Evidence.encode(message.body.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -18023,6 +18147,22 @@ export const PeerReply: MessageFns<PeerReply> = {
             message.body = { $case: "waits", value: WaitsReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "beat", value: NodeBeat.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "evidence", value: Evidence.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -18041,6 +18181,10 @@ export const PeerReply: MessageFns<PeerReply> = {
         ? { $case: "part", value: PartReply.fromJSON(object.part) }
         : isSet(object.waits)
         ? { $case: "waits", value: WaitsReply.fromJSON(object.waits) }
+        : isSet(object.beat)
+        ? { $case: "beat", value: NodeBeat.fromJSON(object.beat) }
+        : isSet(object.evidence)
+        ? { $case: "evidence", value: Evidence.fromJSON(object.evidence) }
         : undefined,
     };
   },
@@ -18051,6 +18195,10 @@ export const PeerReply: MessageFns<PeerReply> = {
       obj.part = PartReply.toJSON(message.body.value);
     } else if (message.body?.$case === "waits") {
       obj.waits = WaitsReply.toJSON(message.body.value);
+    } else if (message.body?.$case === "beat") {
+      obj.beat = NodeBeat.toJSON(message.body.value);
+    } else if (message.body?.$case === "evidence") {
+      obj.evidence = Evidence.toJSON(message.body.value);
     }
     return obj;
   },
@@ -18073,7 +18221,325 @@ export const PeerReply: MessageFns<PeerReply> = {
         }
         break;
       }
+      case "beat": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "beat", value: NodeBeat.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "evidence": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "evidence", value: Evidence.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseNodeBeat(): NodeBeat {
+  return {};
+}
+
+export const NodeBeat: MessageFns<NodeBeat> = {
+  encode(_: NodeBeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeBeat {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeBeat();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): NodeBeat {
+    return {};
+  },
+
+  toJSON(_: NodeBeat): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeBeat>): NodeBeat {
+    return NodeBeat.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<NodeBeat>): NodeBeat {
+    const message = createBaseNodeBeat();
+    return message;
+  },
+};
+
+function createBaseTakeEvidence(): TakeEvidence {
+  return {};
+}
+
+export const TakeEvidence: MessageFns<TakeEvidence> = {
+  encode(_: TakeEvidence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TakeEvidence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTakeEvidence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): TakeEvidence {
+    return {};
+  },
+
+  toJSON(_: TakeEvidence): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<TakeEvidence>): TakeEvidence {
+    return TakeEvidence.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<TakeEvidence>): TakeEvidence {
+    const message = createBaseTakeEvidence();
+    return message;
+  },
+};
+
+function createBaseEvidence(): Evidence {
+  return { rows: [] };
+}
+
+export const Evidence: MessageFns<Evidence> = {
+  encode(message: Evidence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rows) {
+      EvidenceRow.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Evidence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEvidence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rows.push(EvidenceRow.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Evidence {
+    return { rows: globalThis.Array.isArray(object?.rows) ? object.rows.map((e: any) => EvidenceRow.fromJSON(e)) : [] };
+  },
+
+  toJSON(message: Evidence): unknown {
+    const obj: any = {};
+    if (message.rows?.length) {
+      obj.rows = message.rows.map((e) => EvidenceRow.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Evidence>): Evidence {
+    return Evidence.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Evidence>): Evidence {
+    const message = createBaseEvidence();
+    message.rows = object.rows?.map((e) => EvidenceRow.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEvidenceRow(): EvidenceRow {
+  return { prefix: "", waitsMs: [], judged: 0, wrong: 0 };
+}
+
+export const EvidenceRow: MessageFns<EvidenceRow> = {
+  encode(message: EvidenceRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    if (message.waitsMs.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.waitsMs) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.judged !== 0) {
+      writer.uint32(24).uint32(message.judged);
+    }
+    if (message.wrong !== 0) {
+      writer.uint32(32).uint32(message.wrong);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EvidenceRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEvidenceRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 21) {
+              message.waitsMs.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.waitsMs.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.judged = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wrong = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EvidenceRow {
+    return {
+      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
+      waitsMs: globalThis.Array.isArray(object?.waitsMs)
+        ? object.waitsMs.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.waits_ms)
+        ? object.waits_ms.map((e: any) => globalThis.Number(e))
+        : [],
+      judged: isSet(object.judged) ? globalThis.Number(object.judged) : 0,
+      wrong: isSet(object.wrong) ? globalThis.Number(object.wrong) : 0,
+    };
+  },
+
+  toJSON(message: EvidenceRow): unknown {
+    const obj: any = {};
+    if (message.prefix !== "") {
+      obj.prefix = message.prefix;
+    }
+    if (message.waitsMs?.length) {
+      obj.waitsMs = message.waitsMs.map((e) => floatToJson(e));
+    }
+    if (message.judged !== 0) {
+      obj.judged = Math.round(message.judged);
+    }
+    if (message.wrong !== 0) {
+      obj.wrong = Math.round(message.wrong);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EvidenceRow>): EvidenceRow {
+    return EvidenceRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EvidenceRow>): EvidenceRow {
+    const message = createBaseEvidenceRow();
+    message.prefix = object.prefix ?? "";
+    message.waitsMs = object.waitsMs?.map((e) => e) || [];
+    message.judged = object.judged ?? 0;
+    message.wrong = object.wrong ?? 0;
     return message;
   },
 };

@@ -61,11 +61,12 @@ function nodeRow(node: ClusterNode): readonly string[] {
 }
 
 /** In words. */
-export function stateOf({ live, leaving, draining, answered, owned }: ClusterNode): string {
+export function stateOf({ live, leaving, draining, answered, owned, suspectedBy }: ClusterNode): string {
   if (!live) return draining ? "silent, draining" : "silent";
   if (leaving) return "stopping";
   const state = draining ? (owned === 0 ? "drained" : "draining") : "live";
-  return answered ? state : `${state}, does not answer`;
+  const missed = suspectedBy.length === 0 ? "" : `, not heard by ${suspectedBy.join(" and ")}`;
+  return `${state}${answered ? "" : ", does not answer"}${missed}`;
 }
 
 const ETCD_COLUMNS: readonly Column[] = [
@@ -145,8 +146,12 @@ const MOVE_COLUMNS: readonly Column[] = [
 
 function moveRow(move: ClusterMove): readonly string[] {
   const at = new Date(move.atMs).toISOString();
-  return [at, formatCount(move.partition), moveText(move), formatCount(move.epoch), formatLatency(move.tookMs)];
+  const [partition, epoch] = isOfNode(move) ? ["", ""] : [formatCount(move.partition), formatCount(move.epoch)];
+  return [at, partition, moveText(move), epoch, formatLatency(move.tookMs)];
 }
+
+/** Of a whole node, and of no partition. */
+const isOfNode = ({ kind }: ClusterMove): boolean => kind === "suspected" || kind === "heard";
 
 /** In words. A kind that this program does not know stands as it is. */
 export function moveText({ kind, node, other }: ClusterMove): string {
@@ -160,6 +165,10 @@ export function moveText({ kind, node, other }: ClusterMove): string {
     case "fenced":
     case "lost":
       return `${node} found that ${other === "" ? "another node" : other} owns it`;
+    case "suspected":
+      return `${node} does not hear ${other}`;
+    case "heard":
+      return `${node} hears ${other} again`;
     default:
       return `${node} ${kind} ${other}`.trimEnd();
   }

@@ -4,7 +4,10 @@ import { expect, test } from "vitest";
 import { moveText, oddities, stateOf } from "./cluster-tables.ts";
 import { FakeTerminal } from "./testing/fake-io.ts";
 
-const NODE = { address: "10.0.0.1:7420", version: "0.1.0", live: true, silentMs: 300, leaving: false, draining: false };
+const NODE = {
+  ...{ address: "10.0.0.1:7420", version: "0.1.0", live: true, silentMs: 300, leaving: false, draining: false },
+  suspectedBy: [],
+};
 
 const PARTITION: ClusterPartition = {
   partition: 0,
@@ -221,4 +224,24 @@ test("states, oddities and moves are words", () => {
     "a found that b owns it",
     "a new_word b",
   ]);
+});
+
+test("a node that others do not hear, and when they did not, is told", async () => {
+  const node = { ...NODE, id: "b", owned: 2, standingBy: 0, answered: true };
+  expect(stateOf({ ...node, suspectedBy: ["a", "c"] })).toBe("live, not heard by a and c");
+  expect(stateOf({ ...node, answered: false, suspectedBy: ["a"] })).toBe("live, does not answer, not heard by a");
+  const move = { atMs: 0, node: "a", partition: 0, other: "b", epoch: 0, tookMs: 850 };
+  const terminal = new FakeTerminal();
+  terminal.server.clusters = [
+    reportWith({
+      moves: [
+        { ...move, kind: "heard" },
+        { ...move, kind: "suspected" },
+      ],
+      moreMoves: false,
+    }),
+  ];
+  await terminal.run("cluster", "status");
+  expect(terminal.out).toMatch(/1970-01-01T00:00:00.000Z {2,}a hears b again {2,}850 ms\n/);
+  expect(terminal.out).toMatch(/1970-01-01T00:00:00.000Z {2,}a does not hear b {2,}850 ms\n/);
 });

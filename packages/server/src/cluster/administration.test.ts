@@ -182,6 +182,22 @@ test("a command whose write is lost says what is known of it", async () => {
   await expect(change(fleet, "a", { action: "rebalance" })).rejects.toMatchObject({ code: "outcome_unknown" });
 });
 
+test("a live node that others do not hear is told with their names, in the moves and in the figures", async () => {
+  const fleet = await Fleet.of(["a", "b", "c"]);
+  fleet.hears = (from, to) => from !== "c" && to !== "c";
+  await fleet.clock.advance(LEASE_MS);
+  const { nodes, moves } = await report(fleet, "a");
+  expect(nodes.map(({ id, live, suspectedBy }) => [id, live, suspectedBy])).toEqual([
+    ["a", true, ["c"]],
+    ["b", true, ["c"]],
+    ["c", true, ["a", "b"]],
+  ]);
+  const told = moves.filter(({ kind }) => kind === "suspected").map(({ node, other }) => `${node} ${other}`);
+  expect(told.sort()).toEqual(["a c", "b c", "c a", "c b"]);
+  const figures = administrationOf(fleet, "c").counters();
+  expect(figures).toMatchObject({ nodes_live: 3, nodes_suspected: 2, suspicions_total: 2 });
+});
+
 test("figures for monitoring: what is led, how far standbys are behind, what has moved", async () => {
   const fleet = await Fleet.of(["a"]);
   await fleet.join("b");
@@ -195,6 +211,8 @@ test("figures for monitoring: what is led, how far standbys are behind, what has
     epoch_changes_total: half,
     takeovers_total: PARTITIONS,
     gifts_total: half,
+    nodes_suspected: 0,
+    suspicions_total: 0,
     window_open: 1,
     etcd_file_bytes: 4_096,
   });

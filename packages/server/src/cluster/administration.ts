@@ -53,7 +53,7 @@ export class Administration {
 
   counters(): Readonly<Record<string, number>> {
     const { ownership, etcd, view } = this.#parts;
-    const { took_over: takeovers, gave: gifts } = ownership.timeline.counts;
+    const { took_over: takeovers, gave: gifts, suspected: suspicions } = ownership.timeline.counts;
     return {
       nodes_live: view.members.living().length,
       partitions_led: ownership.led.length,
@@ -61,6 +61,8 @@ export class Administration {
       epoch_changes_total: ownership.epochChanges,
       takeovers_total: takeovers,
       gifts_total: gifts,
+      nodes_suspected: view.suspects().length,
+      suspicions_total: suspicions,
       window_open: ownership.mayAnswer() ? 1 : 0,
       etcd_file_bytes: etcd.fileBytes,
     };

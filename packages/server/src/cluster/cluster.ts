@@ -10,10 +10,12 @@ import { Changes } from "./changes.ts";
 import { Contents, type MarkStore } from "./contents.ts";
 import type { EtcdHealth } from "./etcd-health.ts";
 import { type FetchBulk, Filler } from "./filler.ts";
+import { Heartbeats, partnersOf } from "./heartbeats.ts";
 import { type Address, Membership } from "./membership.ts";
+import type { PeerAddress } from "./owners.ts";
 import { Ownership } from "./ownership.ts";
 import { Planner } from "./planner.ts";
-import { MemberKeys, type NodeRecord, ownerName } from "./records.ts";
+import { MemberKeys, type NodeRecord, nodeOfOwner, ownerName } from "./records.ts";
 import type { SharedLog } from "./shared-log.ts";
 
 export interface ClusterOptions {
@@ -29,6 +31,8 @@ export interface ClusterOptions {
   readonly marks: readonly number[];
   /** How contents are had from peers. */
   readonly fetch: FetchBulk;
+  /** Lets a peer hear of this node; resolves when it has answered. */
+  readonly beat: (peer: PeerAddress) => Promise<void>;
   readonly fillBytesPerSecond: number;
   /** Bytes of log that this node's partitions may keep in etcd before appends to files are refused. */
   readonly keptBytesMax: number;
@@ -54,6 +58,7 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly contents: Contents;
   readonly source: BulkSource;
+  readonly heartbeats: Heartbeats;
   readonly #filler: Filler;
   readonly #note: ClusterOptions["note"];
   readonly #files: readonly string[];
@@ -135,6 +140,17 @@ export class Cluster {
       note,
     });
     this.ownership.onChange(() => this.planner.changed());
+    this.heartbeats = new Heartbeats({
+      clock,
+      leaseMs,
+      partners: () => this.#partners(),
+      beat: (id) => this.#beat(id),
+      changed: (node, isSuspected, ms) => {
+        const kind = isSuspected ? "suspected" : "heard";
+        this.ownership.timeline.add({ partition: 0, kind, node, epoch: 0, ms });
+        note(isSuspected ? "node suspected" : "node heard again", { node, silentMs: Math.round(ms) });
+      },
+    });
   }
 
   /** Resolves when this node is a member and knows who owns what; it takes its part from then on. */
@@ -145,6 +161,7 @@ export class Cluster {
     this.contents.start();
     this.#filler.start();
     await this.planner.start();
+    this.heartbeats.start();
     node.open();
   }
 
@@ -152,7 +169,8 @@ export class Cluster {
   administration(etcd: EtcdHealth): Administration {
     const { members, ownership, planner } = this;
     const { cluster, partitions, replicas, leaseMs, clock } = this.#options;
-    const view = { cluster, partitions, replicas, leaseMs, members, ownership, planner };
+    const suspects = (): readonly string[] => this.heartbeats.suspects;
+    const view = { cluster, partitions, replicas, leaseMs, members, ownership, planner, suspects };
     const changes = new Changes({ partitions, members, planner, ownership, note: this.#note });
     return new Administration({ view, ownership, changes, etcd, clock });
   }
@@ -172,6 +190,7 @@ export class Cluster {
 
   /** Gives away what it can, leaves, and answers nothing more. */
   async close(): Promise<void> {
+    this.heartbeats.close();
     await this.members
       .announceLeave()
       .catch((error: unknown) => this.#note("leave not announced", { error: String(error) }));
@@ -181,6 +200,24 @@ export class Cluster {
     await this.contents.close();
     await this.planner.close();
     await this.members.close();
+  }
+
+  /** Those that live: who is silent in etcd is missed by all. */
+  #partners(): ReadonlySet<string> {
+    const { self, partitions } = this.#options;
+    const wish = this.planner.map?.partitions ?? [];
+    const places = Array.from({ length: partitions }, (_, partition) => {
+      const owner = nodeOfOwner(this.ownership.epoch(partition)?.owner ?? "");
+      return { owner, wished: wish[partition] ?? [] };
+    });
+    const partners = partnersOf(self.id, places);
+    for (const id of partners) if (this.members.live(id) === undefined) partners.delete(id);
+    return partners;
+  }
+
+  async #beat(id: string): Promise<void> {
+    const record = this.members.live(id);
+    if (record !== undefined) await this.#options.beat({ id, host: record.host, port: record.port });
   }
 
   #others(id: string): readonly NodeRecord[] {

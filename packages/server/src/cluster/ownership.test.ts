@@ -114,6 +114,49 @@ test("a node that dies is replaced by who stands by, not before its lease, and s
   await replayed(fleet);
 });
 
+test.each([
+  ["c", "which is furthest along", true],
+  ["b", "which has the lower id of two that are as far", false],
+])("a dead owner is replaced by the standby %s, %s", async (heir, _why, isStuck) => {
+  const fleet = new Fleet();
+  await fleet.join("a");
+  const stuck = stickable(await fleet.join("b"));
+  await fleet.join("c");
+  await fleet.passing(fleet.get("a").cluster.planner.setReplicas(3));
+  await fleet.settle();
+  const { partitionOf } = fleet.get("a").node;
+  const led = fleet.get("a").node.led.filter((partition) => partition > 0); // That one is followed since the node joined.
+  const allNames = Array.from({ length: 200 }, (_, index) => `n${index}`);
+  stuck.isStuck = isStuck;
+  const ana = fleet.client("a");
+  const names = led.flatMap((partition) => allNames.filter((name) => partitionOf(name) === partition).slice(0, 3));
+  for (const name of names) await fleet.passing(ana.acquire(name)); // Something to be behind with.
+  await fleet.clock.advance(LEASE_MS / 2);
+  fleet.cut("a");
+  await fleet.clock.advance(LEASE_MS + 500);
+  const took = ["b", "c"].filter((id) =>
+    fleet
+      .get(id)
+      .cluster.ownership.timeline.moves.some(({ kind, partition }) => kind === "took_over" && led.includes(partition)),
+  );
+  expect(took).toEqual([heir]);
+  for (const partition of led) expect(fleet.get(heir).node.leads(partition)).toBe(true);
+});
+
+/** What the node follows stands still from the moment it is told to. */
+function stickable({ log }: FleetNode): { isStuck: boolean } {
+  const stuck = { isStuck: false };
+  const follow = log.follow.bind(log);
+  log.follow = (partition, from, sink, signal) => {
+    const sticking: typeof sink = {
+      record: (record) => void (stuck.isStuck || sink.record(record)),
+      epoch: (record) => void (stuck.isStuck || sink.epoch(record)),
+    };
+    return follow(partition, from, sticking, signal);
+  };
+  return stuck;
+}
+
 test("the old owner answers nothing once its window has passed, and finds itself replaced when it is back", async () => {
   const fleet = await Fleet.of(["a", "b"]);
   const name = fleet.nameAt("b");

@@ -17,10 +17,15 @@ export interface ClusterView {
   readonly ownership: Pick<Ownership, "nodeId" | "role" | "epoch" | "positions" | "timeline">;
   readonly members: Pick<Membership, "all" | "living" | "isOwnerLive">;
   readonly planner: Pick<Planner, "map" | "pins" | "isDraining">;
+  /** Nodes that this one has not heard from directly of late. */
+  readonly suspects: () => readonly string[];
 }
 
 /** What this node knows by itself: what it is to each partition, and its own moves. */
-export function ownPart({ cluster, ownership, replicas, leaseMs }: ClusterView, movesMax: number): GetClusterReply {
+export function ownPart(
+  { cluster, ownership, replicas, leaseMs, suspects }: ClusterView,
+  movesMax: number,
+): GetClusterReply {
   const { nodeId, timeline } = ownership;
   const partitions = ownership.positions().map((sequence, partition) => {
     const role = ownership.role(partition);
@@ -32,6 +37,7 @@ export function ownPart({ cluster, ownership, replicas, leaseMs }: ClusterView, 
   return {
     ...{ node: nodeId, cluster, nodes: [], etcd: undefined, replicas, leaseMs },
     ...{ partitions, moves: moves.slice(0, movesMax), moreMoves: moves.length > movesMax },
+    suspects: [...suspects()],
   };
 }
 
@@ -126,5 +132,6 @@ function nodesOf(
     owned: count(({ owner }) => owner === id),
     standingBy: count(({ standbys }) => standbys.some(({ node }) => node === id)),
     answered: parts.some(({ node }) => node === id),
+    suspectedBy: parts.filter(({ suspects }) => suspects.includes(id)).map(({ node }) => node),
   }));
 }

@@ -61,6 +61,8 @@ export interface RouterOptions {
   readonly holdMs: number;
   /** For operators. Undefined: the cluster tells nothing of itself. */
   readonly administration?: Administration;
+  /** A heartbeat of the node came. */
+  readonly heard?: (id: string) => void;
 }
 
 const TICK_MS = 20;
@@ -83,6 +85,7 @@ export class Router implements Service {
   readonly #routes: SessionRoutes;
   readonly #straight: Uint8Array;
   readonly #asks: Asks;
+  readonly #peers: ClusterPeers;
   readonly #gather: Gather;
   readonly #beats: Beats;
   readonly #resume: Resume;
@@ -96,7 +99,7 @@ export class Router implements Service {
   #timer: Timer | undefined;
   #sweepAtMs = 0;
 
-  constructor({ node, owners, secret, dial, linksMax, holdMs, administration, bulk }: RouterOptions) {
+  constructor({ node, owners, secret, dial, linksMax, holdMs, administration, bulk, heard }: RouterOptions) {
     this.#bulk = bulk;
     this.#node = node;
     this.#owners = owners;
@@ -109,9 +112,9 @@ export class Router implements Service {
     this.#routes = new SessionRoutes({ node, owners, sessions, clock, holdMs });
     this.#straight = this.#routes.straight;
     this.#asks = new Asks({ node, owners, links, clock, holdMs });
-    const peers = new ClusterPeers(this.#asks, owners, holdMs);
-    node.peers = peers;
-    node.deadlocks.join(peers.others);
+    this.#peers = new ClusterPeers(this.#asks, owners, holdMs, heard ?? (() => {}));
+    node.peers = this.#peers;
+    node.deadlocks.join(this.#peers.others);
     this.#gather = new Gather(this.#asks, owners, () => sessions.size);
     this.#beats = new Beats({ node, owners, sessions, clock });
     this.#resume = new Resume({ node, owners, sessions, clock, resumeMs: holdMs });
@@ -214,6 +217,11 @@ export class Router implements Service {
 
   /** Asks a peer for file contents, whoever owns their partition. */
   readonly fetchBulk: FetchBulk = (peer, request) => fetchBulk(this.#asks, peer, request);
+
+  /** Lets a peer hear of this node; resolves when it has answered. */
+  beat(peer: PeerAddress): Promise<void> {
+    return this.#peers.beat(peer);
+  }
 
   watch(caller: Caller, pattern: string, watch: number, sink: NoticeSink): () => void {
     if (isForHere(caller)) return this.#node.watch(caller, pattern, watch, sink);

@@ -1,14 +1,18 @@
-// timeline.ts: what became of partitions on this node, newest last, for operators.
+// timeline.ts: what became of partitions on this node, and whom it missed, newest last, for operators.
 import type { Clock } from "../clock.ts";
 
 export interface Move {
+  /** 0 where it concerns none. */
   readonly partition: number;
-  /** `took_over` from a silent owner, `received` from a living one, `gave`; `fenced` and `lost`: another owner was there. */
-  readonly kind: "took_over" | "received" | "gave" | "fenced" | "lost";
+  /**
+   * `took_over` from a silent owner, `received` from a living one, `gave`; `fenced` and `lost`: another owner was there. Of no partition:
+   * `suspected`: the other node was not heard from directly; `heard`: it was again.
+   */
+  readonly kind: "took_over" | "received" | "gave" | "fenced" | "lost" | "suspected" | "heard";
   /** The other node; empty when there is none. */
   readonly node: string;
   readonly epoch: number;
-  /** From the decision to service, or to the end of it. */
+  /** From the decision to service, or to the end of it; of a suspicion, how long the node was silent. */
   readonly ms: number;
   readonly wallMs: number;
 }
@@ -18,7 +22,9 @@ export class Timeline {
   readonly #most: number;
   readonly #moves: Move[] = [];
   /** Since the start, those included that are forgotten. */
-  readonly counts: Record<Move["kind"], number> = { took_over: 0, received: 0, gave: 0, fenced: 0, lost: 0 };
+  readonly counts: Record<Move["kind"], number> = {
+    ...{ took_over: 0, received: 0, gave: 0, fenced: 0, lost: 0, suspected: 0, heard: 0 },
+  };
 
   constructor(clock: Clock, most: number) {
     this.#clock = clock;

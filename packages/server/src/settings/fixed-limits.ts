@@ -83,6 +83,11 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     atLimit: "`unavailable`, as after the time that they may wait.",
   },
   {
+    what: "Waits that a node gives the threshold controller at once, and the time that it has for it",
+    limit: "65,536, of one policy 4,096; 2,000 ms",
+    atLimit: "The rest goes with the next look; of one policy it is not counted.",
+  },
+  {
     what: "Actors, and edges between them, of one answer about who waits for whom",
     limit: "1,000, and 256 KiB",
     atLimit: "Others are told next time.",

@@ -85,6 +85,10 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Epochs of a partition": ["log/etcd/ownership.test.ts", "the last epoch that a token can hold"],
   "One chunk of a snapshot in etcd": ["log/etcd/snapshot.test.ts", "a large state is kept in chunks"],
   "Requests that wait for an owner of their partition": ["cluster/moves.test.ts", "no more requests wait for an owner"],
+  "Waits that a node gives the threshold controller at once, and the time that it has for it": [
+    "preempt/evidence.test.ts",
+    "no more is given at once than an answer holds",
+  ],
   "Actors, and edges between them, of one answer about who waits for whom": [
     "shard/deadlock-search.test.ts",
     "where there are more actors or edges than one answer holds",

@@ -29,10 +29,11 @@ export function aloneReport({ shards, options }: Node): GetClusterReply {
     owned: shards.length,
     standingBy: 0,
     answered: true,
+    suspectedBy: [],
   };
   return {
     ...{ node: ALONE_ID, cluster: "", nodes: [self], partitions, etcd: undefined },
-    ...{ moves: [], moreMoves: false, replicas: 1, leaseMs: 0 },
+    ...{ moves: [], moreMoves: false, replicas: 1, leaseMs: 0, suspects: [] },
   };
 }
 

@@ -19,9 +19,10 @@ import {
   type Wait,
   type Warning,
 } from "../partition/state.ts";
+import type { Move } from "../preempt/controller.ts";
 import { isWarnable } from "../preempt/decide.ts";
 import { type Assessment, Engine } from "../preempt/engine.ts";
-import { CONTROL_MS, Evidence } from "../preempt/evidence.ts";
+import { CONTROL_MS } from "../preempt/evidence.ts";
 import { Ledger } from "../preempt/ledger.ts";
 import type { Policy } from "../preempt/policy.ts";
 import { HeartbeatRhythm } from "../preempt/suspicion.ts";
@@ -36,6 +37,7 @@ import { clientOf, Profiles } from "./profiles.ts";
 import { parseWarning, referenceOf, warningName } from "./reference.ts";
 import type { KnownSession } from "./sessions.ts";
 import type { Shard } from "./shard.ts";
+import { Thresholds } from "./thresholds.ts";
 
 export const LOOK_MS = 200;
 /** How far ahead the requests for an element are looked at. */
@@ -70,8 +72,7 @@ export class Foresight {
   readonly #rhythms = new WeakMap<KnownSession, HeartbeatRhythm>();
   readonly #sentAtMs = new WeakMap<Warning, number>();
   readonly #assessed = new WeakMap<Grant | Wait, Assessment>();
-  /** By prefix of the policy. */
-  readonly #evidence = new Evidence<string>();
+  readonly thresholds: Thresholds;
   /** Warnings to be enforced that were submitted and are not decided yet. */
   readonly #promisedByClient = new Map<string, number>();
   /** Countdowns that are to end by force. Counted once a look: between two turns they do not change. */
@@ -86,7 +87,14 @@ export class Foresight {
     const first = node.options.states[0];
     if (first === undefined) throw new Error("a node has partitions");
     this.policies = new Policies(first);
-    this.ledger = new Ledger((row, isWrong) => this.#evidence.judged(this.policies.of(row.name).prefix, isWrong));
+    this.thresholds = new Thresholds({
+      policies: this.policies,
+      clock: node.options.clock,
+      isLeading: () => node.leads(0),
+      others: () => node.peers,
+      move: (prefix, move) => this.#move(prefix, move),
+    });
+    this.ledger = new Ledger((row, isWrong) => this.thresholds.judged(row.name, isWrong));
     this.profiles = new Profiles(this.ledger);
     this.models = new Models(this.profiles, this.ledger, node.options.models);
     this.etas = new Etas(this.profiles);
@@ -166,7 +174,7 @@ export class Foresight {
       lost: (grant) => profiles.lost(grant, ageOf(state, grant), this.#nowMs()),
       waited: (wait) => {
         const name = wait.parts[0]?.element.name;
-        if (name !== undefined) profiles.waited(name, state.clockMs - wait.sinceMs);
+        if (name !== undefined) profiles.followed(name, state.clockMs - wait.sinceMs);
       },
     };
   }
@@ -537,21 +545,20 @@ export class Foresight {
       const warning = parseWarning(name);
       return warning !== undefined && this.#node.shards[warning.partition]?.state.warnings.has(warning.id) === true;
     });
-    for (const { name, waitMs } of this.profiles.takeWaits())
-      this.#evidence.waited(this.policies.of(name).prefix, waitMs);
-    const prefixes = new Set(this.policies.prefixes());
-    this.#evidence.keepOnly(prefixes);
-    if (!this.#node.leads(0)) return; // Whoever leads the policies moves them, by what it leads and follows.
-    for (const prefix of prefixes) {
-      const { policy, threshold } = this.policies.of(prefix);
-      const move = policy.policy === "off" ? undefined : this.#evidence.move(prefix, threshold, policy);
-      if (move === undefined) continue;
-      this.setPolicy(prefix, {}, { by: "controller", reason: move.reason, threshold: move.threshold }).catch(
-        (error: unknown) => {
-          this.#node.options.note("threshold not moved", { prefix, error: String(error) });
-        },
-      );
-    }
+    for (const { name, waitMs } of this.profiles.takeWaits()) this.thresholds.waited(name, waitMs);
+    this.thresholds.control();
+  }
+
+  /** What was gathered here for the node that leads the policies. It is forgotten here. */
+  take(): ReturnType<Thresholds["take"]> {
+    for (const { name, waitMs } of this.profiles.takeWaits()) this.thresholds.waited(name, waitMs);
+    return this.thresholds.take();
+  }
+
+  #move(prefix: string, { reason, threshold }: Move): void {
+    this.setPolicy(prefix, {}, { by: "controller", reason, threshold }).catch((error: unknown) => {
+      this.#node.options.note("threshold not moved", { prefix, error: String(error) });
+    });
   }
 
   /**

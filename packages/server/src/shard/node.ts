@@ -391,6 +391,7 @@ export class Node implements Service {
       operations_total: this.#operations,
       grants_lost_total: this.#lost,
       ...this.deadlocks.counters(),
+      threshold_nodes_missing: this.foresight.thresholds.missing.length,
       watches: this.#watches.size,
       up: this.#unavailable === undefined ? 1 : 0,
     };

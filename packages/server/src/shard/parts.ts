@@ -15,6 +15,7 @@ import { EXCLUSIVE, PERMIT, SHARED } from "../lock/mode.ts";
 import type { CommandPart, Fence, PartCommand, Refusal, SessionIdentity } from "../partition/commands.ts";
 import type { FencingToken, PartitionState, Wait } from "../partition/state.ts";
 import type { Shard } from "./shard.ts";
+import type { EvidenceOfOthers } from "./thresholds.ts";
 
 /** Where a part stands; `gone` when there is none. */
 export type PartAnswer =
@@ -25,12 +26,14 @@ export type PartAnswer =
   | { readonly kind: "refused"; readonly code: ErrorCode; readonly message: string };
 
 /** The other nodes of the cluster. Undefined at a node that is alone. */
-export interface Peers {
+export interface Peers extends EvidenceOfOthers {
   isHere(partition: number): boolean;
   /** @throws ForelockError when the step was not answered: it may have been taken */
   step(partition: number, step: PartStep): Promise<PartReply>;
   /** Until owners have changed, or a moment. */
   pause(): Promise<void>;
+  /** A heartbeat of the node came. */
+  heard(id: string): void;
   /** How long a batch that must not wait may look for the owners of its parts. */
   readonly holdMs: number;
 }

@@ -1,7 +1,15 @@
 // peer-requests.ts: what other nodes of the cluster ask this one for themselves: steps of their batches, and who waits for whom. Not
 // here: who may ask (edge/), what a step does (batch/), what a cycle is (deadlock-search.ts).
-import { ForelockError, type PartStep, type PeerReply, type PeerRequest, type Reply } from "@forelock/protocol";
+import {
+  type EvidenceRow,
+  ForelockError,
+  type PartStep,
+  type PeerReply,
+  type PeerRequest,
+  type Reply,
+} from "@forelock/protocol";
 import type { SessionIdentity } from "../partition/commands.ts";
+import type { Gathered } from "../preempt/evidence.ts";
 import { asForelockError, errorMessage, errorReply } from "./answers.ts";
 import type { Node } from "./node.ts";
 import { lookDurably, type PartAnswer, partReply, stepCommand, submitStep, waitOf } from "./parts.ts";
@@ -30,6 +38,11 @@ export class PeerRequests {
     switch (body.$case) {
       case "part":
         return this.#step(body.value);
+      case "beat":
+        this.#node.peers?.heard(from);
+        return { $case: "beat", value: {} };
+      case "evidence":
+        return { $case: "evidence", value: { rows: evidenceRows(this.#node.foresight.take()) } };
       case "waits": {
         const { ask } = body.value;
         if (ask === undefined)
@@ -69,4 +82,8 @@ export class PeerRequests {
     }
     return lookDurably(this.#node.shardAt(partition), key);
   }
+}
+
+function evidenceRows(gathered: readonly Gathered<string>[]): EvidenceRow[] {
+  return gathered.map(({ key, waitsMs, judged, wrong }) => ({ prefix: key, waitsMs: [...waitsMs], judged, wrong }));
 }

@@ -92,10 +92,15 @@ export class Profiles implements HoldForecasts {
     if (handle !== undefined) this.holds.drop(handle, nowMs);
   }
 
-  /** A request was granted after a wait. */
-  waited(name: string, waitMs: number): void {
+  /** A request was granted after a wait, in a partition that another node leads. */
+  followed(name: string, waitMs: number): void {
     this.waits.observe("", name, Math.max(HOLD_MS_MIN, waitMs));
     this.#seen.waited(name, waitMs, 1 / this.#sample.stride);
+  }
+
+  /** A request was granted here after a wait. */
+  waited(name: string, waitMs: number): void {
+    this.followed(name, waitMs);
     this.#recentWaits[this.#recentNext] = { name, waitMs };
     this.#recentNext = (this.#recentNext + 1) % RECENT_MAX;
   }
@@ -106,7 +111,7 @@ export class Profiles implements HoldForecasts {
     return level === "pair" || level === "element" ? p50Ms : 0;
   }
 
-  /** Waits since the last call, the last few thousand of them. */
+  /** Waits here since the last call, the last few thousand of them. */
   takeWaits(): readonly { readonly name: string; readonly waitMs: number }[] {
     this.#recentNext = 0;
     return this.#recentWaits.splice(0);

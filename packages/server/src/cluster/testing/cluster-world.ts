@@ -82,6 +82,8 @@ export interface ClusterOptions {
 export class ClusterWorld implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly table: Table;
+  /** Heartbeats of nodes that came: by whom, from whom. */
+  readonly heard: { readonly by: string; readonly from: string }[] = [];
   readonly #members = new Map<string, Member>();
   readonly #dialled: { readonly to: string; readonly socket: Socket }[] = [];
   readonly #cut = new Set<string>();
@@ -256,6 +258,7 @@ export class ClusterWorld implements AsyncDisposable {
     const router = new Router({
       ...{ bulk, node, secret, linksMax, holdMs: HOLD_MS, owners: this.table.ownersFor(id) },
       dial: (peer) => this.#dial(peer, dial),
+      heard: (from) => this.heard.push({ by: id, from }),
     });
     const edgeClock: Clock = { ...realClock, wallMs: () => this.clock.wallMs() };
     const listening = tls === undefined ? undefined : { ...tls, clientCa: tls.ca, clientRequired: false };

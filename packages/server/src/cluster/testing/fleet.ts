@@ -47,6 +47,8 @@ export class Fleet {
   unreachable: ((to: string, request: BulkRequest) => string | undefined) | undefined;
   readonly fetched: { readonly to: string; readonly request: BulkRequest }[] = [];
   keptBytesMax = 256 * 1024 * 1024;
+  /** Whether heartbeats of one node reach another. */
+  hears: (from: string, to: string) => boolean = () => true;
   readonly #isolated = new Set<string>();
   /** How late a node hears of changes that it watches; undefined: at once. */
   late: ((id: string) => number) | undefined;
@@ -101,6 +103,7 @@ export class Fleet {
       },
       marks: disk.marks,
       fetch: (peer, request) => this.fetch(id, peer.id, request),
+      beat: (peer) => this.#beat(id, peer.id),
       fillBytesPerSecond: 1024 * 1024,
       keptBytesMax: this.keptBytesMax,
       clock: this.clock,
@@ -145,6 +148,12 @@ export class Fleet {
     const why = this.#isolated.has(to) ? "isolated" : this.unreachable?.(to, request);
     if (why !== undefined) throw new Error(why);
     return this.get(to).cluster.source.read(request);
+  }
+
+  /** As over a link that carries both ways or none. */
+  async #beat(from: string, to: string): Promise<void> {
+    if (this.#isolated.has(from) || this.#isolated.has(to) || !this.hears(from, to)) throw new Error("not reached");
+    this.get(to).cluster.heartbeats.heard(from);
   }
 
   /** Lets time pass until the promise has settled: everything takes some. */
