@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ALL_FAULTS, FAULTS } from "./faults/kinds.ts";
 import { faultsNamed } from "./faults/storm.ts";
 import { commandOf, parseOptions } from "./options.ts";
 
@@ -20,11 +21,11 @@ test.each([
 });
 
 test("a fault that does not exist is named, with those that do", () => {
-  expect(() => faultsNamed(["kill", "earthquake"])).toThrow(/earthquake; there are kill, .*power_cut/);
+  expect(() => faultsNamed(["kill", "earthquake"], FAULTS, ALL_FAULTS)).toThrow(/earthquake; there are kill, .*power_cut/);
 });
 
 test("the faults that break the promises by themselves are never drawn", () => {
-  const kinds = faultsNamed(undefined).map(({ kind }) => kind);
+  const kinds = faultsNamed(undefined, FAULTS, ALL_FAULTS).map(({ kind }) => kind);
   expect(kinds).not.toContain("lying_power_cut");
   expect(kinds.length).toBeGreaterThanOrEqual(12);
 });

@@ -7,6 +7,17 @@ const LENGTH_BYTES = 4;
 /** Above any limit of the server: a longer frame means that the stream is out of step. */
 const FRAME_BYTES_MAX = 8 * 1_048_576;
 
+/** Where a connection goes. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where the next connection goes: each may go elsewhere. */
+export type Way = () => Endpoint;
+
+export const onLoopback = (port: number): Endpoint => ({ host: "127.0.0.1", port });
+
 export interface WireEvents {
   readonly onFrame: (frame: ServerFrame) => void;
   /** Once, whatever the reason. */
@@ -28,9 +39,9 @@ export class WireConnection {
   }
 
   /** @throws when nobody listens */
-  static open(port: number, events: WireEvents): Promise<WireConnection> {
+  static open({ host, port }: Endpoint, events: WireEvents): Promise<WireConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+      const socket = connect({ port, host, noDelay: true });
       socket.on("error", reject); // After the promise is settled this does nothing: `close` tells.
       socket.once("connect", () => resolve(new WireConnection(socket, events)));
     });
