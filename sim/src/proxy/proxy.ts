@@ -105,7 +105,12 @@ export class TcpProxy {
       client.resetAndDestroy();
       return;
     }
-    const server = connect({ port: this.#targetPort, host: this.#options.targetHost ?? LOOPBACK, allowHalfOpen: true, noDelay: true });
+    const server = connect({
+      port: this.#targetPort,
+      host: this.#options.targetHost ?? LOOPBACK,
+      allowHalfOpen: true,
+      noDelay: true,
+    });
     server.on("error", () => client.resetAndDestroy());
     this.counts.connections += 1;
     const context = { ...this.#options, counts: this.counts, cut: () => this.#end(link, false) };

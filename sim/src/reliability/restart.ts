@@ -1,8 +1,8 @@
 // restart.ts: how long a server takes to come back when its log is full of work.
 import type { Clock } from "../proxy/clock.ts";
 import { readWire } from "../torture/reader.ts";
-import { onLoopback } from "../torture/wire.ts";
 import type { Scene } from "../torture/scene.ts";
+import { onLoopback } from "../torture/wire.ts";
 import { acquireBody, BusySession, tokenOf } from "./busy-session.ts";
 import { type Figure, figure, towards } from "./figure.ts";
 

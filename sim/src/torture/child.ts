@@ -25,6 +25,8 @@ export class Child {
   #output = "";
   /** How the last process ended by itself; undefined while it runs or when it was killed. */
   exit: string | undefined;
+  /** Told of all that it prints. */
+  onSaid: ((text: string) => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -43,6 +45,7 @@ export class Child {
     const child = spawn(program, words, {
       env: { ...process.env, NO_COLOR: "1", ...environment },
       stdio: ["ignore", "pipe", "pipe"],
+      detached: true, // Ctrl-C in a terminal reaches this process alone, which ends them in order.
     });
     this.#child = child;
     this.#output = "";
@@ -87,6 +90,7 @@ export class Child {
   }
 
   #say(text: string): void {
+    this.onSaid?.(text);
     this.#output = (this.#output + text).slice(-OUTPUT_CHARACTERS_MAX);
   }
 }

@@ -9,8 +9,8 @@ import { forkRandom, type Random } from "../proxy/random.ts";
 import { imagePlace, type Place, plainPlace } from "./disk/place.ts";
 import { DiskShim } from "./disk/shim.ts";
 import { FILES } from "./elements.ts";
-import { readWire } from "./reader.ts";
 import type { Place as TorturePlace } from "./play.ts";
+import { readWire } from "./reader.ts";
 import { ServerProcess } from "./server-process.ts";
 import { onLoopback, type Way } from "./wire.ts";
 

@@ -21,7 +21,7 @@ export interface RunningServer {
 }
 
 const START_MS_MAX = 60_000;
-const ADDRESS = /(?:127\.0\.0\.1|localhost):(\d+)/;
+const ADDRESS = /serving on (?:127\.0\.0\.1|localhost):(\d+)/;
 
 export class ServerProcess extends Child {
   readonly #time: Clock;

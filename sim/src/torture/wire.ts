@@ -4,6 +4,8 @@ import { connect, type Socket } from "node:net";
 import { ClientFrame, ServerFrame } from "@forelock/protocol";
 
 const LENGTH_BYTES = 4;
+/** Packets may vanish on the way to a host. */
+const CONNECT_MS_MAX = 1_500;
 /** Above any limit of the server: a longer frame means that the stream is out of step. */
 const FRAME_BYTES_MAX = 8 * 1_048_576;
 
@@ -38,12 +40,16 @@ export class WireConnection {
     socket.on("close", () => this.#closed());
   }
 
-  /** @throws when nobody listens */
+  /** @throws when nobody listens, or nothing comes back */
   static open({ host, port }: Endpoint, events: WireEvents): Promise<WireConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host, noDelay: true });
+      const socket = connect({ port, host, noDelay: true, timeout: CONNECT_MS_MAX });
+      socket.once("timeout", () => socket.destroy(new Error(`${host}:${port} does not answer`)));
       socket.on("error", reject); // After the promise is settled this does nothing: `close` tells.
-      socket.once("connect", () => resolve(new WireConnection(socket, events)));
+      socket.once("connect", () => {
+        socket.setTimeout(0);
+        resolve(new WireConnection(socket, events));
+      });
     });
   }
 

@@ -1,7 +1,8 @@
 // kinds.ts: the faults of one server, and the lanes they are in.
+
+import { choose } from "../../proxy/random.ts";
 import type { Scene } from "../scene.ts";
 import { onLoopback } from "../wire.ts";
-import { choose } from "../../proxy/random.ts";
 import { failingSync, fullDisk, lyingPowerCut, lyingSync, powerCut } from "./disk.ts";
 import type { Fault, Lane } from "./fault.ts";
 import { halfClose, reset, storms } from "./network.ts";
