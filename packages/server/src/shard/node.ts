@@ -49,7 +49,7 @@ import { endOfClosed, isGrowth, isOfSession, SessionRequest, type TurnedAway } f
 import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
 import { type Defer, notOwner, Shard, type ShardObserver } from "./shard.ts";
 import { happeningsOf, Watches } from "./watches.ts";
-import { welcomeOf } from "./welcome.ts";
+import { expiredOf, welcomeOf } from "./welcome.ts";
 
 export interface NodeLimits extends PartitionLimits {
   readonly grantsPerTurnMax: number;
@@ -335,7 +335,7 @@ export class Node implements Service {
     this.foresight.heard(known, this.options.clock.monotonicMs());
     this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {
       const answer = (): void =>
-        respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
+        respond({ number, partitions: [...known.partitions], expiredPartitions: expiredOf(this, known) });
       if (this.options.ownership?.holds(known.id, answer) !== true) answer();
     });
   }
@@ -542,7 +542,8 @@ export class Node implements Service {
         const known = node.directory.get(sessionId);
         if (known === undefined) return;
         known.partitions.delete(partition);
-        known.expired.add(partition);
+        // Decided is not yet true: a deposed owner decides much that its log refuses.
+        node.shards[partition]?.afterDurable(() => known.expired.add(partition));
       },
       operationEnded(shard, operation) {
         node.batches.operationEnded(shard, operation);

@@ -215,6 +215,36 @@ function fenceInsteadOfStop(shared: Shared): void {
     });
 }
 
+const toldExpired = (shared: Shared, { opened }: Client): Promise<readonly number[]> =>
+  new Promise((resolve) =>
+    shared.node.heartbeat(opened.session, 1, { lagMs: 0, health: 0 }, (reply) => resolve(reply.expiredPartitions)),
+  );
+
+test("an end of a session that the log refuses is told to nobody", async () => {
+  let isFenced = false;
+  const shared = new Shared({ fault: () => (isFenced ? "lost" : undefined) });
+  await shared.lead(0);
+  const ana = shared.client();
+  await ana.acquire(shared.nameIn(0));
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs / 2); // Its silence is on record.
+  isFenced = true;
+  fenceInsteadOfStop(shared);
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs); // As after a pause of the process: nobody was heard meanwhile.
+  expect(shared.fenced).toEqual([0]);
+  expect(await toldExpired(shared, ana)).toEqual([]);
+});
+
+test("where a session has expired is told by the owner alone", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  await ana.acquire(shared.nameIn(0));
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs + 1_000);
+  expect(await toldExpired(shared, ana)).toEqual([0]);
+  shared.node.resign(0);
+  expect(await toldExpired(shared, ana)).toEqual([]);
+});
+
 test("a status taken while a partition is given away tells of the others", async () => {
   const shared = new Shared();
   await shared.lead(0);
