@@ -293,7 +293,7 @@ export class Node implements Service {
     const id = Buffer.from(resume.sessionId).toString("base64url");
     const known = this.directory.get(id);
     if (known === undefined) {
-      if (this.shards.some((shard) => shard.state.tombstones.has(id))) {
+      if (this.options.ownership?.mayAnswer() !== false && this.shards.some((shard) => shard.hasEnded(id))) {
         throw new ForelockError("session_expired", `Session ${id} has expired.`);
       }
       // It was never used in a partition, or closed: nothing is held under it, so it may begin anew under its own secret.

@@ -2,7 +2,9 @@
 import type { ForelockError } from "@forelock/protocol";
 import { expect, test } from "vitest";
 import { MemoryBulkStore } from "../bulk/memory.ts";
+import type { LogRecord } from "../log/event-log.ts";
 import { MemoryEventLog, MemoryLogDisk, type MemoryLogOptions } from "../log/memory.ts";
+import { decodeEvents } from "../partition/codec.ts";
 import { stateHash } from "../partition/hash.ts";
 import { createState } from "../partition/state.ts";
 import { Node } from "./node.ts";
@@ -221,17 +223,51 @@ const toldExpired = (shared: Shared, { opened }: Client): Promise<readonly numbe
   );
 
 test("an end of a session that the log refuses is told to nobody", async () => {
-  let isFenced = false;
-  const shared = new Shared({ fault: () => (isFenced ? "lost" : undefined) });
+  const isEnd = ({ events }: LogRecord): boolean => {
+    const kinds: string[] = [];
+    decodeEvents(events, ({ kind }) => kinds.push(kind));
+    return kinds.includes("session_ended");
+  };
+  const shared = new Shared({ fault: (_, record) => (isEnd(record) ? "lost" : undefined) });
   await shared.lead(0);
   const ana = shared.client();
   await ana.acquire(shared.nameIn(0));
-  await shared.clock.advance(NODE_LIMITS.sessionTtlMs / 2); // Its silence is on record.
-  isFenced = true;
   fenceInsteadOfStop(shared);
-  await shared.clock.advance(NODE_LIMITS.sessionTtlMs); // As after a pause of the process: nobody was heard meanwhile.
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs + 1_000); // As after a pause of the process: nobody was heard meanwhile.
   expect(shared.fenced).toEqual([0]);
   expect(await toldExpired(shared, ana)).toEqual([]);
+});
+
+test("a resume is refused for an end that the log has, where this node surely owns the partition", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  await ana.acquire(shared.nameIn(0));
+  const { id } = ana.opened.session;
+  const forget = (): void => shared.node.directory.remove(shared.node.directory.get(id) ?? expect.unreachable());
+  const resume = (): string => {
+    const secret = ana.opened.secret ?? new Uint8Array(0);
+    const session = {
+      sessionId: Buffer.from(id, "base64url"),
+      secret,
+      open: undefined,
+      client: "test",
+      ttlMs: undefined,
+    };
+    try {
+      shared.node.resumeSession(CALLER, session);
+      return "resumed";
+    } catch (error) {
+      return (error as ForelockError).code;
+    }
+  };
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs + 1_000);
+  forget(); // As once its connection is gone.
+  shared.mayAnswer = false; // Another may own the partition by now, and know better.
+  expect(resume()).toBe("resumed");
+  forget();
+  shared.mayAnswer = true;
+  expect(resume()).toBe("session_expired");
 });
 
 test("where a session has expired is told by the owner alone", async () => {
