@@ -33,7 +33,7 @@ export const CLUSTER_FAULTS: readonly ClusterFault[] = [
 const always = (): boolean => true;
 
 export const CLUSTER_LANES: readonly Lane<ClusterScene>[] = [
-  { name: "nodes", calmMs: [1_000, 3_000], target: "a node", isReady: always },
+  { name: "nodes", calmMs: [1_500, 3_500], target: "a node", isReady: always },
   { name: "etcd", calmMs: [1_500, 3_500], target: "etcd", isReady: always },
   { name: "network", calmMs: [800, 2_500], target: "a node", isReady: always },
   { name: "operator", calmMs: [500, 2_000], target: "a node", isReady: always },
