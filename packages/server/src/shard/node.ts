@@ -293,11 +293,13 @@ export class Node implements Service {
     const id = Buffer.from(resume.sessionId).toString("base64url");
     const known = this.directory.get(id);
     if (known === undefined) {
-      if (this.options.ownership?.mayAnswer() !== false && this.shards.some((shard) => shard.hasEnded(id))) {
+      const ended = this.shards.filter((shard) => shard.hasEnded(id)).map(({ partition }) => partition);
+      if (ended.length > 0 && this.options.ownership === undefined)
         throw new ForelockError("session_expired", `Session ${id} has expired.`);
-      }
-      // It was never used in a partition, or closed: nothing is held under it, so it may begin anew under its own secret.
-      return { session: this.#addSession(id, resume.secret, caller, resume), secret: undefined };
+      // Nothing is held under it here, so it may begin anew under its own secret: it may live at other nodes.
+      const session = this.#addSession(id, resume.secret, caller, resume);
+      for (const partition of this.options.ownership?.mayAnswer() === true ? ended : []) session.expired.add(partition);
+      return { session, secret: undefined };
     }
     if (known.principal !== caller.principal || !isSecret(known, resume.secret)) {
       throw new ForelockError("session_unknown", "No session of this id and secret is known.");
