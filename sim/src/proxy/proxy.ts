@@ -1,4 +1,4 @@
-// proxy.ts: a TCP proxy in this process, on loopback, whose weather is set while it runs. Needs no rights; one seed, one behaviour.
+// proxy.ts: a TCP proxy in this process, whose weather is set while it runs. Needs no rights; one seed, one behaviour.
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "./clock.ts";
@@ -8,6 +8,7 @@ import { CALM, noWeather, type Weather, type WeatherCounts } from "./weather.ts"
 
 /** A run has some tens of clients with a few connections each: more is a leak. */
 const CONNECTIONS_MAX = 2_000;
+const LOOPBACK = "127.0.0.1";
 
 interface Link {
   readonly client: Socket;
@@ -19,6 +20,10 @@ interface Link {
 export interface ProxyOptions {
   readonly clock: Clock;
   readonly random: Random;
+  /** Where it listens. Default: loopback, a free port. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** The host of `targetPort`. Default: loopback. */
+  readonly targetHost?: string;
 }
 
 export class TcpProxy {
@@ -35,11 +40,12 @@ export class TcpProxy {
     listener.on("connection", (client) => this.#accept(client));
   }
 
-  /** Listens on a free port of loopback. */
+  /** @throws when the port cannot be had */
   static async open(options: ProxyOptions): Promise<TcpProxy> {
     const listener = createServer({ allowHalfOpen: true, noDelay: true });
     const proxy = new TcpProxy(listener, options);
-    listener.listen(0, "127.0.0.1");
+    const { host, port } = options.listen ?? { host: LOOPBACK, port: 0 };
+    listener.listen(port, host);
     await once(listener, "listening");
     return proxy;
   }
@@ -99,7 +105,12 @@ export class TcpProxy {
       client.resetAndDestroy();
       return;
     }
-    const server = connect({ port: this.#targetPort, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    const server = connect({
+      port: this.#targetPort,
+      host: this.#options.targetHost ?? LOOPBACK,
+      allowHalfOpen: true,
+      noDelay: true,
+    });
     server.on("error", () => client.resetAndDestroy());
     this.counts.connections += 1;
     const context = { ...this.#options, counts: this.counts, cut: () => this.#end(link, false) };

@@ -2,7 +2,7 @@
 
 import { Purpose } from "@forelock/protocol";
 import { type Clock, pause } from "../proxy/clock.ts";
-import { WireConnection } from "../torture/wire.ts";
+import { onLoopback, WireConnection } from "../torture/wire.ts";
 import { acquireBody, BusySession } from "./busy-session.ts";
 
 export interface BeatingSessionOptions {
@@ -29,7 +29,7 @@ export async function beatingSession({
   const { sessionId, sessionSecret } = session.welcome;
   const stop = new AbortController();
   let isExpired = false;
-  const connection = await WireConnection.open(port, {
+  const connection = await WireConnection.open(onLoopback(port), {
     onFrame: (frame) => {
       const hasExpired = frame.closing !== undefined || (frame.heartbeat?.expiredPartitions.length ?? 0) > 0;
       if (!hasExpired || isExpired || stop.signal.aborted) return;

@@ -9,7 +9,7 @@ import {
   type Welcome,
 } from "@forelock/protocol";
 import type { Body } from "../torture/raw-session.ts";
-import { WireConnection } from "../torture/wire.ts";
+import { onLoopback, WireConnection } from "../torture/wire.ts";
 
 export type Answer = { readonly code: string; readonly body: Reply["body"] };
 
@@ -49,7 +49,7 @@ export class BusySession {
   static open({ port, ttlMs, client }: BusySessionOptions, resumed?: Welcome): Promise<BusySession> {
     return new Promise((resolve, reject) => {
       let session: BusySession | undefined;
-      const opening = WireConnection.open(port, {
+      const opening = WireConnection.open(onLoopback(port), {
         onFrame: (frame) => {
           if (frame.closing !== undefined) reject(new Error(`the server refused: ${frame.closing.code}`));
           if (frame.welcome !== undefined) {

@@ -2,6 +2,7 @@
 import type { Clock } from "../proxy/clock.ts";
 import { readWire } from "../torture/reader.ts";
 import type { Scene } from "../torture/scene.ts";
+import { onLoopback } from "../torture/wire.ts";
 import { acquireBody, BusySession, tokenOf } from "./busy-session.ts";
 import { type Figure, figure, towards } from "./figure.ts";
 
@@ -29,7 +30,7 @@ export async function restart({ scene, clock, seconds }: RestartOptions): Promis
     }
   });
   await Promise.all(lanes);
-  const status = await readWire(scene.port, { $case: "getStatus", value: {} }, clock);
+  const status = await readWire(onLoopback(scene.port), { $case: "getStatus", value: {} }, clock);
   const logBytes = status?.$case === "getStatus" ? status.value.logBytes : 0;
   session.cut();
   await scene.restart();

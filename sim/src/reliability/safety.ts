@@ -1,5 +1,5 @@
 // safety.ts: the figures of a torture run: how much was checked, under which faults, and what was found.
-import type { TortureReport } from "../torture/run.ts";
+import type { TortureReport } from "../torture/play.ts";
 import { hasFailed } from "../torture/summary.ts";
 import { type Figure, figure, judged, towards } from "./figure.ts";
 

@@ -12,6 +12,7 @@ import { sessionsOf } from "../history/session.ts";
 import type { HistoryWriter } from "../history/write.ts";
 import { type Clock, pause } from "../proxy/clock.ts";
 import { readWire } from "./reader.ts";
+import type { Way } from "./wire.ts";
 
 const ATTEMPTS_MAX = 10;
 /** After so many the rest is tried once each: the run has failed, and must end. */
@@ -20,7 +21,7 @@ const RETRY_MS = 250;
 const PAGE_RECORDS = 1_000;
 
 export interface FinishContext {
-  readonly port: number;
+  readonly way: Way;
   readonly clock: Clock;
   readonly history: HistoryWriter;
 }
@@ -39,7 +40,7 @@ export async function untilFree(
   while (held.size > 0 && context.clock.monotonicMs() < untilMs) {
     const still = new Map<string, string>();
     for (const name of held.keys()) {
-      const why = await readWire(context.port, { $case: "why", value: { name } }, context.clock);
+      const why = await readWire(context.way(), { $case: "why", value: { name } }, context.clock);
       const isFree = why?.$case === "why" && why.value.holders.length === 0 && why.value.waiting === 0;
       if (!isFree) still.set(name, why?.$case === "why" ? JSON.stringify(WhyReply.toJSON(why.value)) : "no answer");
     }
@@ -118,7 +119,7 @@ function firstIndex(file: FileHistory, group: readonly Append[]): number | undef
 async function readFile(
   file: string,
   attempts: number,
-  { port, clock, history }: FinishContext,
+  { way, clock, history }: FinishContext,
 ): Promise<string | undefined> {
   let refused = "no answer";
   for (let attempt = 0; attempt < attempts; attempt += 1) {
@@ -126,7 +127,7 @@ async function readFile(
     const entries: string[] = [];
     for (;;) {
       const value = { file, index: entries.length, recordsMax: PAGE_RECORDS, version: 0 };
-      const body = await readWire(port, { $case: "readRecords", value }, clock);
+      const body = await readWire(way(), { $case: "readRecords", value }, clock);
       const isAbsent = body?.$case === "error" && body.value.code === "no_such_file";
       if (body?.$case === "error") refused = body.value.code;
       if (body?.$case !== "readRecords" && !isAbsent) break;
@@ -142,10 +143,10 @@ async function readFile(
   return refused;
 }
 
-async function readHolder(element: string, { port, clock, history }: FinishContext): Promise<boolean> {
+async function readHolder(element: string, { way, clock, history }: FinishContext): Promise<boolean> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const call = history.call({ process: `reader/${element}/holder`, op: "holder", key: element, args: {} });
-    const why = await readWire(port, { $case: "why", value: { name: element } }, clock);
+    const why = await readWire(way(), { $case: "why", value: { name: element } }, clock);
     if (why?.$case === "why") {
       const holder = why.value.holders[0];
       if (holder === undefined) call.ok({ held: false });

@@ -7,13 +7,13 @@ import { type Clock, pause } from "../proxy/clock.ts";
 import { verdictOf } from "./outcome.ts";
 import type { RawSession } from "./raw-session.ts";
 import type { SessionRecord } from "./session-record.ts";
-import { WireConnection } from "./wire.ts";
+import { type Way, WireConnection } from "./wire.ts";
 
 export interface HeartOptions {
   readonly session: RawSession;
   readonly record: SessionRecord;
   readonly history: HistoryWriter;
-  readonly port: number;
+  readonly way: Way;
   readonly everyMs: number;
   readonly clock: Clock;
 }
@@ -62,12 +62,12 @@ export class Heart {
   }
 
   async #open(): Promise<void> {
-    const { session, record, port, history } = this.#options;
+    const { session, record, way, history } = this.#options;
     const callNs = history.nowNs();
     this.#isOpening = true;
     this.#sentNs.clear();
     try {
-      const connection = await WireConnection.open(port, {
+      const connection = await WireConnection.open(way(), {
         onFrame: (frame) => {
           if (frame.closing !== undefined && verdictOf(frame.closing.code) === "session_gone") {
             record.declaredDead(callNs);

@@ -9,7 +9,8 @@ import { verdictOf } from "./outcome.ts";
 export interface LibraryClientOptions {
   readonly name: string;
   readonly element: string;
-  readonly port: number;
+  /** Of the servers, as programs name them. */
+  readonly endpoints: readonly string[];
   readonly history: HistoryWriter;
   readonly clock: Clock;
   readonly random: Random;
@@ -34,12 +35,12 @@ export class LibraryClient {
   }
 
   async run(): Promise<void> {
-    const { stop, clock, name, port } = this.#options;
+    const { stop, clock, name, endpoints } = this.#options;
     while (!stop.aborted) {
       let client: ForelockClient | undefined;
       try {
         client = await connect({
-          endpoints: `127.0.0.1:${port}`,
+          endpoints,
           ttlMs: TTL_MS,
           requestMs: REQUEST_MS,
           client: name,

@@ -4,7 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../proxy/clock.ts";
+import { runNow } from "./cluster/command.ts";
+import { runClusterTorture } from "./cluster/run.ts";
+import { clusterLines } from "./cluster/summary.ts";
 import { commandOf, parseOptions, type TortureOptions, USAGE } from "./options.ts";
+import type { RunTools, TortureReport } from "./play.ts";
 import { runTorture } from "./run.ts";
 import { hasFailed, summarize } from "./summary.ts";
 
@@ -17,11 +21,24 @@ async function torture(options: TortureOptions): Promise<number> {
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
   const tools = { clock: systemClock(), nowNs, serverScript: SERVER_SCRIPT, log, interrupted: interrupted.signal };
-  const report = await runTorture(options, tools);
+  const missing = options.cluster ? etcdMissing() : undefined;
+  if (missing !== undefined) {
+    console.log(`skipped     the cluster: no program etcd (${missing})`);
+    return 0;
+  }
+  const report = await (options.cluster ? clusterTorture(options, tools) : runTorture(options, tools));
   console.log(summarize(report));
   console.log(`history     ${options.history}`);
   console.log(`again       ${commandOf(options)}`);
   return hasFailed(report) ? 1 : 0;
+}
+
+const etcdMissing = (): string | undefined => runNow("etcd", ["--version"]).failure;
+
+async function clusterTorture(options: TortureOptions, tools: RunTools): Promise<TortureReport> {
+  const report = await runClusterTorture(options, tools);
+  console.log(clusterLines(report));
+  return report;
 }
 
 function optionsOrExit(): TortureOptions {

@@ -5,7 +5,7 @@ import { type HistoryLine, type HistoryOperation, showVersion, versionOf } from 
 import type { HistoryWriter } from "../history/write.ts";
 import { type Clock, pause } from "../proxy/clock.ts";
 import { readWire } from "./reader.ts";
-import type { Scene } from "./scene.ts";
+import type { Way } from "./wire.ts";
 
 const COUNTDOWN_MS = 1_200;
 /** Whoever lets countdowns run out gets shorter ones, down to a quarter. */
@@ -25,16 +25,19 @@ const POLICY = {
   ...{ preemptionsPerHourMax: "100000", falseRatioMax: "1" },
 } as const;
 
+export interface PreemptedContext {
+  readonly way: Way;
+  readonly clock: Clock;
+  readonly history: HistoryWriter;
+}
+
 export class Preempted {
   /** By element and token, when it was first seen. */
   readonly #seenNs = new Map<string, number>();
   readonly #elements: readonly string[];
-  readonly #context: { readonly scene: Scene; readonly clock: Clock; readonly history: HistoryWriter };
+  readonly #context: PreemptedContext;
 
-  constructor(
-    elements: readonly string[],
-    context: { readonly scene: Scene; readonly clock: Clock; readonly history: HistoryWriter },
-  ) {
+  constructor(elements: readonly string[], context: PreemptedContext) {
     this.#elements = elements;
     this.#context = context;
   }
@@ -45,10 +48,10 @@ export class Preempted {
 
   /** @throws when the server does not take the policy */
   async begin(): Promise<void> {
-    const { scene, clock } = this.#context;
+    const { way, clock } = this.#context;
     for (const prefix of this.#elements) {
       const value = { prefix, set: POLICY, reason: "torture" };
-      const told = await readWire(scene.port ?? 0, { $case: "setPolicy", value }, clock);
+      const told = await readWire(way(), { $case: "setPolicy", value }, clock);
       if (told?.$case !== "setPolicy") throw new Error(`no policy for ${prefix}: ${JSON.stringify(told)}`);
     }
   }
@@ -85,9 +88,9 @@ export class Preempted {
   }
 
   async #look(name: string): Promise<boolean> {
-    const { scene, clock, history } = this.#context;
+    const { way, clock, history } = this.#context;
     const value = { name, sinceMs: 0, limit: ENTRIES_MAX };
-    const told = await readWire(scene.port ?? 0, { $case: "getHistory", value }, clock);
+    const told = await readWire(way(), { $case: "getHistory", value }, clock);
     if (told?.$case !== "getHistory") return false;
     for (const { kind, token } of told.value.entries) {
       const key = `${name} ${token}`;

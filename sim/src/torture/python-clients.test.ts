@@ -34,7 +34,7 @@ let address = "";
 
 beforeAll(async () => {
   if (why !== undefined) return;
-  const { port } = await server.start({
+  const { port } = await server.serve({
     script: SERVER_SCRIPT,
     dataFolder: join(folder, "data"),
     environment: {},

@@ -7,7 +7,7 @@ import { OperationState, Purpose } from "@forelock/protocol";
 import { type Clock, pause } from "../proxy/clock.ts";
 import { between, type Random } from "../proxy/random.ts";
 import { mayAskAgain, verdictOf } from "./outcome.ts";
-import { WireConnection } from "./wire.ts";
+import { type Way, WireConnection } from "./wire.ts";
 
 export type Body = NonNullable<Operation["body"]>;
 type ReplyBody = NonNullable<Reply["body"]>;
@@ -27,7 +27,7 @@ export interface Ask {
 }
 
 export interface RawSessionOptions {
-  readonly port: number;
+  readonly way: Way;
   readonly ttlMs: number;
   readonly client: string;
   readonly clock: Clock;
@@ -172,7 +172,7 @@ export class RawSession {
 
   /** Opens or resumes. Sets `gone` when the server says that the session is. */
   async #connect(asking?: number): Promise<WireConnection | undefined> {
-    const { port, ttlMs, client, clock } = this.#options;
+    const { way, ttlMs, client, clock } = this.#options;
     const isNew = this.#id.length === 0;
     let greet: (welcome: Welcome | undefined) => void = () => {};
     const greeting = new Promise<Welcome | undefined>((resolve) => {
@@ -180,7 +180,7 @@ export class RawSession {
     });
     let connection: WireConnection;
     try {
-      connection = await WireConnection.open(port, {
+      connection = await WireConnection.open(way(), {
         onFrame: (frame) => {
           if (this.#connection !== undefined && this.#connection !== connection) return;
           if (frame.closing !== undefined && frame.welcome === undefined) this.#refusedBy(frame.closing.code);

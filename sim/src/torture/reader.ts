@@ -2,19 +2,19 @@
 import { Purpose, type Reply } from "@forelock/protocol";
 import type { Clock } from "../proxy/clock.ts";
 import type { Body } from "./raw-session.ts";
-import { WireConnection } from "./wire.ts";
+import { type Endpoint, WireConnection } from "./wire.ts";
 
 const ANSWER_MS_MAX = 3_000;
 
 /** @returns undefined when there is no answer in time; an error is an answer */
-export async function readWire(port: number, body: Body, clock: Clock): Promise<Reply["body"]> {
+export async function readWire(endpoint: Endpoint, body: Body, clock: Clock): Promise<Reply["body"]> {
   let settle: (body: Reply["body"]) => void = () => {};
   const answer = new Promise<Reply["body"]>((resolve) => {
     settle = resolve;
   });
   const cancel = clock.after(ANSWER_MS_MAX, () => settle(undefined));
   try {
-    const connection = await WireConnection.open(port, {
+    const connection = await WireConnection.open(endpoint, {
       onFrame: (frame) => {
         for (const reply of frame.replies) settle(reply.body);
       },

@@ -12,12 +12,13 @@ import { Heart } from "./heart.ts";
 import { verdictOf } from "./outcome.ts";
 import { type Body, errorOf, isGranted, RawSession, type Told } from "./raw-session.ts";
 import { SessionRecord } from "./session-record.ts";
+import type { Way } from "./wire.ts";
 
 export interface RecordedSessionOptions {
   /** Of this life of the client. */
   readonly process: string;
   readonly ttlMs: number;
-  readonly port: number;
+  readonly way: Way;
   readonly history: HistoryWriter;
   readonly clock: Clock;
   readonly random: Random;
@@ -73,12 +74,12 @@ export class RecordedSession {
   #isEnded = false;
 
   private constructor(options: RecordedSessionOptions, session: RawSession) {
-    const { process, history, ttlMs, port, clock } = options;
+    const { process, history, ttlMs, way, clock } = options;
     this.#options = options;
     this.#process = process;
     this.#session = session;
     this.#record = new SessionRecord({ history, process, session: session.name, ttlMs });
-    this.#heart = new Heart({ session, record: this.#record, history, port, everyMs: ttlMs / BEATS_PER_TTL, clock });
+    this.#heart = new Heart({ session, record: this.#record, history, way, everyMs: ttlMs / BEATS_PER_TTL, clock });
     void this.#heart.run();
   }
 

@@ -5,12 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../proxy/clock.ts";
 import { TcpProxy } from "../proxy/proxy.ts";
-import { forkRandom } from "../proxy/random.ts";
+import { forkRandom, type Random } from "../proxy/random.ts";
 import { imagePlace, type Place, plainPlace } from "./disk/place.ts";
 import { DiskShim } from "./disk/shim.ts";
 import { FILES } from "./elements.ts";
+import type { Place as TorturePlace } from "./play.ts";
 import { readWire } from "./reader.ts";
 import { ServerProcess } from "./server-process.ts";
+import { onLoopback, type Way } from "./wire.ts";
 
 export interface SceneOptions {
   readonly seed: number;
@@ -31,7 +33,7 @@ const PROXIES = 3;
 /** The least that the settings allow: so that segments end, snapshots are taken and the log is cut within a run. */
 const SMALL_LOG = ["--log-segment-bytes", "4MiB", "--log-snapshot-bytes", "16MiB"] as const;
 
-export class Scene {
+export class Scene implements TorturePlace {
   readonly server: ServerProcess;
   readonly proxies: readonly TcpProxy[];
   readonly place: Place;
@@ -73,10 +75,27 @@ export class Scene {
     return this.#port;
   }
 
+  get way(): Way {
+    return () => onLoopback(this.#port ?? 0);
+  }
+
+  wayOf(index: number, _random: Random): Way {
+    const { port } = this.#proxyOf(index);
+    return () => onLoopback(port);
+  }
+
+  endpointsOf(index: number): readonly string[] {
+    return [`127.0.0.1:${this.#proxyOf(index).port}`];
+  }
+
+  get lastWords(): string {
+    return this.server.output;
+  }
+
   /** @throws when the server does not come up: that is a failure of the run */
   async start(): Promise<void> {
     const { serverScript, log } = this.#options;
-    const { port, pid, startMs } = await this.server.start({
+    const { port, pid, startMs } = await this.server.serve({
       script: serverScript,
       dataFolder: this.place.dataFolder,
       environment: this.shim?.environment ?? {},
@@ -86,6 +105,10 @@ export class Scene {
     this.starts.push(startMs);
     for (const proxy of this.proxies) proxy.targetPort = port;
     log(`server ${pid} listens after ${Math.round(startMs)} ms`);
+  }
+
+  async settle(): Promise<readonly string[]> {
+    return this.#port === undefined ? ["the server is down at the end"] : [];
   }
 
   /** Kills what is left of the server and starts it again, the disk being honest. */
@@ -104,13 +127,13 @@ export class Scene {
   /** Whether the server works, and if not, what it says of it. `silent`: nobody answers in time. */
   async health(): Promise<Health> {
     if (this.#port === undefined) return { kind: "silent" };
-    const body = await readWire(this.#port, { $case: "getStatus", value: {} }, this.#options.clock);
+    const body = await readWire(this.way(), { $case: "getStatus", value: {} }, this.#options.clock);
     if (body?.$case === "error") return { kind: "stopped", why: body.value.code };
     if (body?.$case !== "getStatus") return { kind: "silent" };
     if (body.value.stopped !== "") return { kind: "stopped", why: body.value.stopped };
     // Contents rest in a store of their own, which can stop by itself.
     const value = { file: FILES[0] ?? "", index: 0, recordsMax: 1, version: 0 };
-    const read = await readWire(this.#port, { $case: "readRecords", value }, this.#options.clock);
+    const read = await readWire(this.way(), { $case: "readRecords", value }, this.#options.clock);
     const why = read?.$case === "error" ? read.value.code : "";
     return why === "bulk_stopped" || why === "bulk_damaged" ? { kind: "stopped", why } : { kind: "works" };
   }
@@ -121,5 +144,11 @@ export class Scene {
     this.shim?.close();
     this.place.remove();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #proxyOf(index: number): TcpProxy {
+    const proxy = this.proxies[index % this.proxies.length];
+    if (proxy === undefined) throw new Error("a scene has proxies");
+    return proxy;
   }
 }

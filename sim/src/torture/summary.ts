@@ -1,7 +1,7 @@
 // summary.ts: a torture run in a page of text. Not here: what makes it fail beyond counting (history/check.ts).
 import { VIOLATIONS } from "../history/violation.ts";
 import { ELEMENTS } from "./elements.ts";
-import type { TortureReport } from "./run.ts";
+import type { TortureReport } from "./play.ts";
 
 const SHOWN_MAX = 20;
 const UNKNOWN_SHARE_MAX = 0.2;

@@ -4,8 +4,21 @@ import { connect, type Socket } from "node:net";
 import { ClientFrame, ServerFrame } from "@forelock/protocol";
 
 const LENGTH_BYTES = 4;
+/** Packets may vanish on the way to a host. */
+const CONNECT_MS_MAX = 1_500;
 /** Above any limit of the server: a longer frame means that the stream is out of step. */
 const FRAME_BYTES_MAX = 8 * 1_048_576;
+
+/** Where a connection goes. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where the next connection goes: each may go elsewhere. */
+export type Way = () => Endpoint;
+
+export const onLoopback = (port: number): Endpoint => ({ host: "127.0.0.1", port });
 
 export interface WireEvents {
   readonly onFrame: (frame: ServerFrame) => void;
@@ -27,12 +40,16 @@ export class WireConnection {
     socket.on("close", () => this.#closed());
   }
 
-  /** @throws when nobody listens */
-  static open(port: number, events: WireEvents): Promise<WireConnection> {
+  /** @throws when nobody listens, or nothing comes back */
+  static open({ host, port }: Endpoint, events: WireEvents): Promise<WireConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+      const socket = connect({ port, host, noDelay: true, timeout: CONNECT_MS_MAX });
+      socket.once("timeout", () => socket.destroy(new Error(`${host}:${port} does not answer`)));
       socket.on("error", reject); // After the promise is settled this does nothing: `close` tells.
-      socket.once("connect", () => resolve(new WireConnection(socket, events)));
+      socket.once("connect", () => {
+        socket.setTimeout(0);
+        resolve(new WireConnection(socket, events));
+      });
     });
   }
 

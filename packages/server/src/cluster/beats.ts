@@ -2,6 +2,7 @@
 //   B1. It is answered when every node that decides for a partition of the session has answered, and lists the partitions of all.
 //   B2. A partition that is in no answer is left out only when its owner answered without it. While owners change nothing is answered:
 //       the client gives up first, which is the safe side, and its next heartbeat comes within a third of the ttl.
+//   B3. Where a node tells that the session lives, what another remembers of an end there is about an earlier life.
 import type { HeartbeatReply } from "@forelock/protocol";
 import type { Clock } from "../clock.ts";
 import type { Node } from "../shard/node.ts";
@@ -51,7 +52,8 @@ export class Beats {
       for (const partition of reply.expiredPartitions) expired.add(partition);
       due -= 1;
       if (due > 0 || this.#changes !== changes) return; // B1, B2
-      respond({ number, partitions: [...partitions], expiredPartitions: [...expired] });
+      const ended = [...expired].filter((partition) => !partitions.has(partition)); // B3
+      respond({ number, partitions: [...partitions], expiredPartitions: ended });
       for (const partition of routed.partitions) if (!before.has(partition)) partitions.add(partition); // Used since.
       routed.partitions = partitions;
     };

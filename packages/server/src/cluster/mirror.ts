@@ -88,15 +88,13 @@ export class Mirror {
 
   #pause(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const timer = this.#options.clock.after(PAUSE_MS, resolve);
-      signal.addEventListener(
-        "abort",
-        () => {
-          timer.dispose();
-          resolve();
-        },
-        { once: true },
-      );
+      const done = (): void => {
+        timer.dispose();
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = this.#options.clock.after(PAUSE_MS, done);
+      signal.addEventListener("abort", done, { once: true });
     });
   }
 }

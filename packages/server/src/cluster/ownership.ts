@@ -23,7 +23,7 @@ import { Replica } from "./replica.ts";
 import type { EpochRecord, FollowSink } from "./shared-log.ts";
 import { isFenced, isNotOwner, type Slot } from "./slot.ts";
 import { Timeline } from "./timeline.ts";
-import { SILENCE_MS, WINDOW_MS, Window } from "./window.ts";
+import { SILENCE_MS, Window } from "./window.ts";
 
 /** Given away at the same time. */
 const GIVING_MAX = 2;
@@ -68,8 +68,7 @@ export class Ownership implements NodeOwnership, Owners {
     this.timeline = new Timeline(options.clock, TIMELINE_MAX);
     this.#window = new Window({
       clock: options.clock,
-      // An answer that is lost must not keep the next reads from being sent: what comes later proves nothing any more.
-      read: () => options.log.ownEpochs({ deadlineMs: WINDOW_MS }),
+      read: (deadlineMs) => options.log.ownEpochs(deadlineMs === undefined ? {} : { deadlineMs }),
       saw: (epochs) => {
         for (const [partition, record] of epochs) this.#sawEpoch(partition, record);
       },

@@ -29,6 +29,22 @@ async function scene(saw: (window: Window) => void = () => {}) {
   return { window, shut, open };
 }
 
+test("it starts on a slow etcd, and is bound to its own time only from then on", async () => {
+  const clock = new ManualClock();
+  const deadlines: (number | undefined)[] = [];
+  const read = (deadlineMs: number | undefined): Promise<ReadonlyMap<number, EpochRecord>> => {
+    deadlines.push(deadlineMs);
+    return new Promise((resolve) => void clock.after(WINDOW_MS * 2, () => resolve(new Map())));
+  };
+  const window = new Window({ clock, read, saw: () => {} });
+  const starting = window.start();
+  await clock.advance(WINDOW_MS * 3);
+  await starting;
+  expect(window.isOpen).toBe(false);
+  expect(new Set(deadlines)).toEqual(new Set([undefined, WINDOW_MS]));
+  window.close();
+});
+
 test("nothing waits while the window is open", async () => {
   const { window } = await scene();
   expect(window.holds("ana", () => expect.unreachable())).toBe(false);

@@ -14,7 +14,8 @@ const IN_FLIGHT_MAX = 3;
 
 export interface WindowOptions {
   readonly clock: Clock;
-  readonly read: () => Promise<ReadonlyMap<number, EpochRecord>>;
+  /** @param deadlineMs undefined: as long as any request may take */
+  readonly read: (deadlineMs: number | undefined) => Promise<ReadonlyMap<number, EpochRecord>>;
   /** What was read. Called before the window is open for it. */
   readonly saw: (epochs: ReadonlyMap<number, EpochRecord>) => void;
 }
@@ -32,9 +33,9 @@ export class Window {
     this.#options = options;
   }
 
-  /** Resolves after the first read. Rejects when it fails. */
+  /** Resolves after the first read, which a slow etcd may take its time for: it tells who owns what. Rejects when it fails. */
   async start(): Promise<void> {
-    await this.#prove();
+    await this.#prove(undefined);
     this.#arm();
   }
 
@@ -64,15 +65,16 @@ export class Window {
     this.#timer = this.#options.clock.after(EVERY_MS, () => {
       this.#arm();
       if (this.#inFlight >= IN_FLIGHT_MAX) return;
-      this.#prove().catch(() => {}); // The window closes by itself; what needs it takes the way through the log.
+      // An answer that is lost must not keep the next reads from being sent: what comes later proves nothing any more.
+      this.#prove(WINDOW_MS).catch(() => {}); // The window closes by itself; what needs it takes the way through the log.
     });
   }
 
-  async #prove(): Promise<void> {
+  async #prove(deadlineMs: number | undefined): Promise<void> {
     const sentAtMs = this.#options.clock.monotonicMs();
     this.#inFlight += 1;
     try {
-      const epochs = await this.#options.read();
+      const epochs = await this.#options.read(deadlineMs);
       if (this.#isClosed) return;
       this.#options.saw(epochs);
       this.#provenAtMs = Math.max(this.#provenAtMs, sentAtMs);

@@ -49,7 +49,7 @@ import { endOfClosed, isGrowth, isOfSession, SessionRequest, type TurnedAway } f
 import { hashSecret, isSecret, type KnownSession, SessionDirectory } from "./sessions.ts";
 import { type Defer, notOwner, Shard, type ShardObserver } from "./shard.ts";
 import { happeningsOf, Watches } from "./watches.ts";
-import { welcomeOf } from "./welcome.ts";
+import { expiredOf, welcomeOf } from "./welcome.ts";
 
 export interface NodeLimits extends PartitionLimits {
   readonly grantsPerTurnMax: number;
@@ -294,11 +294,13 @@ export class Node implements Service {
     const id = Buffer.from(resume.sessionId).toString("base64url");
     const known = this.directory.get(id);
     if (known === undefined) {
-      if (this.shards.some((shard) => shard.state.tombstones.has(id))) {
+      const ended = this.shards.filter((shard) => shard.hasEnded(id)).map(({ partition }) => partition);
+      if (ended.length > 0 && this.options.ownership === undefined)
         throw new ForelockError("session_expired", `Session ${id} has expired.`);
-      }
-      // It was never used in a partition, or closed: nothing is held under it, so it may begin anew under its own secret.
-      return { session: this.#addSession(id, resume.secret, caller, resume), secret: undefined };
+      // Nothing is held under it here, so it may begin anew under its own secret: it may live at other nodes.
+      const session = this.#addSession(id, resume.secret, caller, resume);
+      for (const partition of this.options.ownership?.mayAnswer() === true ? ended : []) session.expired.add(partition);
+      return { session, secret: undefined };
     }
     if (known.principal !== caller.principal || !isSecret(known, resume.secret)) {
       throw new ForelockError("session_unknown", "No session of this id and secret is known.");
@@ -336,7 +338,7 @@ export class Node implements Service {
     this.foresight.heard(known, this.options.clock.monotonicMs());
     this.#liveness.heard(known, this.options.clock.monotonicMs(), () => {
       const answer = (): void =>
-        respond({ number, partitions: [...known.partitions], expiredPartitions: [...known.expired] });
+        respond({ number, partitions: [...known.partitions], expiredPartitions: expiredOf(this, known) });
       if (this.options.ownership?.holds(known.id, answer) !== true) answer();
     });
   }
@@ -544,7 +546,8 @@ export class Node implements Service {
         const known = node.directory.get(sessionId);
         if (known === undefined) return;
         known.partitions.delete(partition);
-        known.expired.add(partition);
+        // Decided is not yet true: a deposed owner decides much that its log refuses.
+        node.shards[partition]?.afterDurable(() => known.expired.add(partition));
       },
       operationEnded(shard, operation) {
         node.batches.operationEnded(shard, operation);

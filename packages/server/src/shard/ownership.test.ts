@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { MemoryBulkStore } from "../bulk/memory.ts";
 import type { LogRecord } from "../log/event-log.ts";
 import { MemoryEventLog, MemoryLogDisk, type MemoryLogOptions } from "../log/memory.ts";
+import { decodeEvents } from "../partition/codec.ts";
 import { stateHash } from "../partition/hash.ts";
 import { createState } from "../partition/state.ts";
 import { Node } from "./node.ts";
@@ -308,6 +309,59 @@ function fenceInsteadOfStop(shared: Shared): void {
       throw Object.assign(error, { code: "fenced" });
     });
 }
+
+const toldExpired = (shared: Shared, { opened }: Client): Promise<readonly number[]> =>
+  new Promise((resolve) =>
+    shared.node.heartbeat(opened.session, 1, { lagMs: 0, health: 0 }, (reply) => resolve(reply.expiredPartitions)),
+  );
+
+test("an end of a session that the log refuses is told to nobody", async () => {
+  const isEnd = ({ events }: LogRecord): boolean => {
+    const kinds: string[] = [];
+    decodeEvents(events, ({ kind }) => kinds.push(kind));
+    return kinds.includes("session_ended");
+  };
+  const shared = new Shared({ fault: (_, record) => (isEnd(record) ? "lost" : undefined) });
+  await shared.lead(0);
+  const ana = shared.client();
+  await ana.acquire(shared.nameIn(0));
+  fenceInsteadOfStop(shared);
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs + 1_000); // As after a pause of the process: nobody was heard meanwhile.
+  expect(shared.fenced).toEqual([0]);
+  expect(await toldExpired(shared, ana)).toEqual([]);
+});
+
+test("a session that expired here may live at other nodes: its resume is told where it ended, by a sure owner alone", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  await ana.acquire(shared.nameIn(0));
+  const { id } = ana.opened.session;
+  const forget = (): void => shared.node.directory.remove(shared.node.directory.get(id) ?? expect.unreachable());
+  const resumed = async (): Promise<readonly number[]> => {
+    const secret = ana.opened.secret ?? new Uint8Array(0);
+    const wish = { sessionId: Buffer.from(id, "base64url"), secret, open: undefined, client: "test", ttlMs: undefined };
+    return (await shared.node.welcome(CALLER, shared.node.resumeSession(CALLER, wish))).expiredPartitions;
+  };
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs + 1_000);
+  forget(); // As once its connection is gone.
+  shared.mayAnswer = false; // Another may own the partition by now, and know better.
+  expect(await resumed()).toEqual([]);
+  forget();
+  shared.mayAnswer = true;
+  expect(await resumed()).toEqual([0]);
+});
+
+test("where a session has expired is told by the owner alone", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const ana = shared.client();
+  await ana.acquire(shared.nameIn(0));
+  await shared.clock.advance(NODE_LIMITS.sessionTtlMs + 1_000);
+  expect(await toldExpired(shared, ana)).toEqual([0]);
+  shared.node.resign(0);
+  expect(await toldExpired(shared, ana)).toEqual([]);
+});
 
 test("a status taken while a partition is given away tells of the others", async () => {
   const shared = new Shared();

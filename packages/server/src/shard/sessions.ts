@@ -13,7 +13,7 @@ export interface KnownSession extends NodeSession, SessionIdentity {
   readonly ttlMs: number;
   /** Partitions in which it is registered. */
   readonly partitions: Set<number>;
-  /** Partitions in which it has expired since this node knows it. */
+  /** Partitions in which it has expired since this node knows it, as the log has it. */
   readonly expired: Set<number>;
   /** Node's monotonic clock. */
   heardAtMs: number;

@@ -234,6 +234,11 @@ export class Shard {
     this.#gathered.push({ send, failed });
   }
 
+  /** Whether the session has ended here, as the log has it. While a record is on its way nothing is sure: then false. */
+  hasEnded(sessionId: string): boolean {
+    return this.#stopped === undefined && this.#isSettled && this.state.tombstones.has(sessionId);
+  }
+
   /** A record for the clock alone, when none was written for a while and something here is timed. */
   keepTime(): void {
     const { sessions, tombstones, deadlines } = this.state;

@@ -59,13 +59,18 @@ export async function welcomeOf(
     principal: caller.principal,
     grants,
     waits,
-    expiredPartitions: [...session.expired],
+    expiredPartitions: expiredOf(node, session),
     durable: options.isDurable,
     missed,
     ledPartitions: [],
     map: undefined,
     openBatches,
   };
+}
+
+/** Where it has expired: only the owner of a partition knows, and it may have been registered anew since. */
+export function expiredOf(node: Node, { expired, partitions }: KnownSession): number[] {
+  return [...expired].filter((partition) => node.leads(partition) && !partitions.has(partition));
 }
 
 /** In the same look as its waits: other nodes tell of no part of a batch that is told as waiting. */
