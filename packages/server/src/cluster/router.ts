@@ -60,7 +60,9 @@ export interface RouterOptions {
   /** How long a request may wait for an owner: a few leases of a node. */
   readonly holdMs: number;
   /** For operators. Undefined: the cluster tells nothing of itself. */
-  readonly administration?: Administration;
+  readonly administration?: Pick<Administration, "carryOut" | "counters">;
+  /** False: owners cannot be reached by clients. */
+  readonly isMapTold?: boolean;
 }
 
 const TICK_MS = 20;
@@ -88,7 +90,8 @@ export class Router implements Service {
   readonly #resume: Resume;
   readonly #sinks: Sinks;
   readonly #watches: ClusterWatches;
-  readonly #administration: Administration | undefined;
+  readonly #administration: RouterOptions["administration"];
+  readonly #isMapTold: boolean;
   readonly #bulk: BulkSource | undefined;
   readonly #ownerIds: (string | undefined)[];
   readonly #map: MapTeller;
@@ -96,8 +99,10 @@ export class Router implements Service {
   #timer: Timer | undefined;
   #sweepAtMs = 0;
 
-  constructor({ node, owners, secret, dial, linksMax, holdMs, administration, bulk }: RouterOptions) {
+  constructor(options: RouterOptions) {
+    const { node, owners, secret, dial, linksMax, holdMs, administration, bulk, isMapTold = true } = options;
     this.#bulk = bulk;
+    this.#isMapTold = isMapTold;
     this.#node = node;
     this.#owners = owners;
     this.#administration = administration;
@@ -160,7 +165,7 @@ export class Router implements Service {
     const welcome = isNew
       ? await this.#node.welcome(caller, opened)
       : await this.#resume.everywhere(caller, opened, this.#sessions.known(opened.session));
-    if (!caller.may("direct", "")) return welcome;
+    if (!this.#isMapTold || !caller.may("direct", "")) return welcome;
     const map = this.#map.now; // Y3
     const routed = this.#sessions.get(opened.session.id);
     if (routed !== undefined) routed.mapVersion = map.version;
