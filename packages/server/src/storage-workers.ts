@@ -123,7 +123,8 @@ class WorkersStorage {
   readonly #parts: WorkersStorageParts;
   readonly #owners: WorkerOwners;
   readonly #steward: Steward;
-  #epoch: number;
+  /** Of this start. */
+  readonly #epoch: number;
   #address = "";
   #router: Router | undefined;
 
@@ -139,10 +140,6 @@ class WorkersStorage {
       moved: (partition, worker) => {
         this.#owners.set(partition, worker);
         workers.tell({ kind: "moved", partition, worker });
-      },
-      nextEpoch: () => {
-        this.#epoch += 1;
-        return this.#epoch;
       },
     });
     this.#steward = new Steward({

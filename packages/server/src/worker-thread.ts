@@ -159,7 +159,7 @@ async function answer(log: SegmentEventLog, question: Question): Promise<unknown
     case "give":
       return host.give(question.partition);
     case "take":
-      return host.take(question.given, question.epoch);
+      return host.take(question.given);
     case "gave":
       return host.gave(question.partition, question.to);
     case "keep":

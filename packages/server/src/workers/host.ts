@@ -1,7 +1,8 @@
 // host.ts: what a worker does about partitions that come and go: the worker's side of a move. Not here: who moves what (mover.ts), between
 // which threads (../worker-thread.ts).
 //   P1. Given away: what is decided is durable, and so are the file contents, before the state is handed on. Nothing is decided meanwhile.
-//   P2. Taken: nothing is decided before the state is durable in the stream of this worker, under a higher epoch than any before it.
+//   P2. Taken: nothing is decided before the state is durable in the stream of this worker, under the next epoch of the partition. No other
+//       worker has that: only whoever has been given the partition takes it, and a start goes above every epoch that it finds.
 //   P3. The giver lets go for good only when the taker has it durably. When nobody knows whether it has, nobody decides until a start
 //       has looked at the streams.
 
@@ -13,6 +14,8 @@ import { notOwner } from "../shard/shard.ts";
 /** A partition on its way. */
 export interface Given {
   readonly partition: number;
+  /** Under which it was decided for until now. */
+  readonly epoch: number;
   readonly sequence: number;
   readonly state: Uint8Array;
 }
@@ -22,7 +25,7 @@ export interface Host {
   /** P1. @throws what keeps it from being given: it is then decided for as before */
   give(partition: number): Promise<Given>;
   /** P2. @throws ForelockError `log_stopped` when nobody knows whether this worker has it; whatever else when it has not */
-  take(given: Given, epoch: number): Promise<void>;
+  take(given: Given): Promise<void>;
   /** It is decided for here again. */
   keep(partition: number): Promise<void>;
   /** The worker `to` has it. */
@@ -37,6 +40,7 @@ export interface HostParts {
   readonly node: Node;
   readonly log: {
     adopt(snapshot: Snapshot): Promise<void>;
+    tails(): ReadonlyMap<number, { readonly epoch: number }>;
     leave(partition: number): void;
   };
   readonly bulk: { sync(): Promise<void>; forget(partition: number): Promise<void> };
@@ -52,7 +56,7 @@ export class PartitionHost implements Host {
   }
 
   async give(partition: number): Promise<Given> {
-    const { node, bulk } = this.#parts;
+    const { node, log, bulk } = this.#parts;
     const shard = node.shardAt(partition);
     if (!node.leads(partition)) throw notOwner(partition);
     await shard.freeze();
@@ -63,11 +67,15 @@ export class PartitionHost implements Host {
       shard.thaw();
       throw error;
     }
-    return { partition, sequence: shard.sequence, state: encodeSnapshot(shard.state) };
+    const { state, sequence } = shard;
+    // The stream's, where it came just now and has decided nothing yet, its own start included.
+    const epoch = Math.max(state.epoch, log.tails().get(partition)?.epoch ?? 0);
+    return { partition, epoch, sequence, state: encodeSnapshot(state) };
   }
 
-  async take({ partition, sequence, state }: Given, epoch: number): Promise<void> {
+  async take({ partition, epoch: before, sequence, state }: Given): Promise<void> {
     const { node, log, bulk, changed, worker } = this.#parts;
+    const epoch = before + 1;
     const decoded = decodeSnapshot(partition, state); // First: what fails behind the next step but one is known to nobody.
     await bulk.forget(partition); // What is known of them is from the last time that it was here.
     await log.adopt({ partition, sequence, epoch, state });

@@ -35,7 +35,7 @@ export type Question =
   /** Begins with what its stream has. The others' partitions are told too. */
   | { readonly kind: "begin"; readonly holders: readonly (number | undefined)[]; readonly epoch: number }
   | { readonly kind: "give"; readonly partition: number }
-  | { readonly kind: "take"; readonly given: Given; readonly epoch: number }
+  | { readonly kind: "take"; readonly given: Given }
   | { readonly kind: "keep" | "lose"; readonly partition: number }
   | { readonly kind: "gave"; readonly partition: number; readonly to: number }
   | { readonly kind: "sample" }

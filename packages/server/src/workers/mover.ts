@@ -11,8 +11,6 @@ export interface MoverParts {
   readonly holder: (partition: number) => number | undefined;
   /** Tells everybody. @param worker undefined: nobody */
   readonly moved: (partition: number, worker: number | undefined) => void;
-  /** Higher than every one before it. */
-  readonly nextEpoch: () => number;
 }
 
 /** Moves that wait; a worker that drains has at most all partitions to give. */
@@ -53,7 +51,7 @@ export class Mover {
   }
 
   async #move(partition: number, to: number): Promise<void> {
-    const { hosts, holder, moved, nextEpoch } = this.#parts;
+    const { hosts, holder, moved } = this.#parts;
     const from = holder(partition);
     const giver = from === undefined ? undefined : hosts[from];
     const taker = hosts[to];
@@ -62,7 +60,7 @@ export class Mover {
       throw new ForelockError("unavailable", `Nobody decides for partition ${partition}.`);
     const given = await giver.give(partition);
     try {
-      await taker.take(given, nextEpoch());
+      await taker.take(given);
     } catch (error) {
       if (error instanceof ForelockError && error.code === "log_stopped") {
         moved(partition, undefined);

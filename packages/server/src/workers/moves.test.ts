@@ -25,18 +25,22 @@ function openStream(files: Files, folder: string): Promise<SegmentEventLog> {
 /** As PartitionHost, of states that are nothing but their sequence. */
 class LogHost implements Host {
   readonly #log: SegmentEventLog;
+  /** By partition. */
+  readonly #epochs: number[];
 
-  constructor(log: SegmentEventLog) {
+  constructor(log: SegmentEventLog, epochs: number[]) {
     this.#log = log;
+    this.#epochs = epochs;
   }
 
   async give(partition: number): Promise<Given> {
     const sequence = this.#log.lastSequence(partition);
-    return { partition, sequence, state: Uint8Array.of(sequence) };
+    return { partition, epoch: this.#epochs[partition] ?? 0, sequence, state: Uint8Array.of(sequence) };
   }
 
-  take({ partition, sequence, state }: Given, epoch: number): Promise<void> {
-    return this.#log.adopt({ partition, sequence, epoch, state });
+  async take({ partition, epoch, sequence, state }: Given): Promise<void> {
+    await this.#log.adopt({ partition, sequence, epoch: epoch + 1, state });
+    this.#epochs[partition] = epoch + 1;
   }
 
   async keep(): Promise<void> {}
@@ -53,7 +57,6 @@ class Server {
   readonly holders: (number | undefined)[];
   readonly mover: Mover;
   readonly #epochs: number[];
-  #epoch: number;
 
   private constructor(logs: readonly SegmentEventLog[]) {
     this.logs = logs;
@@ -64,16 +67,14 @@ class Server {
     this.holders = [...withAllHeld(found, logs.length)];
     for (const [stream, log] of logs.entries())
       for (const [partition, holder] of this.holders.entries()) if (holder !== stream) log.leave(partition);
-    this.#epoch = Math.max(...logs.map((log) => log.lastEpoch())) + 1;
-    this.#epochs = new Array<number>(PARTITIONS).fill(this.#epoch);
+    const epoch = Math.max(...logs.map((log) => log.lastEpoch())) + 1;
+    this.#epochs = new Array<number>(PARTITIONS).fill(epoch);
     this.mover = new Mover({
-      hosts: logs.map((log) => new LogHost(log)),
+      hosts: logs.map((log) => new LogHost(log, this.#epochs)),
       holder: (partition) => this.holders[partition],
       moved: (partition, worker) => {
         this.holders[partition] = worker;
-        this.#epochs[partition] = this.#epoch;
       },
-      nextEpoch: () => ++this.#epoch,
     });
   }
 

@@ -110,12 +110,21 @@ test("what was acknowledged is there after kills amid moves, with any number of 
     await Promise.all(work);
   }
   expect(moves.count).toBeGreaterThan(10); // Else nothing was shown.
+  expect((await streams()).length).toBeGreaterThan(1);
+  const data = join(folder, "data");
+  const verified = await forelock(["log", "verify", data]).ended;
+  expect([verified.code, verified.out.includes("/log/"), verified.out.includes("/log-1/")]).toEqual([0, true, true]);
+  const exported = await forelock(["export", join(folder, "export"), "--data", data]).ended;
+  expect(exported.code, exported.err).not.toBe(0);
+  expect(exported.err).toContain("--workers 1");
   const server = await start(1);
   const client = await connect(server.address);
   await book.check(client);
   await client.close();
   await stop(server, "SIGTERM");
   expect(await streams()).toEqual(["log"]);
+  const whole = await forelock(["export", join(folder, "export"), "--data", data]).ended;
+  expect(whole.code, whole.err).toBe(0);
 });
 
 test("a release with one worker finds one stream, and no worker is asked for more partitions than there are", async () => {

@@ -197,7 +197,7 @@ function mesh(workers: number) {
 function hostOf(thread: WorkerThread): Host {
   return {
     give: async (partition) => (await thread.ask({ kind: "give", partition })) as Awaited<ReturnType<Host["give"]>>, // As PartitionHost gives it.
-    take: async (given, epoch) => void (await thread.ask({ kind: "take", given, epoch })),
+    take: async (given) => void (await thread.ask({ kind: "take", given })),
     keep: async (partition) => void (await thread.ask({ kind: "keep", partition })),
     gave: async (partition, to) => void (await thread.ask({ kind: "gave", partition, to })),
     lose: async (partition) => void (await thread.ask({ kind: "lose", partition })),
