@@ -143,7 +143,8 @@ class WorkersStorage {
       },
     });
     this.#steward = new Steward({
-      ...{ workers: count, owners: this.#owners, mover, clock: realClock, cpuMs: threadCpuMs, version: VERSION },
+      ...{ workers: count, owners: this.#owners, mover, epoch: this.#epoch },
+      ...{ clock: realClock, cpuMs: threadCpuMs, version: VERSION },
       sample: async () => (await workers.askAll({ kind: "sample" })) as readonly Sample[], // As worker-thread.ts answers it.
       address: () => this.#address,
       note: (line, fields) => logger.info(fields, line),
@@ -168,6 +169,7 @@ class WorkersStorage {
           ...{ node, owners: this.#owners, secret: "", holdMs: HOLD_MS, isMapTold: false },
           linksMax: settings.values["edge.connectionsMax"] * workers.hosts.length,
           administration: this.#steward,
+          unavailable: () => this.#steward.unavailable,
           dial: (peer) => {
             const channel = channels[peer.port];
             if (channel === undefined) throw new Error(`there is no way to ${peer.id}`);

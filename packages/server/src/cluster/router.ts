@@ -63,6 +63,8 @@ export interface RouterOptions {
   readonly administration?: Pick<Administration, "carryOut" | "counters">;
   /** False: owners cannot be reached by clients. */
   readonly isMapTold?: boolean;
+  /** Why owners that are part of this server take no work. */
+  readonly unavailable?: () => string | undefined;
 }
 
 const TICK_MS = 20;
@@ -92,6 +94,7 @@ export class Router implements Service {
   readonly #watches: ClusterWatches;
   readonly #administration: RouterOptions["administration"];
   readonly #isMapTold: boolean;
+  readonly #unavailable: RouterOptions["unavailable"];
   readonly #bulk: BulkSource | undefined;
   readonly #ownerIds: (string | undefined)[];
   readonly #map: MapTeller;
@@ -103,6 +106,7 @@ export class Router implements Service {
     const { node, owners, secret, dial, linksMax, holdMs, administration, bulk, isMapTold = true } = options;
     this.#bulk = bulk;
     this.#isMapTold = isMapTold;
+    this.#unavailable = options.unavailable;
     this.#node = node;
     this.#owners = owners;
     this.#administration = administration;
@@ -129,7 +133,7 @@ export class Router implements Service {
   }
 
   get unavailable(): string | undefined {
-    return this.#node.unavailable;
+    return this.#node.unavailable ?? this.#unavailable?.();
   }
 
   /** Nothing is forwarded any more. */

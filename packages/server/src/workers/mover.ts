@@ -27,8 +27,11 @@ export class Mover {
     this.#parts = parts;
   }
 
-  /** @throws ForelockError why it stayed, or where it is not known who has it: `log_stopped` */
-  move(partition: number, to: number): Promise<void> {
+  /**
+   * @returns the epoch that it has from now on; undefined where it was there already
+   * @throws ForelockError why it stayed, or where it is not known who has it: `log_stopped`
+   */
+  move(partition: number, to: number): Promise<number | undefined> {
     if (this.#waiting >= MOVES_WAITING_MAX)
       return Promise.reject(new ForelockError("overloaded", `${this.#waiting} moves wait.`, { retryAfterMs: 1_000 }));
     this.#waiting += 1;
@@ -50,12 +53,12 @@ export class Mover {
     this[how] += 1;
   }
 
-  async #move(partition: number, to: number): Promise<void> {
+  async #move(partition: number, to: number): Promise<number | undefined> {
     const { hosts, holder, moved } = this.#parts;
     const from = holder(partition);
     const giver = from === undefined ? undefined : hosts[from];
     const taker = hosts[to];
-    if (from === to) return;
+    if (from === to) return undefined;
     if (giver === undefined || taker === undefined)
       throw new ForelockError("unavailable", `Nobody decides for partition ${partition}.`);
     const given = await giver.give(partition);
@@ -70,5 +73,6 @@ export class Mover {
     }
     moved(partition, to); // M2
     await giver.gave(partition, to);
+    return given.epoch + 1;
   }
 }

@@ -6,6 +6,7 @@ export interface Moved {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
+  readonly epoch: number;
   /** Wall clock. */
   readonly atMs: number;
   /** How long it took. */
@@ -18,12 +19,13 @@ export interface ReportParts {
   readonly version: string;
   readonly address: string;
   readonly pins: ReadonlyMap<number, number>;
+  readonly epochOf: (partition: number) => number;
   /** The newest first. */
   readonly moves: readonly Moved[];
 }
 
 export function reportOf(parts: ReportParts): Omit<GetClusterReply, "node" | "moreMoves"> {
-  const { owners, workers, version, address, pins, moves } = parts;
+  const { owners, workers, version, address, pins, epochOf, moves } = parts;
   const holders = owners.holders();
   const nodes = Array.from(
     { length: workers },
@@ -36,14 +38,22 @@ export function reportOf(parts: ReportParts): Omit<GetClusterReply, "node" | "mo
     const owner = holder === undefined ? "" : workerId(holder);
     const pin = pins.get(partition);
     return {
-      ...{ partition, owner, epoch: 0, sequence: 0, standbys: [], wishedOwner: owner, wishedStandbys: [] },
+      ...{
+        partition,
+        owner,
+        epoch: epochOf(partition),
+        sequence: 0,
+        standbys: [],
+        wishedOwner: owner,
+        wishedStandbys: [],
+      },
       ...{ pinned: pin === undefined ? "" : workerId(pin), role: "away" },
     };
   });
   return {
     ...{ cluster: "", nodes, partitions, etcd: undefined, replicas: 1, leaseMs: 0 },
-    moves: moves.map(({ partition, from, to, atMs, ms }) => ({
-      ...{ atMs: Math.round(atMs), node: workerId(from), kind: "gave", partition, other: workerId(to), epoch: 0 },
+    moves: moves.map(({ partition, from, to, epoch, atMs, ms }) => ({
+      ...{ atMs: Math.round(atMs), node: workerId(from), kind: "gave", partition, other: workerId(to), epoch },
       tookMs: ms,
     })),
   };

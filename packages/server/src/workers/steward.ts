@@ -16,6 +16,8 @@ export interface StewardOptions {
   readonly workers: number;
   readonly owners: WorkerOwners;
   readonly mover: Mover;
+  /** Of this start: what every partition has until it moves. */
+  readonly epoch: number;
   readonly sample: () => Promise<readonly Sample[]>;
   readonly clock: Clock;
   /** Processor time of this thread, in milliseconds. */
@@ -40,6 +42,7 @@ export class Steward {
   readonly #options: StewardOptions;
   readonly #pins = new Map<number, number>();
   readonly #moves: Moved[] = [];
+  readonly #epochs = new Map<number, number>();
   #samples: readonly Sample[] = [];
   #balanced: { readonly atMs: number; readonly samples: readonly Sample[] } | undefined;
   #timer: Timer | undefined;
@@ -139,9 +142,11 @@ export class Steward {
     const from = owners.holder(partition);
     if (from === to) return;
     const beganMs = clock.monotonicMs();
-    await mover.move(partition, to);
+    const epoch = await mover.move(partition, to);
     const ms = clock.monotonicMs() - beganMs;
-    this.#moves.unshift({ partition, from: from ?? to, to, atMs: clock.wallMs(), ms });
+    if (epoch === undefined) return; // Another move was before this one.
+    this.#epochs.set(partition, epoch);
+    this.#moves.unshift({ partition, from: from ?? to, to, epoch, atMs: clock.wallMs(), ms });
     this.#moves.length = Math.min(this.#moves.length, MOVES_MAX);
   }
 
@@ -180,7 +185,8 @@ export class Steward {
   }
 
   #report(movesMax: number): GetClusterReply {
-    const { owners, version, address, workers } = this.#options;
+    const { owners, version, address, workers, epoch } = this.#options;
+    const epochOf = (partition: number): number => this.#epochs.get(partition) ?? epoch;
     const most = movesMax === 0 ? MOVES_DEFAULT : movesMax;
     return {
       ...reportOf({
@@ -189,6 +195,7 @@ export class Steward {
         version,
         address: address(),
         pins: this.#pins,
+        epochOf,
         moves: this.#moves.slice(0, most),
       }),
       ...{ node: FRONT, moreMoves: this.#moves.length > most },
