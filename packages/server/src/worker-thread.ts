@@ -15,6 +15,7 @@ import { openSegmentEventLog, type SegmentEventLog } from "./log/segment/segment
 import { realClock } from "./real-time.ts";
 import { historyInWorker } from "./shard/history.ts";
 import type { Node } from "./shard/node.ts";
+import type { PolicyTable } from "./shard/policies.ts";
 import { recover } from "./shard/recovery.ts";
 import { Snapshots } from "./shard/snapshots.ts";
 import { OPEN_FILES_MAX } from "./storage.ts";
@@ -41,8 +42,7 @@ const logger = pino(
   { level: values["log.level"], base: null },
   { write: (line: string) => post({ kind: "log", line }) },
 );
-const note = (line: string, fields: Readonly<Record<string, unknown>>): void =>
-  logger.warn({ worker, ...fields }, line);
+const note = (line: string, fields: Readonly<Record<string, unknown>>): void => logger.warn(fields, line);
 let address = "";
 
 interface Running {
@@ -53,6 +53,13 @@ interface Running {
 }
 
 let running: Running | undefined;
+/** As told last, which may be before this worker has begun. */
+let policies: PolicyTable | undefined;
+
+/** Whoever leads partition 0 knows better. */
+function followPolicies(): void {
+  if (policies !== undefined && running?.node.leads(0) === false) running.node.foresight.policies.follow(policies);
+}
 
 async function begin(log: SegmentEventLog, question: Extract<Question, { kind: "begin" }>): Promise<Running> {
   const { holders, epoch } = question;
@@ -65,7 +72,7 @@ async function begin(log: SegmentEventLog, question: Extract<Question, { kind: "
   });
   const beganMs = realClock.monotonicMs();
   const { states, events, records } = await recover(log, values.partitions, bulk);
-  logger.info({ worker, events, records, ms: Math.round(realClock.monotonicMs() - beganMs) }, "replayed");
+  logger.info({ events, records, ms: Math.round(realClock.monotonicMs() - beganMs) }, "replayed");
   const { node, close: closeNode } = await openNode({
     storage: {
       ...{ states, log, bulk, ownership: WORKER_OWNERSHIP },
@@ -90,7 +97,7 @@ async function begin(log: SegmentEventLog, question: Extract<Question, { kind: "
     ...{ log, bulk, clock: realClock, logFolder, partitions: values.partitions },
     snapshotBytes: values["log.snapshotBytes"],
     has: (partition) => !log.hasLeft(partition),
-    note: (line, fields) => logger.info({ worker, ...fields }, line),
+    note: (line, fields) => logger.info(fields, line),
   });
   const changed = (partition: number, holder: number | undefined): void => owners.set(partition, holder);
   return {
@@ -147,6 +154,7 @@ function sampleOf(node: Node): Sample {
 async function answer(log: SegmentEventLog, question: Question): Promise<unknown> {
   if (question.kind === "begin") {
     running = await begin(log, question);
+    followPolicies();
     return undefined;
   }
   if (question.kind === "close") {
@@ -182,7 +190,10 @@ function hear(log: SegmentEventLog, message: ToWorker): void {
   const { told } = message;
   if (told.kind === "address") address = told.address;
   else if (told.kind === "moved") running?.owners.told(told.partition, told.worker);
-  else if (running?.node.leads(0) === false) running.node.foresight.policies.follow(told.rows);
+  else {
+    policies = told.rows;
+    followPolicies();
+  }
 }
 
 try {

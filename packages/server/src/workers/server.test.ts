@@ -1,5 +1,5 @@
 // A server with three workers in this process, as clients and operators see it: one server.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type ForelockClient, type ForelockError } from "@forelock/client";
@@ -94,19 +94,25 @@ test("a session is resumed with what it holds at every worker, also by the next 
   for (const name of NAMES) expect((await bo.lock(name)).held).toBe(true);
 });
 
-test("a policy holds at every worker, also when its partition has moved", async () => {
+test("a policy holds at every worker, also when its partition has moved, and from the next start on", async () => {
   const ana = await client();
-  const never = (name: string): Promise<string> =>
-    ana.lock(name, { preemptible: "never" }).then(
-      () => "granted",
-      (error: ForelockError) => error.code,
-    );
+  const expectRefused = async (asker: ForelockClient, prefix: string): Promise<void> => {
+    const never = (name: string): Promise<string> =>
+      asker.lock(`${prefix}/${name}`, { preemptible: "never" }).then(
+        () => "granted",
+        (error: ForelockError) => error.code,
+      );
+    for (const name of NAMES) await expect.poll(() => never(name), { timeout: 5_000 }).toBe("preemption_required");
+  };
   for (const [round, node] of ["worker-0", "worker-2"].entries()) {
     await ana.changeCluster({ action: "move", partition: 0, node }, { reason: "a test" });
     await ana.setPolicy(`r${round}`, { never: "refuse" }, { reason: "a test" });
-    for (const name of NAMES)
-      await expect.poll(() => never(`r${round}/${name}`), { timeout: 5_000 }).toBe("preemption_required");
+    await expectRefused(ana, `r${round}`);
   }
+  await ana.close();
+  await stop();
+  await start();
+  await expectRefused(await client(), "r1");
 });
 
 test("a watch sees events of all workers, and the history those of every name", async () => {
@@ -142,4 +148,26 @@ test("a newer connection of a session ends the older one", async () => {
   await other.status();
   expect((await other.listSessions()).sessions.length).toBe(1);
   expect(lock.token).toBeGreaterThan(0n);
+});
+
+test("a stream that cannot be written stops its partitions and no others", async () => {
+  await stop();
+  await start({ logSegmentBytes: "4MiB" });
+  const ana = await client({ requestMs: 2_000 });
+  const { partitions } = await ana.cluster();
+  const ownerOf = async (name: string): Promise<string | undefined> =>
+    partitions[(await ana.why(name)).partition]?.owner;
+  const owners = new Map<string, string>();
+  for (let number = 0; number < 10; number += 1)
+    owners.set((await ownerOf(`ledger_${number}`)) ?? "", `ledger_${number}`);
+  const [lost = "", kept = ""] = [owners.get("worker-1"), owners.get("worker-0")];
+  await rename(join(folder, "log-1"), join(folder, "gone")); // What is open can still be written, and nothing new is made.
+  const lock = await ana.lock(lost);
+  const bytes = new Uint8Array(180_000);
+  const writing = (async () => {
+    for (;;) await ana.file(lost).append(bytes, { lock });
+  })();
+  expect(["outcome_unknown", "log_stopped"]).toContain(await writing.catch((error: ForelockError) => error.code));
+  await ana.withLock(kept, (other) => ana.file(kept).append("goes on", { lock: other }));
+  await expect.poll(async () => (await fetch(`http://${address}/readyz`)).status, { timeout: 5_000 }).toBe(503);
 });
