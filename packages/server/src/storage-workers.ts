@@ -9,10 +9,9 @@ import { nodeFiles as bulkFiles } from "./bulk/files.ts";
 import { MemoryBulkStore } from "./bulk/memory.ts";
 import { Router } from "./cluster/router.ts";
 import { MemoryEventLog, MemoryLogDisk } from "./log/memory.ts";
-import { type DataFolder, folderIdentity, openDataFolder, streamFolder } from "./log/segment/data-folder.ts";
+import { type DataFolder, folderIdentity, openDataFolder } from "./log/segment/data-folder.ts";
 import { nodeFiles } from "./log/segment/files.ts";
 import { lockFolder } from "./log/segment/folder-lock.ts";
-import { openSegmentEventLog, type SegmentEventLog } from "./log/segment/segment-event-log.ts";
 import { createState } from "./partition/state.ts";
 import { realClock, realRandom } from "./real-time.ts";
 import type { Settings } from "./settings/read.ts";
@@ -20,7 +19,7 @@ import { OPEN_FILES_MAX, type Storage } from "./storage.ts";
 import { VERSION } from "./version.ts";
 import { Channel } from "./workers/channel.ts";
 import { threadCpuMs } from "./workers/cpu.ts";
-import { foldStreams } from "./workers/fold.ts";
+import { foldFolder } from "./workers/fold.ts";
 import { holdersOf, withAllHeld } from "./workers/holders.ts";
 import type { Sample } from "./workers/messages.ts";
 import { Mover } from "./workers/mover.ts";
@@ -62,32 +61,16 @@ export async function openWorkers(settings: Settings, logger: Logger): Promise<S
 
 /** S1. Also for a server without workers. */
 export async function foldBeyond(folder: DataFolder, values: Values, logger: Logger): Promise<void> {
+  const path = resolve(values.data);
   const { streams } = folder;
-  if (streams <= values.workers) return;
-  const closers: (() => Promise<void>)[] = [];
-  try {
-    const logs: SegmentEventLog[] = [];
-    for (let stream = 0; stream < streams; stream += 1) {
-      const log = await openSegmentEventLog({
-        folder: streamFolder(resolve(values.data), stream),
-        files: nodeFiles,
-        segmentBytes: values["log.segmentBytes"],
-        notice: (notice) => logger.warn({ kind: notice.kind, cause: String(notice.cause ?? "") }, notice.message),
-      });
-      closers.push(() => log.close());
-      logs.push(log);
-    }
-    const bulkFolder = `${resolve(values.data)}/bulk`;
-    const bulk = await DiskBulkStore.open({ folder: bulkFolder, files: bulkFiles, openFilesMax: OPEN_FILES_MAX });
-    closers.push(() => bulk.close());
-    const { workers, partitions } = values;
-    const epoch = Math.max(folder.epochFloor, ...logs.map((log) => log.lastEpoch() + 1));
-    const folded = await foldStreams({ logs, streams: workers, partitions, bulk, epoch });
+  const { workers, partitions } = values;
+  const folded = await foldFolder({
+    ...{ folder, path, files: nodeFiles, streams: workers, partitions, segmentBytes: values["log.segmentBytes"] },
+    notice: (notice) => logger.warn({ kind: notice.kind, cause: String(notice.cause ?? "") }, notice.message),
+    openBulk: () => DiskBulkStore.open({ folder: `${path}/bulk`, files: bulkFiles, openFilesMax: OPEN_FILES_MAX }),
+  });
+  if (folded !== undefined)
     logger.info({ streams, workers, partitions: folded }, "streams without a worker brought over");
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
-  await folder.keepStreams(values.workers); // S2
 }
 
 async function startWorkers(folder: DataFolder, settings: Settings, logger: Logger): Promise<Workers> {

@@ -93,10 +93,11 @@ export async function openDataFolder(options: DataFolderOptions): Promise<DataFo
     await files.makeFolder(logFolder);
     await files.syncFolder(folder);
     const found = await readFormat(files, folder, logFolder);
+    if (found !== undefined) await new Streams(files, folder, found).refuseMissing(); // O4
     const format = await settleFormat(options, found, logFolder);
     if (format !== found) await writeFormat(files, folder, format);
     const streams = new Streams(files, folder, format);
-    await streams.settle();
+    await streams.clearBeyond();
     return {
       format,
       epochFloor: format.epochFloor,
@@ -135,14 +136,12 @@ class Streams {
     return this.#format.streams ?? 1;
   }
 
-  /** What a crash left of streams that are no more goes. */
-  async settle(): Promise<void> {
+  async refuseMissing(): Promise<void> {
     for (let stream = 1; stream < this.count; stream += 1) {
       const folder = streamFolder(this.#folder, stream);
       const names = (await this.#list(folder)) ?? [];
       if (segmentsAmong(folder, names).length === 0) throw damaged(folder, 0, "this stream of the log is missing");
     }
-    await this.#clearBeyond();
   }
 
   async make(stream: number): Promise<string> {
@@ -160,11 +159,11 @@ class Streams {
         ? { ...format, formatVersion: FORMAT_VERSION }
         : { ...format, formatVersion: STREAMS_FORMAT_VERSION, streams: count };
     await writeFormat(this.#files, this.#folder, this.#format);
-    await this.#clearBeyond();
+    await this.clearBeyond();
   }
 
-  /** The folders themselves stay, empty. */
-  async #clearBeyond(): Promise<void> {
+  /** What a crash left of streams that are no more goes. The folders themselves stay, empty. */
+  async clearBeyond(): Promise<void> {
     for (let stream = this.count; ; stream += 1) {
       const folder = streamFolder(this.#folder, stream);
       const names = await this.#list(folder);
