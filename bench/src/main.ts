@@ -22,6 +22,7 @@ import { runRestartScenario } from "./scenario/restart.ts";
 import { openScratch, type Scratch } from "./scratch.ts";
 import { OURS, PEERS } from "./target/all.ts";
 import type { StartedTarget, Target } from "./target/target.ts";
+import { workersCommand } from "./workers/command.ts";
 
 const say = (line: string): void => {
   process.stderr.write(`${line}\n`);
@@ -119,6 +120,9 @@ if (words[0] === "forecast") {
 } else if (words[0] === "cluster") {
   process.once("SIGINT", () => process.exit(130)); // Through exit, so that every child is ended.
   process.exitCode = await clusterCommand(words.slice(1));
+} else if (words[0] === "workers") {
+  process.once("SIGINT", () => process.exit(130)); // Through exit, so that every child is ended.
+  process.exitCode = await workersCommand(words.slice(1));
 } else if (typeof options === "string") {
   say(`${options}\n\n${USAGE}`);
   process.exitCode = 2;

@@ -23,6 +23,7 @@ export interface Options {
 export const USAGE = `Usage: npm run bench -- [locks | forelock-only] [options]
        npm run bench -- forecast [options]       forecasts, back-tested; asks for its own options
        npm run bench -- cluster [options]        several nodes on etcd; asks for its own options
+       npm run bench -- workers [options]        one thread beside several; asks for its own options
 
   npm run bench                                   everything, about 15 minutes
   npm run bench -- locks --only in-flight --json run.json

@@ -26,6 +26,7 @@ const BELOW_CLI = [
   "log",
   "bulk",
   "cluster",
+  "workers",
   "compensate",
   "forecast-worker",
   "settings",
@@ -59,6 +60,11 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   compensate: { parts: ANY_ABOVE_PURE, packages: TECHNOLOGY },
   // Several nodes as one service. Of the carriers only how a stream is cut into frames.
   cluster: { parts: ["shard", "etcd", "edge/tcp/reader.ts", ...TURN], packages: TECHNOLOGY },
+  // Several threads as one server: partitions in streams of the log, between threads.
+  workers: {
+    parts: [...TURN, "shard", "cluster", "log", "bulk", "settings/read.ts", "partition"],
+    packages: TECHNOLOGY,
+  },
   "cluster/proof.ts": { parts: [], packages: TECHNOLOGY },
   edge: { parts: ["shard", "cluster/proof.ts", ...ANY_ABOVE_PURE], packages: ANY },
   // Exports and imports: all stores at rest, and no server.
@@ -82,10 +88,24 @@ const SERVER_RULES: Readonly<Record<string, Rule>> = {
   // For the simulator only; nothing else may import it.
   "internal.ts": { parts: BELOW_CLI, packages: ANY },
   "storage.ts": { parts: BELOW_CLI, packages: ANY },
-  "storage-embedded.ts": { parts: [...BELOW_CLI, "storage.ts", "real-time.ts"], packages: ANY },
+  "storage-embedded.ts": {
+    parts: [...BELOW_CLI, "storage.ts", "storage-workers.ts", "real-time.ts"],
+    packages: ANY,
+  },
+  "storage-workers.ts": { parts: [...BELOW_CLI, "storage.ts", "real-time.ts"], packages: ANY },
+  "assembly.ts": { parts: [...BELOW_CLI, "storage.ts", "real-time.ts"], packages: ANY },
+  "worker-thread.ts": { parts: [...BELOW_CLI, "assembly.ts", "storage.ts", "real-time.ts"], packages: ANY },
   "storage-shared.ts": { parts: [...BELOW_CLI, "storage.ts", "real-time.ts"], packages: ANY },
   "serve.ts": {
-    parts: [...BELOW_CLI, "storage.ts", "storage-embedded.ts", "storage-shared.ts", "real-time.ts"],
+    parts: [
+      ...BELOW_CLI,
+      "assembly.ts",
+      "storage.ts",
+      "storage-embedded.ts",
+      "storage-shared.ts",
+      "storage-workers.ts",
+      "real-time.ts",
+    ],
     packages: ANY,
   },
   "main.ts": { parts: [...BELOW_CLI, "cli", "real-time.ts", "serve.ts"], packages: ANY },

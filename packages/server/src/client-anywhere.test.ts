@@ -1,7 +1,9 @@
-// One body of scenarios of the client against one server, and against three nodes on a real etcd while partitions move at random.
+// One body of scenarios of the client against one server, against one with three workers and against three nodes on a real etcd, these two
+// while partitions move at random.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect, type ForelockClient } from "@forelock/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MemberKeys } from "./cluster/records.ts";
 import { GrpcEtcd } from "./etcd/grpc.ts";
@@ -14,6 +16,7 @@ import { People, type Place, SCENARIOS } from "./testing/client-scenarios.ts";
 
 const PARTITIONS = 16;
 const MOVE_MS = 60;
+const WORKERS = 3;
 const NODES = ["a", "b", "c"];
 
 interface Running extends Place, AsyncDisposable {}
@@ -102,6 +105,51 @@ describe("against one server", () => {
     server = await servers([{}]);
   });
   afterAll(() => server[Symbol.asyncDispose]());
+  scenarios(() => server);
+});
+
+/** Moves partitions between workers at random until it is disposed of. */
+class WorkerMover implements AsyncDisposable {
+  readonly #draw = drawn(11);
+  readonly #client: ForelockClient;
+  readonly #moving: Promise<void>;
+  #isEnded = false;
+  moves = 0;
+
+  constructor(client: ForelockClient) {
+    this.#client = client;
+    this.#moving = this.#move();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
+    await this.#moving;
+    await this.#client.close();
+  }
+
+  async #move(): Promise<void> {
+    while (!this.#isEnded) {
+      const partition = this.#draw.next().value % PARTITIONS;
+      const node = `worker-${this.#draw.next().value % WORKERS}`;
+      const change = { action: "move", partition, node } as const;
+      this.moves += (await this.#client.changeCluster(change, { reason: "a test" })).partitions;
+      await new Promise((resolve) => setTimeout(resolve, MOVE_MS));
+    }
+  }
+}
+
+describe("against a server with three workers while partitions move at random", () => {
+  let server: Running;
+  let mover: WorkerMover;
+  beforeAll(async () => {
+    server = await servers([{ workers: String(WORKERS), partitions: String(PARTITIONS) }]);
+    mover = new WorkerMover(await connect({ endpoints: [...server.endpoints] }));
+  });
+  afterAll(async () => {
+    await mover[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+    expect(mover.moves).toBeGreaterThan(PARTITIONS); // Else nothing was shown.
+  });
   scenarios(() => server);
 });
 

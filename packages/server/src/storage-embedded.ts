@@ -13,6 +13,7 @@ import { historyInWorker } from "./shard/history.ts";
 import { recover } from "./shard/recovery.ts";
 import { Snapshots } from "./shard/snapshots.ts";
 import { OPEN_FILES_MAX, type Storage } from "./storage.ts";
+import { foldBeyond } from "./storage-workers.ts";
 
 /** @throws ForelockError `data_in_use`, `bad_setting`, `log_damaged` */
 export async function openEmbedded({ values, fileNames }: Settings, logger: Logger): Promise<Storage> {
@@ -31,6 +32,7 @@ export async function openEmbedded({ values, fileNames }: Settings, logger: Logg
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
+    await foldBeyond(folder, values, logger); // Where there were workers before.
     const log = await openSegmentEventLog({
       folder: folder.logFolder,
       files: nodeFiles,

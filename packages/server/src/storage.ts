@@ -25,6 +25,12 @@ export interface Storage {
   readonly begin:
     | { readonly when: "before_port"; run(node: Node): Promise<void> }
     | { readonly when: "after_port"; run(node: Node, address: Address): Promise<void> };
+  /** This thread leads nothing, and only sends requests on to those that do. */
+  readonly isFront?: true;
+  /** Rejects when the server cannot go on. */
+  readonly failed?: Promise<never>;
+  /** The port is open. */
+  listening?(address: string): void;
   /** The way back, in order: before the node is drained, and after. */
   leave(): Promise<void>;
   close(): Promise<void>;

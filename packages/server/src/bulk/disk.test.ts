@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ANA, appendTexts, bulkStoreContract, codeOf, recordsOf, textOf } from "./contract.ts";
 import { DiskBulkStore } from "./disk.ts";
@@ -199,4 +200,18 @@ test("a closed store refuses", async () => {
   await store.close();
   await store.close();
   expect(await codeOf(store.sync())).toBe("bulk_stopped");
+});
+
+test("a store that forgets a partition sees what another has written to it meanwhile", async () => {
+  const files = new SimulatedFiles(() => 0.9);
+  const [first, second] = [await openSimulated(files), await openSimulated(files)];
+  const one = { index: 0, offset: 0, bytes: Buffer.from("one"), checksum: crc32("one") };
+  const two = { index: 1, offset: 3, bytes: Buffer.from("two"), checksum: crc32("two") };
+  first.append(ANA, one);
+  await first.sync();
+  second.append(ANA, two);
+  await second.sync();
+  await first.forget(ANA.partition);
+  expect(Buffer.from(await first.read(ANA, { offset: 0, bytesMax: 10, length: 6 })).toString()).toBe("onetwo");
+  await Promise.all([first.close(), second.close()]);
 });

@@ -132,6 +132,18 @@ export class DiskBulkStore implements BulkStore {
     return sync;
   }
 
+  /** Nothing of the partition's files is known any more: another store has written them meanwhile. Its reads under way are waited for. */
+  async forget(partition: number): Promise<void> {
+    const folder = `${this.#options.folder}/${partition}/`;
+    const busy = [...this.#fileByPath.values()].filter(({ path, working }) => working && path.startsWith(folder));
+    const idle = busy.map(
+      (file) =>
+        new Promise<void>((done) => this.#queue(file, { kind: "read", serve: async () => done(), fail: () => done() })),
+    );
+    await Promise.all(idle);
+    await this.#openFiles.forget(folder);
+  }
+
   async close(): Promise<void> {
     await this.#lastSync;
     if (this.#working > 0) await new Promise<void>((idle) => this.#untilIdle.push(idle));

@@ -60,6 +60,15 @@ export class OpenFiles {
     return folders;
   }
 
+  /** Closes those whose path begins so, but what is in use just now. */
+  async forget(prefix: string): Promise<void> {
+    for (const [path, file] of [...this.#openByPath]) {
+      if (!path.startsWith(prefix) || this.#used.has(path)) continue;
+      this.#openByPath.delete(path);
+      await file.close();
+    }
+  }
+
   /** Closes all files; none may be in use. */
   async close(): Promise<void> {
     const open = [...this.#openByPath.values()];

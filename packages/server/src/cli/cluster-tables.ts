@@ -19,7 +19,7 @@ export function clusterLines(report: ClusterReport, out: Output, { isWhole }: Cl
     odd.length === 0 ? palette.good("all as they should be") : palette.warning(`${odd.length} not as they should be`);
   const title =
     cluster === ""
-      ? "This server runs alone"
+      ? `This server runs alone${nodes.length > 1 ? `, with ${nodes.length} workers` : ""}`
       : `Cluster ${printable(cluster)}, as node ${printable(report.node)} sees it`;
   return [
     palette.bold(title),

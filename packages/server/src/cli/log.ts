@@ -1,6 +1,6 @@
 // log.ts: `forelock log verify DIR` and `log dump DIR`: the log of a data folder, read without a server and never changed.
 // Only these commands load the log's code. What is checked: log/segment/inspect.ts.
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { ForelockError, unreachable } from "@forelock/protocol";
 import type { Finding, PlacedRecord } from "../log/segment/inspect.ts";
 import { type ForelockCommand, type Invocation, makeLocalCommand, onRun, option } from "./command.ts";
@@ -26,17 +26,21 @@ function verifyCommand(invocation: Invocation): ForelockCommand {
     usage: "verify DIR",
     summary: "Read the whole log and its snapshots, and report damage with file, offset and what to do",
     examples: ["forelock log verify ./data", "forelock log verify ./data --json"],
-    notes: ["Changes nothing, and may run beside the server. Exit code: 0 sound, 1 damaged."],
+    notes: [
+      "Changes nothing, and may run beside the server. Of a server with workers it reads every stream. Exit code: 0 sound, 1 damaged.",
+    ],
   }).argument("<dir>");
   return onRun(command, invocation, async (context, _options, [folder = ""]) => {
     const { verifyLog, nodeFiles } = await loadLog();
     let damages = 0;
     let records = 0;
-    for await (const finding of verifyLog(nodeFiles, await logFolderOf(folder))) {
-      if (finding.kind === "damage") damages += 1;
-      if (finding.kind === "segment") records += finding.records;
-      if (context.json) await context.printJson(finding);
-      else await context.out.line(findingLine(finding, context.out.palette));
+    for (const stream of await streamFoldersOf(folder)) {
+      for await (const finding of verifyLog(nodeFiles, stream)) {
+        if (finding.kind === "damage") damages += 1;
+        if (finding.kind === "segment") records += finding.records;
+        if (context.json) await context.printJson(finding);
+        else await context.out.line(findingLine(finding, context.out.palette));
+      }
     }
     await sayVerdict(context, { damages, records });
     return damages === 0 ? EXIT_CODES.ok.code : EXIT_CODES.damaged.code;
@@ -80,7 +84,7 @@ interface DumpOptions {
 function dumpCommand(invocation: Invocation): ForelockCommand {
   const command = makeLocalCommand({
     usage: "dump DIR",
-    summary: "Print the records of the log, oldest first, with their events",
+    summary: "Print the records of the log, oldest first, with their events; of a server with workers stream by stream",
     examples: ["forelock log dump ./data --partition 7", "forelock log dump ./data --json --limit 100"],
   })
     .argument("<dir>")
@@ -97,14 +101,16 @@ function dumpCommand(invocation: Invocation): ForelockCommand {
         : parseCount("--limit", options.limit, { min: 1, max: Number.MAX_SAFE_INTEGER });
     const { dumpLog, decodeEvents, nodeFiles } = await loadLog();
     let count = 0;
-    for await (const batch of dumpLog(nodeFiles, await logFolderOf(folder))) {
-      for (const placed of batch) {
-        if (partition !== undefined && placed.record.partition !== partition) continue;
-        const events: unknown[] = [];
-        decodeEvents(placed.record.events, (event) => events.push(event));
-        await printRecord(context, placed, events);
-        count += 1;
-        if (count >= limit) return 0;
+    for (const stream of await streamFoldersOf(folder)) {
+      for await (const batch of dumpLog(nodeFiles, stream)) {
+        for (const placed of batch) {
+          if (partition !== undefined && placed.record.partition !== partition) continue;
+          const events: unknown[] = [];
+          decodeEvents(placed.record.events, (event) => events.push(event));
+          await printRecord(context, placed, events);
+          count += 1;
+          if (count >= limit) return 0;
+        }
       }
     }
     return 0;
@@ -160,6 +166,21 @@ export async function logFolderOf(folder: string, field = "DIR"): Promise<string
   throw new UsageError(
     `${field} is "${folder}": there is no such folder; give the server's data folder, as in ./data.`,
   );
+}
+
+/**
+ * The streams of the log in a data folder: one, but for a server with workers.
+ * @throws UsageError as logFolderOf
+ */
+export async function streamFoldersOf(folder: string, field = "DIR"): Promise<readonly string[]> {
+  const first = await logFolderOf(folder, field);
+  const folders = [first];
+  if (first === folder) return folders; // Of a stream that is named itself.
+  for (let stream = 1; await isFolder(`${first}-${stream}`, field); stream += 1) {
+    const names = await readdir(`${first}-${stream}`);
+    if (names.length > 0) folders.push(`${first}-${stream}`); // One that is no more is empty.
+  }
+  return folders;
 }
 
 async function isFolder(path: string, field: string): Promise<boolean> {

@@ -9,7 +9,7 @@ import { parseDurations } from "../replay/durations-file.ts";
 import { type Recorded, Recorder } from "../replay/recorded.ts";
 import type { Row } from "../replay/workload.ts";
 import { formatDuration } from "./duration.ts";
-import { logFolderOf } from "./log.ts";
+import { streamFoldersOf } from "./log.ts";
 import { plural } from "./quantity.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -37,7 +37,11 @@ export async function readDurations(file: string, rowsMax: number): Promise<Sour
 
 /** @throws UsageError when there is no log, or it holds too little; ForelockError `log_damaged` */
 export async function readLog(folder: string, rowsMax: number): Promise<Source> {
-  const logFolder = await logFolderOf(folder, "--data");
+  const [logFolder = "", ...others] = await streamFoldersOf(folder, "--data");
+  if (others.length > 0)
+    throw new UsageError(
+      `--data is "${folder}": its log has ${others.length + 1} streams, of a server with workers. Start it once with --workers 1, which brings them together, then replay.`,
+    );
   const recorder = new Recorder(await oldestSnapshots(logFolder));
   for await (const batch of dumpLog(nodeFiles, logFolder)) for (const { record } of batch) recorder.take(record);
   const recorded = recorder.result();

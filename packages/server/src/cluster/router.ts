@@ -60,9 +60,13 @@ export interface RouterOptions {
   /** How long a request may wait for an owner: a few leases of a node. */
   readonly holdMs: number;
   /** For operators. Undefined: the cluster tells nothing of itself. */
-  readonly administration?: Administration;
+  readonly administration?: Pick<Administration, "carryOut" | "counters">;
   /** A heartbeat of the node came. */
   readonly heard?: (id: string) => void;
+  /** False: owners cannot be reached by clients. */
+  readonly isMapTold?: boolean;
+  /** Why owners that are part of this server take no work. */
+  readonly unavailable?: () => string | undefined;
 }
 
 const TICK_MS = 20;
@@ -91,7 +95,9 @@ export class Router implements Service {
   readonly #resume: Resume;
   readonly #sinks: Sinks;
   readonly #watches: ClusterWatches;
-  readonly #administration: Administration | undefined;
+  readonly #administration: RouterOptions["administration"];
+  readonly #isMapTold: boolean;
+  readonly #unavailable: RouterOptions["unavailable"];
   readonly #bulk: BulkSource | undefined;
   readonly #ownerIds: (string | undefined)[];
   readonly #map: MapTeller;
@@ -99,8 +105,11 @@ export class Router implements Service {
   #timer: Timer | undefined;
   #sweepAtMs = 0;
 
-  constructor({ node, owners, secret, dial, linksMax, holdMs, administration, bulk, heard }: RouterOptions) {
+  constructor(options: RouterOptions) {
+    const { node, owners, secret, dial, linksMax, holdMs, administration, bulk, heard, isMapTold = true } = options;
     this.#bulk = bulk;
+    this.#isMapTold = isMapTold;
+    this.#unavailable = options.unavailable;
     this.#node = node;
     this.#owners = owners;
     this.#administration = administration;
@@ -129,7 +138,7 @@ export class Router implements Service {
   }
 
   get unavailable(): string | undefined {
-    return this.#node.unavailable;
+    return this.#node.unavailable ?? this.#unavailable?.();
   }
 
   /** Nothing is forwarded any more. */
@@ -165,7 +174,7 @@ export class Router implements Service {
     const welcome = isNew
       ? await this.#node.welcome(caller, opened)
       : await this.#resume.everywhere(caller, opened, this.#sessions.known(opened.session));
-    if (!caller.may("direct", "")) return welcome;
+    if (!this.#isMapTold || !caller.may("direct", "")) return welcome;
     const map = this.#map.now; // Y3
     const routed = this.#sessions.get(opened.session.id);
     if (routed !== undefined) routed.mapVersion = map.version;

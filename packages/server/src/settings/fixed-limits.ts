@@ -119,4 +119,10 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     limit: "200,000",
     atLimit: "`rate_limited`",
   },
+  { what: "Moves of partitions between workers that wait", limit: "1,024", atLimit: "`overloaded`" },
+  {
+    what: "Bytes between two threads on one connection that are not read yet",
+    limit: "1,048,576, and one write",
+    atLimit: "The writer waits, as for a peer that does not read.",
+  },
 ];

@@ -102,6 +102,11 @@ const BY_FIXED_LIMIT: Readonly<Record<string, Reached>> = {
   "Direct connections of a client": ["cluster/direct-client.test.ts", "at `directMax` connections"],
   "Maps of owners told to a client": ["cluster/direct.test.ts", "changes are told, many of a moment as one"],
   "Age of a proof between nodes, and how far their clocks may differ": ["edge/forwarding.test.ts", '"too old"'],
+  "Moves of partitions between workers that wait": ["workers/mover.test.ts", "no more moves wait than there may be"],
+  "Bytes between two threads on one connection that are not read yet": [
+    "workers/channel.test.ts",
+    "a writer waits when its reader does not read",
+  ],
   "Forwarded connections that a node takes within two minutes": [
     "edge/forwarding.test.ts",
     "no more forwarded connections are taken than can be remembered",

@@ -26,7 +26,7 @@ test("the example of the settings page is accepted", () => {
 });
 
 test("every setting is read where the server is wired", () => {
-  const wiring = ["serve.ts", "storage-embedded.ts", "storage-shared.ts"]
+  const wiring = ["serve.ts", "assembly.ts", "storage-embedded.ts", "storage-shared.ts", "storage-workers.ts"]
     .map((file) => readFileSync(new URL(`../${file}`, import.meta.url), "utf8"))
     .join("");
   for (const key of Object.keys(SETTINGS)) {

@@ -151,6 +151,8 @@ test.each([
   ["host", { host: "0.0.0.0" }],
   ["files", { files: "a//b" }],
   ["compensation.allow", { compensationAllow: "https://shop.example,https://user:secret@shop.example" }],
+  ["workers", { workers: "2", clusterEtcd: "127.0.0.1:2379", clusterNodeId: "a", clusterSan: "DNS:a" }],
+  ["workers", { workers: "3", partitions: "2" }],
 ])("%s is refused where it contradicts another", (key, flags) => {
   expect(refusal({ flags }).startsWith(`${key}: `)).toBe(true);
 });

@@ -147,6 +147,7 @@ function crossComplaints(values: SettingValues, principals: readonly PrincipalSe
     ...allowComplaints(values),
     ...secretComplaints(values),
     ...clusterComplaints(values),
+    ...workerComplaints(values),
     ...tlsComplaints(values),
     ...exposureComplaints(values, principals),
   ];
@@ -189,6 +190,20 @@ function clusterComplaints(values: SettingValues): readonly Complaint[] {
   if (values.durability !== "durable")
     complaints.push({ key: "durability", problem: "is relaxed; on etcd only durable is possible." });
   return complaints;
+}
+
+function workerComplaints({ workers, partitions, "cluster.etcd": etcd }: SettingValues): readonly Complaint[] {
+  if (workers > 1 && etcd.length > 0)
+    return [
+      {
+        key: "workers",
+        problem: `is ${workers}; with cluster.etcd only 1 is possible: start a node for each core instead.`,
+      },
+    ];
+  if (workers <= partitions) return [];
+  return [
+    { key: "workers", problem: `is ${workers}, above partitions, ${partitions}: some would have nothing to do.` },
+  ];
 }
 
 function allowComplaints(values: SettingValues): readonly Complaint[] {

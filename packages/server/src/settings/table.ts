@@ -49,6 +49,14 @@ export const SETTINGS = {
     max: 1_024,
     help: "Independent parts of the name space, fixed when the folder is created. More spread load wider and cost memory.",
   },
+  workers: {
+    kind: "number",
+    unit: "",
+    default: 1,
+    min: 1,
+    max: 64,
+    help: "Threads that partitions are spread over, each with a log stream of its own. 1 does everything in one thread. Not with cluster.etcd.",
+  },
   durability: {
     kind: "choice",
     choices: ["durable", "relaxed"],

@@ -134,7 +134,8 @@ class Collector {
     const atMs = this.#time.take(record);
     if (this.#work.partition !== undefined && this.#work.partition !== partition) return;
     if (sequence > this.#through(partition)) return;
-    const row = this.#rows.get(partition) ?? this.#begin(partition, sequence);
+    const before = this.#rows.get(partition) ?? this.#begin(partition, sequence);
+    const row = sequence > before.sequence + 1 ? this.#rejoin(before, record) : before;
     if (sequence > row.sequence) {
       if (sequence !== row.sequence + 1)
         throw new HistoryMoved(`partition ${partition} misses record ${row.sequence + 1}`); // T3
@@ -198,6 +199,15 @@ class Collector {
     const row = { state, sequence: begun, sinceClockMs: state.clockMs };
     this.#rows.set(partition, row);
     return row;
+  }
+
+  /** It was with another stream in between, and came back with a snapshot: what is told begins there. */
+  #rejoin(before: Row, { partition, sequence }: LogRecord): Row {
+    const snapshot = this.#snapshotByPartition.get(partition);
+    if (snapshot === undefined || snapshot.sequence < sequence - 1) return before;
+    this.#fresh = this.#fresh.filter((entry) => entry.partition !== partition);
+    this.#kept = this.#kept.filter((entry) => entry.partition !== partition);
+    return this.#begin(partition, snapshot.sequence + 1);
   }
 
   /** Nothing was written since they were taken: they only tell how far back that is. */

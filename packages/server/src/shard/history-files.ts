@@ -2,9 +2,10 @@
 // Run by the worker thread (history-worker.ts), and by tests on files in memory.
 import { ForelockError, type GetHistoryReply } from "@forelock/protocol";
 import type { LogRecord, Snapshot } from "../log/event-log.ts";
+import { loadBase } from "../log/segment/adopted.ts";
 import { type Files, isNotFound } from "../log/segment/files.ts";
 import { dumpLog } from "../log/segment/inspect.ts";
-import { generationsAmong, loadGeneration } from "../log/segment/snapshot.ts";
+import { generationsAmong } from "../log/segment/snapshot.ts";
 import {
   collectHistory,
   HistoryMoved,
@@ -33,21 +34,21 @@ export function historyInFiles(
 }
 
 function sourceOf(files: Files, logFolder: string, partition: number | undefined): HistorySource {
-  const isWanted = (each: { readonly partition: number }): boolean =>
-    partition === undefined || each.partition === partition;
+  const isWanted = (each: Snapshot): boolean =>
+    (partition === undefined || each.partition === partition) && each.state.byteLength > 0;
   return {
     async snapshots(): Promise<readonly Snapshot[]> {
       const generations = generationsAmong(logFolder, await files.list(logFolder)).toReversed();
       for (const [index, generation] of generations.entries()) {
         try {
-          return (await loadGeneration(files, generation)).filter(isWanted);
+          return (await loadBase(files, logFolder, generation)).filter(isWanted);
         } catch (error) {
           // A start takes the newer generation too, when the older one is damaged.
           const isLast = index === generations.length - 1;
           if (isLast || !(error instanceof ForelockError) || error.code !== "log_damaged") throw error;
         }
       }
-      return [];
+      return (await loadBase(files, logFolder, undefined)).filter(isWanted);
     },
     async *records(): AsyncGenerator<readonly LogRecord[], void> {
       for await (const batch of dumpLog(files, logFolder)) yield batch.map(({ record }) => record);

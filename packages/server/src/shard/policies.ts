@@ -1,6 +1,6 @@
 // policies.ts: which policy and threshold hold for a name, from what the log keeps in partition 0. Not here: the fields and their
 // ranges (preempt/policy.ts).
-import type { PartitionState, PolicyRow } from "../partition/state.ts";
+import type { PolicyRow } from "../partition/state.ts";
 import { merge, type Policy, prefixesOf } from "../preempt/policy.ts";
 
 /** A policy as it holds at a prefix. */
@@ -12,6 +12,11 @@ export interface EffectivePolicy {
   readonly prefix: string;
 }
 
+/** As partition 0 has it. */
+export interface PolicyTable {
+  readonly policies: ReadonlyMap<string, PolicyRow>;
+}
+
 /** Names whose policy is remembered; it is found anew when it falls out. */
 const REMEMBERED_MAX = 10_000;
 
@@ -19,15 +24,18 @@ export class Policies {
   #rows: ReadonlyMap<string, PolicyRow>;
   readonly #known = new Map<string, EffectivePolicy>();
 
-  constructor(first: Pick<PartitionState, "policies">) {
+  constructor(first: PolicyTable) {
     this.#rows = first.policies;
   }
+
+  /** Told after each change: where others follow this table. */
+  onChanged: (() => void) | undefined;
 
   /** What holds where nothing is set. */
   readonly standard: Policy = merge([]);
 
   /** Another table of partition 0 holds the rows from now on. */
-  follow(first: Pick<PartitionState, "policies">): void {
+  follow(first: PolicyTable): void {
     this.#rows = first.policies;
     this.changed();
   }
@@ -35,6 +43,11 @@ export class Policies {
   /** Call when a row changed. */
   changed(): void {
     this.#known.clear();
+    this.onChanged?.();
+  }
+
+  get rows(): ReadonlyMap<string, PolicyRow> {
+    return this.#rows;
   }
 
   row(prefix: string): PolicyRow | undefined {

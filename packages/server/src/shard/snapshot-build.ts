@@ -1,9 +1,10 @@
 // snapshot-build.ts: snapshots from the files of the log: the last generation, and the records after it. Reads only.
 // Run by the worker thread (snapshot-worker.ts), and by the simulator on its own files.
 import { assert } from "@forelock/protocol";
+import { loadBase } from "../log/segment/adopted.ts";
 import type { Files } from "../log/segment/files.ts";
 import { dumpLog } from "../log/segment/inspect.ts";
-import { generationsAmong, loadGeneration } from "../log/segment/snapshot.ts";
+import { generationsAmong } from "../log/segment/snapshot.ts";
 import { SILENT } from "../partition/observer.ts";
 import { Replay } from "../partition/replay.ts";
 import { decodeSnapshot, encodeSnapshot } from "../partition/snapshot.ts";
@@ -11,8 +12,8 @@ import { createState } from "../partition/state.ts";
 
 export interface SnapshotWork {
   readonly logFolder: string;
-  /** For each partition, the last record to include: what is durable, and no more. */
-  readonly through: readonly number[];
+  /** For each partition, the last record to include: what is durable, and no more. Undefined: another stream has it. */
+  readonly through: readonly (number | undefined)[];
 }
 
 export interface BuiltSnapshot {
@@ -32,7 +33,8 @@ export async function buildSnapshots(
     epoch: 0,
   }));
   const newest = generationsAmong(logFolder, await files.list(logFolder))[0];
-  for (const snapshot of newest === undefined ? [] : await loadGeneration(files, newest)) {
+  for (const snapshot of await loadBase(files, logFolder, newest)) {
+    if (through[snapshot.partition] === undefined) continue;
     rows[snapshot.partition] = {
       replay: new Replay(decodeSnapshot(snapshot.partition, snapshot.state), SILENT),
       sequence: snapshot.sequence,
@@ -50,8 +52,9 @@ export async function buildSnapshots(
       row.epoch = record.epoch;
     }
   }
-  return rows.map((row, partition) => {
+  return rows.flatMap((row, partition) => {
+    if (through[partition] === undefined) return [];
     assert(row.sequence === through[partition], `the log ends at record ${row.sequence} of partition ${partition}`);
-    return { partition, epoch: row.epoch, sequence: row.sequence, state: encodeSnapshot(row.replay.state) };
+    return [{ partition, epoch: row.epoch, sequence: row.sequence, state: encodeSnapshot(row.replay.state) }];
   });
 }

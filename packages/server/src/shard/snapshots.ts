@@ -13,6 +13,8 @@ export interface SnapshotsOptions {
   readonly clock: Clock;
   readonly logFolder: string;
   readonly partitions: number;
+  /** Whether the log has the partition at this moment. Undefined: it has all of them. */
+  readonly has?: (partition: number) => boolean;
   /** Bytes of log after which the next snapshot is taken. */
   readonly snapshotBytes: number;
   readonly note: (line: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -55,9 +57,11 @@ export class Snapshots {
 
   /** Takes one now. */
   async take(): Promise<void> {
-    const { log, bulk, clock, note, logFolder, partitions, build = buildInWorker } = this.#options;
+    const { log, bulk, clock, note, logFolder, partitions, has, build = buildInWorker } = this.#options;
     const beganMs = clock.monotonicMs();
-    const through = Array.from({ length: partitions }, (_, partition) => log.lastSequence(partition));
+    const through = Array.from({ length: partitions }, (_, partition) =>
+      has === undefined || has(partition) ? log.lastSequence(partition) : undefined,
+    );
     const snapshots = await build({ logFolder, through });
     // P1: by now the turn loop has queued everything that those records append.
     await bulk.sync();

@@ -37,6 +37,11 @@ export async function openFolderSource({ folder: given, randomBytes }: FolderOpt
     const format = await readDataFormat(nodeFiles, folder);
     if (format === undefined)
       throw new ForelockError("bad_argument", `${folder} is no data folder: it has no format.json.`);
+    if ((format.streams ?? 1) > 1)
+      throw new ForelockError(
+        "bad_argument",
+        `${folder} has ${format.streams} streams of the log, of a server with workers. Start and stop a server on it with --workers 1, which brings them together, then export.`,
+      );
     const log = await openSegmentEventLog({
       folder: `${folder}/log`,
       files: nodeFiles,

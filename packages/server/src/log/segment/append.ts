@@ -93,6 +93,7 @@ export class GroupCommit {
   async #run(): Promise<void> {
     while (this.#pending.length > 0) {
       await afterThisTurn();
+      if (this.#pending.length === 0) break; // Stopped meanwhile.
       const batch = this.#takeBatch();
       try {
         await this.#commit(batch);
@@ -144,15 +145,29 @@ export class GroupCommit {
     await file.close();
   }
 
+  /** Stops the stream for a reason beside its own writes. @param what was being done, as a subject */
+  fail(what: string, cause: unknown): ForelockError {
+    return this.#stopWith([], what, cause);
+  }
+
   #stop(batch: readonly Pending[], cause: unknown): void {
+    const { path, offset } = this.#target.cursor;
+    this.#stopWith(batch, `Writing to ${path} at byte ${offset}`, cause);
+  }
+
+  #stopWith(batch: readonly Pending[], what: string, cause: unknown): ForelockError {
     const why = cause instanceof Error ? cause.message : String(cause);
     const { path, offset } = this.#target.cursor;
-    const message = `Writing to ${path} at byte ${offset} failed: ${why}.`;
-    const error = new ForelockError("log_stopped", message, { cause, details: { file: path, offset } });
-    this.#stopped = error; // A3
-    this.#options.onStopped(error);
+    const error = new ForelockError("log_stopped", `${what} failed: ${why}.`, {
+      cause,
+      details: { file: path, offset },
+    });
+    const isFirst = this.#stopped === undefined;
+    this.#stopped ??= error; // A3
+    if (isFirst) this.#options.onStopped(error);
     for (const { reject } of [...batch, ...this.#pending]) reject(error);
     this.#pending = [];
+    return error;
   }
 }
 

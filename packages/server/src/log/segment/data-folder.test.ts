@@ -50,6 +50,24 @@ describe("the format record", () => {
     expect(second).toEqual(first);
   });
 
+  test("names the streams of the log while there are several, under a version that older releases refuse", async () => {
+    const files = new MemoryFiles();
+    const folder = await openDataFolder(options(files));
+    const made = await folder.makeStream(1);
+    const log = await openSegmentEventLog({ folder: made, files, segmentBytes: 16_384, notice: () => undefined });
+    await log.close();
+    await folder.keepStreams(2);
+    await folder.close();
+    files.crash(seeded(1));
+    expect((await openAndClose(files)).format).toMatchObject({ formatVersion: 2, streams: 2 });
+    const again = await openDataFolder(options(files));
+    await again.keepStreams(1);
+    await again.close();
+    expect(await files.list(made)).toEqual([]);
+    const { format } = await openAndClose(files);
+    expect([format.formatVersion, format.streams]).toEqual([1, undefined]);
+  });
+
   test("refuses another number of partitions, naming both", async () => {
     const files = new MemoryFiles();
     await openAndClose(files);

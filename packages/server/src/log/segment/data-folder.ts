@@ -4,6 +4,8 @@
 //   O2. Partitions, hash key and creation never change: names find their partition by them.
 //   O3. A folder that moved to another device, inode or machine may be a copy whose original serves on: its tokens must not meet
 //       those of the original, so the epoch floor rises 2^16 above every epoch that the copy has seen, once and durably.
+//   O4. The record says how many streams of the log there are. A start refuses a folder that lacks one of them: the others may have old
+//       records of what it had. A release that knows one stream only refuses a folder with more.
 import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
@@ -14,6 +16,8 @@ import { lastEpochIn } from "./inspect.ts";
 import { damaged, refuseNewerFormat, segmentsAmong } from "./segment.ts";
 
 export const FORMAT_VERSION = 1;
+/** Of a folder with more than one stream. */
+const STREAMS_FORMAT_VERSION = 2;
 export const EPOCH_RAISE = 2 ** 16;
 const FORMAT_FILE = "format.json";
 const HASH_KEY_BYTES = 16;
@@ -35,6 +39,8 @@ export interface FolderFormat extends FolderIdentity {
   readonly createdMs: number;
   /** No epoch below this is used here any more. */
   readonly epochFloor: number;
+  /** Streams of the log; absent: one. */
+  readonly streams?: number;
 }
 
 export interface DataFolderOptions {
@@ -62,6 +68,12 @@ export interface DataFolder {
   readonly epochFloor: number;
   /** For `openSegmentEventLog`. Exists. */
   readonly logFolder: string;
+  /** Streams that hold records. */
+  readonly streams: number;
+  /** Makes the folder of a stream that is none yet, or empties it. */
+  makeStream(stream: number): Promise<string>;
+  /** Durably: so many streams are needed from now on. What is beyond is removed. Each of them exists. */
+  keepStreams(streams: number): Promise<void>;
   /** Lets another server in. */
   close(): Promise<void>;
 }
@@ -81,12 +93,94 @@ export async function openDataFolder(options: DataFolderOptions): Promise<DataFo
     await files.makeFolder(logFolder);
     await files.syncFolder(folder);
     const found = await readFormat(files, folder, logFolder);
+    if (found !== undefined) await new Streams(files, folder, found).refuseMissing(); // O4
     const format = await settleFormat(options, found, logFolder);
     if (format !== found) await writeFormat(files, folder, format);
-    return { format, epochFloor: format.epochFloor, logFolder, close: () => lock.release() };
+    const streams = new Streams(files, folder, format);
+    await streams.clearBeyond();
+    return {
+      format,
+      epochFloor: format.epochFloor,
+      logFolder,
+      get streams() {
+        return streams.count;
+      },
+      makeStream: (stream) => streams.make(stream),
+      keepStreams: (count) => streams.keep(count),
+      close: () => lock.release(),
+    };
   } catch (error) {
     await lock.release();
     throw error;
+  }
+}
+
+/** Where a stream of the log lies. The first is the one of a server without workers. */
+export function streamFolder(folder: string, stream: number): string {
+  return stream === 0 ? `${folder}/log` : `${folder}/log-${stream}`;
+}
+
+/** O4 */
+class Streams {
+  readonly #files: Files;
+  readonly #folder: string;
+  #format: FolderFormat;
+
+  constructor(files: Files, folder: string, format: FolderFormat) {
+    this.#files = files;
+    this.#folder = folder;
+    this.#format = format;
+  }
+
+  get count(): number {
+    return this.#format.streams ?? 1;
+  }
+
+  async refuseMissing(): Promise<void> {
+    for (let stream = 1; stream < this.count; stream += 1) {
+      const folder = streamFolder(this.#folder, stream);
+      const names = (await this.#list(folder)) ?? [];
+      if (segmentsAmong(folder, names).length === 0) throw damaged(folder, 0, "this stream of the log is missing");
+    }
+  }
+
+  async make(stream: number): Promise<string> {
+    const folder = streamFolder(this.#folder, stream);
+    await this.#files.makeFolder(folder);
+    await this.#files.syncFolder(this.#folder);
+    return folder;
+  }
+
+  async keep(count: number): Promise<void> {
+    if (count === this.count) return;
+    const { streams: _, ...format } = this.#format;
+    this.#format =
+      count === 1
+        ? { ...format, formatVersion: FORMAT_VERSION }
+        : { ...format, formatVersion: STREAMS_FORMAT_VERSION, streams: count };
+    await writeFormat(this.#files, this.#folder, this.#format);
+    await this.clearBeyond();
+  }
+
+  /** What a crash left of streams that are no more goes. The folders themselves stay, empty. */
+  async clearBeyond(): Promise<void> {
+    for (let stream = this.count; ; stream += 1) {
+      const folder = streamFolder(this.#folder, stream);
+      const names = await this.#list(folder);
+      if (names === undefined) return;
+      for (const name of names) await this.#files.remove(`${folder}/${name}`);
+      if (names.length > 0) await this.#files.syncFolder(folder);
+    }
+  }
+
+  /** Undefined: there is no such folder. */
+  async #list(folder: string): Promise<readonly string[] | undefined> {
+    try {
+      return await this.#files.list(folder);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
   }
 }
 
@@ -127,7 +221,9 @@ async function settleFormat(
     );
   }
   if (isSame(found, identity) && !options.isRestored) return found;
-  const lastEpoch = await lastEpochIn(options.files, logFolder);
+  let lastEpoch = await lastEpochIn(options.files, logFolder);
+  for (let stream = 1; stream < (found.streams ?? 1); stream += 1)
+    lastEpoch = Math.max(lastEpoch, await lastEpochIn(options.files, streamFolder(options.folder, stream)));
   return { ...found, ...identity, epochFloor: Math.max(found.epochFloor, lastEpoch) + EPOCH_RAISE }; // O3
 }
 
@@ -167,7 +263,7 @@ function parseFormat(path: string, bytes: Uint8Array): FolderFormat {
   if (!isRecord(format) || typeof format.formatVersion !== "number") {
     throw damaged(path, 0, "the format record has no version");
   }
-  refuseNewerFormat(path, format.formatVersion);
+  refuseNewerFormat(path, format.formatVersion, STREAMS_FORMAT_VERSION);
   if (!isFormat(format)) throw damaged(path, 0, "the format record lacks a field");
   return format;
 }
@@ -184,6 +280,7 @@ function isRecord(value: unknown): value is UncheckedFormat {
 
 function isFormat(value: UncheckedFormat): value is FolderFormat {
   const numbers = [value.formatVersion, value.partitions, value.createdMs, value.epochFloor];
+  if (value.streams !== undefined && !Number.isSafeInteger(value.streams)) return false;
   const strings = [value.hashKey, value.device, value.inode, value.machineId];
   return numbers.every(Number.isSafeInteger) && strings.every((field) => typeof field === "string");
 }

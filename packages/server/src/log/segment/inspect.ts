@@ -78,8 +78,8 @@ export async function* dumpLog(files: Files, folder: string): AsyncGenerator<rea
 
 /** Highest epoch in any record or snapshot; 0 for an empty log. Only where no server writes. */
 export async function lastEpochIn(files: Files, folder: string): Promise<number> {
-  const { tailByPartition, generations } = await survey(files, folder, () => undefined);
-  const covers = generations.flatMap(({ coverByPartition }) => [...coverByPartition.values()]);
+  const { tailByPartition, generations, adoptions } = await survey(files, folder, () => undefined);
+  const covers = [...generations.flatMap(({ coverByPartition }) => [...coverByPartition.values()]), ...adoptions];
   return [...tailByPartition.values(), ...covers].reduce((highest, { epoch }) => Math.max(highest, epoch), 0);
 }
 

@@ -1,11 +1,13 @@
 // recover.ts: what a start finds in the folder of a log. `survey` only reads, and is what `forelock log verify` runs as well;
 // `repair` removes what a crash left. Not here: judging blocks (block.ts) and one segment's end (segment.ts).
 //   R1. Only the last commit of the stream may be incomplete: it was never acknowledged, and is cut. All else is refused.
-//   R2. Within a partition sequences have no gap and epochs never fall; what comes before the first is in a snapshot.
+//   R2. Within a partition sequences have no gap and epochs never fall; what comes before the first is in a snapshot. A partition that
+//       was with another stream in between goes on under a higher epoch, behind what a snapshot covers (A2 of adopted.ts).
 //   R3. A log that ends before the commit that a snapshot names has lost its end, and is refused.
 //   R4. A damaged newest generation is passed over, loudly, only when the older one and the log still make the whole.
 import { ForelockError } from "@forelock/protocol";
 import type { LogRecord } from "../event-log.ts";
+import { ADOPTED_TEMPORARY_NAME, type Adoption, adoptionsAmong, Covers, readAdoption } from "./adopted.ts";
 import { BLOCK_BYTES, headerAt, judgeBlock, retag, withView } from "./block.ts";
 import { type Files, type OpenFile, readFully, writeFully } from "./files.ts";
 import type { LogNotice } from "./notice.ts";
@@ -64,6 +66,7 @@ export interface Survey {
   /** Sound generations, newest first: at most two. */
   readonly generations: readonly Generation[];
   readonly newestGeneration: number;
+  readonly adoptions: readonly Adoption[];
   readonly bytesSinceSnapshot: number;
 }
 
@@ -82,11 +85,15 @@ export async function survey(
 ): Promise<Survey> {
   const names = await files.list(folder);
   const generations = await readGenerations(files, generationsAmong(folder, names), notice);
-  const walk = new StreamWalk(files, generations[0]?.commit ?? 0, visit);
+  const adoptions: Adoption[] = [];
+  for (const name of adoptionsAmong(folder, names)) adoptions.push(await readAdoption(files, name));
+  const covers = new Covers(adoptions, generations[0]);
+  const walk = new StreamWalk({ files, covers, snapshotCommit: generations[0]?.commit ?? 0, visit });
   for (const name of segmentsAmong(folder, names)) await walk.segment(name);
   const found = walk.finish(folder);
-  checkCover(folder, found, generations[0], walk.firstByPartition);
-  return { ...found, generations, newestGeneration: generationsAmong(folder, names)[0]?.generation ?? 0 };
+  const saved = [...generations.slice(0, 1), ...adoptions];
+  checkCover(folder, found, { saved, covers, firstByPartition: walk.firstByPartition });
+  return { ...found, generations, adoptions, newestGeneration: generationsAmong(folder, names)[0]?.generation ?? 0 };
 }
 
 /** Removes what a crash left behind the last whole commit, and makes sure of that commit itself. */
@@ -97,7 +104,7 @@ export async function repair(
   notice: (notice: LogNotice) => void,
 ): Promise<void> {
   const names = await files.list(folder);
-  for (const name of [TEMPORARY_NAME, SNAPSHOT_TEMPORARY_NAME])
+  for (const name of [TEMPORARY_NAME, SNAPSHOT_TEMPORARY_NAME, ADOPTED_TEMPORARY_NAME])
     if (names.includes(name)) await files.remove(`${folder}/${name}`);
   if (found.segments.length === 0) return;
   const { next, lastCommitOffset, writtenEnd } = found;
@@ -147,10 +154,19 @@ async function readGenerations(
   return sound;
 }
 
+interface StreamWalkParts {
+  readonly files: Files;
+  readonly covers: Covers;
+  /** Of the newest generation. */
+  readonly snapshotCommit: number;
+  readonly visit: BatchVisitor;
+}
+
 /** Folds the commits of all segments, in order. */
 class StreamWalk {
   readonly firstByPartition = new Map<number, number>();
   readonly #files: Files;
+  readonly #covers: Covers;
   readonly #snapshotCommit: number;
   readonly #visit: BatchVisitor;
   readonly #segments: Segment[] = [];
@@ -165,8 +181,9 @@ class StreamWalk {
   /** Where the stream ended; nothing of a later commit may follow. */
   #end: Cursor | undefined;
 
-  constructor(files: Files, snapshotCommit: number, visit: BatchVisitor) {
+  constructor({ files, covers, snapshotCommit, visit }: StreamWalkParts) {
     this.#files = files;
+    this.#covers = covers;
     this.#snapshotCommit = snapshotCommit;
     this.#visit = visit;
   }
@@ -190,7 +207,7 @@ class StreamWalk {
     });
   }
 
-  finish(folder: string): Omit<Survey, "generations" | "newestGeneration"> {
+  finish(folder: string): Omit<Survey, "generations" | "newestGeneration" | "adoptions"> {
     const next = this.#next ?? { generation: 0, path: folder, offset: 0, commit: 1 };
     return {
       segments: this.#segments,
@@ -249,12 +266,18 @@ class StreamWalk {
         this.firstByPartition.set(record.partition, record.sequence);
         this.#tailByPartition.set(record.partition, { sequence: record.sequence, epoch: record.epoch });
       } else {
-        if (!follows(record, tail)) throw damaged(segment.path, batch.offsets[index] ?? 0, gapMessage(record, tail)); // R2
+        if (!follows(record, tail) && !this.#isBack(record, tail))
+          throw damaged(segment.path, batch.offsets[index] ?? 0, gapMessage(record, tail)); // R2
         tail.sequence = record.sequence;
         tail.epoch = record.epoch;
       }
       segment.lastByPartition.set(record.partition, record.sequence);
     });
+  }
+
+  /** It was with another stream in between. */
+  #isBack({ partition, sequence, epoch }: LogRecord, tail: PartitionTail): boolean {
+    return epoch > tail.epoch && sequence > tail.sequence && sequence <= this.#covers.through(partition) + 1;
   }
 }
 
@@ -279,20 +302,27 @@ export async function firstCommitOf(file: OpenFile, { generation, path }: Segmen
   return headerAt(block.view, 0).commit;
 }
 
+interface Saved {
+  /** The newest generation and the adoptions. */
+  readonly saved: readonly { readonly path: string; readonly commit: number }[];
+  readonly covers: Covers;
+  readonly firstByPartition: ReadonlyMap<number, number>;
+}
+
 /** Refuses a log that does not begin where the snapshots end, or ends before them. */
 function checkCover(
   folder: string,
   found: Pick<Survey, "segments" | "next" | "tailByPartition">,
-  generation: Generation | undefined,
-  firstByPartition: ReadonlyMap<number, number>,
+  { saved, covers, firstByPartition }: Saved,
 ): void {
   const lastCommit = found.next.commit - 1;
-  if (generation !== undefined && lastCommit < generation.commit) {
-    const what = `the log ends with commit ${lastCommit}, but ${generation.path} was saved after commit ${generation.commit}`;
+  for (const { path, commit } of saved) {
+    if (lastCommit >= commit) continue;
+    const what = `the log ends with commit ${lastCommit}, but ${path} was saved after commit ${commit}`;
     throw damaged(found.next.path, found.next.offset, what); // R3
   }
   for (const [partition, first] of firstByPartition) {
-    const covered = generation?.coverByPartition.get(partition)?.sequence ?? 0;
+    const covered = covers.through(partition);
     if (first > covered + 1) {
       const what = `records ${covered + 1} to ${first - 1} of partition ${partition} are missing, and no sound snapshot has them`;
       throw damaged(found.segments[0]?.path ?? folder, COMMITS_FROM, what); // R2, R4

@@ -4,8 +4,11 @@
 //   L1. One writer: a record is refused unless it is the next of its partition, and alone in flight there.
 //   L2. A segment is freed only when the older kept generation covers all of it and nobody reads it; the oldest first. The
 //       newest segment with a commit stays.
+//   L3. A partition that has gone to another stream is neither read nor snapshotted: generations name it with an empty state, so that
+//       its records here need not be kept.
 import { assert, ForelockError } from "@forelock/protocol";
 import type { EventLog, LogRecord, Snapshot } from "../event-log.ts";
+import { type Adoption, adoptionsAmong, isNewer, isSuperseded, loadBase, writeAdoption } from "./adopted.ts";
 import { GroupCommit, type Target } from "./append.ts";
 import { BLOCK_BYTES } from "./block.ts";
 import type { Files } from "./files.ts";
@@ -22,7 +25,7 @@ import {
   type SegmentName,
   withFile,
 } from "./segment.ts";
-import { type Generation, generationsAmong, loadGeneration, writeGeneration } from "./snapshot.ts";
+import { type Generation, generationsAmong, writeGeneration } from "./snapshot.ts";
 
 /**
  * How full a segment is when the next one is begun. Zeroing that one makes appends wait for the disk, and a server that has just
@@ -117,6 +120,10 @@ export class SegmentEventLog implements EventLog {
   /** Sound ones, newest first, at most two. */
   #generations: readonly Generation[];
   #newestGeneration: number;
+  /** By partition: the newest of each. */
+  readonly #adoptionByPartition = new Map<number, Adoption>();
+  /** Partitions that another stream has. */
+  readonly #left = new Set<number>();
   #lastEpoch: number;
   #lastCommit: number;
   #bytesSinceSnapshot: number;
@@ -124,6 +131,8 @@ export class SegmentEventLog implements EventLog {
   #leaving: Segment | undefined;
   /** Snapshots and truncations run one after another. */
   #housekeeping: Promise<void> = Promise.resolve();
+  /** One after another, and not behind the housekeeping: clients wait for them. */
+  #adopting: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(options: SegmentLogOptions, found: Survey, preparer: Preparer, target: Target) {
@@ -137,6 +146,7 @@ export class SegmentEventLog implements EventLog {
     this.#bytesSinceSnapshot = found.bytesSinceSnapshot;
     this.#lastEpoch = Math.max(0, ...[...found.tailByPartition.values()].map(({ epoch }) => epoch));
     for (const [partition, cover] of found.generations[0]?.coverByPartition ?? []) this.#raiseTail(partition, cover);
+    for (const adoption of found.adoptions) this.#adopted(adoption);
     this.#commits = new GroupCommit({
       target,
       segmentBytes: options.segmentBytes,
@@ -175,7 +185,35 @@ export class SegmentEventLog implements EventLog {
   }
 
   read(after: (partition: number) => number): AsyncIterable<readonly LogRecord[]> {
-    return readRecords(this.#options.files, this.#segments, after);
+    const left = this.#left.size > 0;
+    const from = (partition: number): number =>
+      this.#left.has(partition) ? Number.POSITIVE_INFINITY : after(partition);
+    return readRecords(this.#options.files, this.#segments, left ? from : after); // L3
+  }
+
+  /** The last record of each partition, or what a snapshot says that covers it. */
+  tails(): ReadonlyMap<number, Readonly<PartitionTail>> {
+    return this.#tailByPartition;
+  }
+
+  /** Another stream has the partition. Nothing of it is in flight here. */
+  leave(partition: number): void {
+    this.#left.add(partition);
+  }
+
+  hasLeft(partition: number): boolean {
+    return this.#left.has(partition);
+  }
+
+  /**
+   * Takes a partition over from another stream, which writes nothing of it any more: `snapshot` is its state after the last record there,
+   * under the epoch that it has from now on. Resolves when that is durable; then its records follow here.
+   * @throws ForelockError `log_stopped` when it may be durable, and the stream is then stopped; whatever failed when it is not, for certain
+   */
+  adopt(snapshot: Snapshot): Promise<void> {
+    const adopted = this.#adopting.then(() => this.#adopt(snapshot));
+    this.#adopting = adopted.catch(() => undefined); // Its caller is told; the next one starts afresh.
+    return adopted;
   }
 
   saveSnapshots(snapshots: Iterable<Snapshot>): Promise<void> {
@@ -189,12 +227,17 @@ export class SegmentEventLog implements EventLog {
       this.#bytesSinceSnapshot -= bytesBefore;
       for (const [partition, cover] of saved.coverByPartition) this.#raiseTail(partition, cover);
       await this.#removeOldGenerations();
+      const removed = this.#adopting.then(() => this.#removeOldAdoptions()); // Not beside one that has its name, and is not known yet.
+      this.#adopting = removed.catch(() => undefined);
+      await removed;
     });
   }
 
   async loadSnapshots(): Promise<readonly Snapshot[]> {
-    const newest = this.#generations[0];
-    return newest === undefined ? [] : loadGeneration(this.#options.files, newest);
+    const { files, folder } = this.#options;
+    if (this.#generations.length === 0 && this.#adoptionByPartition.size === 0) return [];
+    const base = await loadBase(files, folder, this.#generations[0]);
+    return base.filter(({ partition }) => !this.#left.has(partition)); // L3
   }
 
   truncate(): Promise<void> {
@@ -217,6 +260,7 @@ export class SegmentEventLog implements EventLog {
   }
 
   async #close(): Promise<void> {
+    await this.#adopting;
     await this.#commits.close(closedError());
     await this.#housekeeping;
     await this.#preparer.close();
@@ -257,7 +301,7 @@ export class SegmentEventLog implements EventLog {
   #raiseTail(partition: number, { sequence, epoch }: PartitionTail): void {
     const tail = this.#tailByPartition.get(partition);
     if (tail === undefined) this.#tailByPartition.set(partition, { sequence, epoch });
-    else if (sequence > tail.sequence) {
+    else if (sequence > tail.sequence || (sequence === tail.sequence && epoch > tail.epoch)) {
       tail.sequence = sequence;
       tail.epoch = epoch;
     }
@@ -280,10 +324,54 @@ export class SegmentEventLog implements EventLog {
     );
   }
 
+  async #adopt(snapshot: Snapshot): Promise<void> {
+    const { files, folder } = this.#options;
+    const { partition, epoch, sequence } = snapshot;
+    if (this.#closing !== undefined || this.stopped !== undefined)
+      throw new ForelockError("unavailable", `The stream in ${folder} takes nothing any more.`);
+    const tail = this.#tailByPartition.get(partition) ?? NO_TAIL;
+    if (this.#inFlight.has(partition)) throw wrong(`partition ${partition} has no append in flight`);
+    if (epoch <= tail.epoch || sequence < tail.sequence)
+      throw wrong(`partition ${partition} comes back under a higher epoch than ${tail.epoch}, behind ${tail.sequence}`);
+    const before = this.#adoptionByPartition.get(partition);
+    const { adoption, publish } = await writeAdoption(files, folder, this.#lastCommit, snapshot);
+    try {
+      await publish();
+    } catch (cause) {
+      // It may outlast a crash, or not: nobody may decide for the partition before a start has looked.
+      throw this.#commits.fail(`Taking over partition ${partition} in ${folder}`, cause);
+    }
+    this.#adopted(adoption);
+    this.#left.delete(partition);
+    if (before !== undefined) await files.remove(before.path).catch(() => undefined); // A later generation sees to it.
+  }
+
+  #adopted(adoption: Adoption): void {
+    this.#raiseTail(adoption.partition, adoption);
+    const before = this.#adoptionByPartition.get(adoption.partition);
+    if (before === undefined || isNewer(adoption, before)) this.#adoptionByPartition.set(adoption.partition, adoption);
+  }
+
+  async #removeOldAdoptions(): Promise<void> {
+    const { files, folder } = this.#options;
+    if (this.#adoptionByPartition.size === 0) return;
+    for (const [partition, adoption] of this.#adoptionByPartition) {
+      if (isSuperseded(adoption, this.#generations)) this.#adoptionByPartition.delete(partition);
+    }
+    const kept = new Set([...this.#adoptionByPartition.values()].map(({ path }) => path));
+    for (const { path } of adoptionsAmong(folder, await files.list(folder)))
+      if (!kept.has(path)) await files.remove(path);
+  }
+
   /** A snapshot may be ahead of the log only in a new folder, where it is what a restore brings. */
   *#checked(snapshots: Iterable<Snapshot>): Generator<Snapshot> {
     const isNew = this.#newestGeneration === 0 && this.#lastCommit === 0;
+    for (const partition of this.#left) {
+      const tail = this.#tailByPartition.get(partition);
+      if (tail !== undefined) yield { partition, ...tail, state: new Uint8Array(0) }; // L3
+    }
     for (const snapshot of snapshots) {
+      if (this.#left.has(snapshot.partition)) continue; // It left while the snapshots were built.
       const last = this.lastSequence(snapshot.partition);
       assert(
         isNew || snapshot.sequence <= last,

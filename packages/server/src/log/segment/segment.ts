@@ -90,11 +90,11 @@ export async function readSegmentHeader(file: OpenFile, { generation, path }: Se
   return segmentBytes;
 }
 
-export function refuseNewerFormat(path: string, version: number): void {
-  if (version > FORMAT_VERSION) {
+export function refuseNewerFormat(path: string, version: number, newest = FORMAT_VERSION): void {
+  if (version > newest) {
     throw new ForelockError(
       "not_supported",
-      `${path} has format version ${version}; this release reads up to ${FORMAT_VERSION}. Start a newer release.`,
+      `${path} has format version ${version}; this release reads up to ${newest}. Start a newer release.`,
     );
   }
 }

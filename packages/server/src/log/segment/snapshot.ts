@@ -65,10 +65,29 @@ export function generationsAmong(folder: string, names: readonly string[]): read
 export async function writeGeneration(
   files: Files,
   folder: string,
-  name: { readonly generation: number; readonly commit: number },
+  { generation, commit }: { readonly generation: number; readonly commit: number },
   snapshots: Iterable<Snapshot>,
 ): Promise<Generation> {
+  const name = { generation, commit, path: snapshotPath(folder, generation) };
   const temporary = `${folder}/${SNAPSHOT_TEMPORARY_NAME}`;
+  const written = await writeSnapshots(files, temporary, name, snapshots);
+  await publish(files, folder, temporary, name.path); // S1
+  return written;
+}
+
+/** Gives a file that is durable its name. After a failure it may have it, now or after a crash. */
+export async function publish(files: Files, folder: string, temporary: string, path: string): Promise<void> {
+  await files.rename(temporary, path);
+  await files.syncFolder(folder);
+}
+
+/** Writes what will be `name`, durably, under a name that a start removes. */
+export async function writeSnapshots(
+  files: Files,
+  temporary: string,
+  name: GenerationName & { readonly commit: number },
+  snapshots: Iterable<Snapshot>,
+): Promise<Generation> {
   const file = await files.open(temporary, "create");
   const coverByPartition = new Map<number, Cover>();
   let bytes = 0;
@@ -94,10 +113,7 @@ export async function writeGeneration(
   } finally {
     await file.close();
   }
-  const path = snapshotPath(folder, name.generation);
-  await files.rename(temporary, path); // S1
-  await files.syncFolder(folder);
-  return { ...name, path, bytes, coverByPartition };
+  return { ...name, bytes, coverByPartition };
 }
 
 /** Receives the parts of a generation in order: `entry` once per partition, then its state in pieces. */
