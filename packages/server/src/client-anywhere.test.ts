@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MemberKeys } from "./cluster/records.ts";
 import { GrpcEtcd } from "./etcd/grpc.ts";
 import { etcdVersion, type Members, startMembers } from "./etcd/testing/members.ts";
+import { isPassing } from "./log/etcd/append.ts";
 import { ClusterKeys } from "./log/etcd/keys.ts";
 import { realClock } from "./real-time.ts";
 import { serve } from "./serve.ts";
@@ -82,7 +83,10 @@ class Mover implements AsyncDisposable {
       const partition = this.#draw.next().value % PARTITIONS;
       const node = NODES[this.#draw.next().value % NODES.length] ?? "";
       const put = { kind: "put", key: this.#keys.pin(partition), value: Buffer.from(node) } as const;
-      await this.#etcd.txn({ compare: [], success: [put] });
+      // On a busy machine etcd may be late; then this move is none, or comes late.
+      await this.#etcd.txn({ compare: [], success: [put] }).catch((error: unknown) => {
+        if (!isPassing(error)) throw error;
+      });
       await new Promise((resolve) => setTimeout(resolve, MOVE_MS));
     }
   }

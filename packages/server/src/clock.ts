@@ -23,3 +23,16 @@ export type RandomBytes = (bytes: number) => Uint8Array;
 export function pauseFor(clock: Pick<Clock, "after">, ms: number): Promise<void> {
   return new Promise((resolve) => clock.after(ms, resolve));
 }
+
+/** Calls `run` every `everyMs` from now on, until it is disposed of. The next call is set before this one runs. */
+export function repeat(clock: Pick<Clock, "after">, everyMs: number, run: () => void): Timer {
+  let next: Timer;
+  const again = (): void => {
+    next = clock.after(everyMs, () => {
+      again();
+      run();
+    });
+  };
+  again();
+  return { dispose: () => next.dispose() };
+}

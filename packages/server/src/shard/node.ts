@@ -15,7 +15,7 @@ import {
   type Welcome,
 } from "@forelock/protocol";
 import type { BulkStore } from "../bulk/bulk-store.ts";
-import type { Clock, RandomBytes } from "../clock.ts";
+import { type Clock, type RandomBytes, repeat, type Timer } from "../clock.ts";
 import type { EventLog } from "../log/event-log.ts";
 import type { PartitionLimits, SessionCommand } from "../partition/commands.ts";
 import type { PartitionEvent } from "../partition/events.ts";
@@ -129,7 +129,7 @@ export class Node implements Service {
   readonly #operationReads: OperationReads;
   readonly #forgetting: Forgetting;
   readonly #peerRequests: PeerRequests;
-  readonly #timers: { dispose(): void }[] = [];
+  readonly #timers: Timer[] = [];
   readonly #led = new Set<number>();
   readonly #observer: ShardObserver;
   readonly #startedAtMs: number;
@@ -677,15 +677,7 @@ export class Node implements Service {
   }
 
   #repeat(everyMs: number, run: () => void): void {
-    const timer = { current: undefined as { dispose(): void } | undefined, dispose: () => timer.current?.dispose() };
-    const again = (): void => {
-      timer.current = this.options.clock.after(everyMs, () => {
-        again();
-        run();
-      });
-    };
-    again();
-    this.#timers.push(timer);
+    this.#timers.push(repeat(this.options.clock, everyMs, run));
   }
 
   #refuseGrowth(): void {

@@ -158,8 +158,9 @@ test("a stream that cannot be written stops its partitions and no others", async
   const ownerOf = async (name: string): Promise<string | undefined> =>
     partitions[(await ana.why(name)).partition]?.owner;
   const owners = new Map<string, string>();
-  for (let number = 0; number < 10; number += 1)
+  for (let number = 0; number < 40; number += 1)
     owners.set((await ownerOf(`ledger_${number}`)) ?? "", `ledger_${number}`);
+  expect([...owners.keys()].sort()).toEqual(["worker-0", "worker-1"]);
   const [lost = "", kept = ""] = [owners.get("worker-1"), owners.get("worker-0")];
   await rename(join(folder, "log-1"), join(folder, "gone")); // What is open can still be written, and nothing new is made.
   const lock = await ana.lock(lost);
