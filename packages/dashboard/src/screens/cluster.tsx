@@ -30,6 +30,12 @@ export function ClusterScreen({ parts, nowMs }: ClusterProps): JSX.Element {
   return <Whole report={part.row.json as Json<GetClusterReply>} sinceMs={Math.max(0, nowMs - part.row.atMs)} />;
 }
 
+/** A server that runs alone tells of its workers as nodes. */
+function aloneText(nodes: number): string {
+  if (nodes === 1) return "This server runs alone: it is its one node, and owns every partition.";
+  return `This server runs alone, with ${nodes} workers: partitions move between them for their load, or by forelock cluster move.`;
+}
+
 function Whole({ report, sinceMs }: { readonly report: Json<GetClusterReply>; readonly sinceMs: number }): JSX.Element {
   const { cluster = "", node = "", nodes = [], etcd, moves = [], moreMoves = false } = report;
   const [change, setChange] = useState<Change>();
@@ -50,7 +56,7 @@ function Whole({ report, sinceMs }: { readonly report: Json<GetClusterReply>; re
       </div>
       <p class="note">
         {isAlone
-          ? "This server runs alone: it is its one node, and owns every partition."
+          ? aloneText(nodes.length)
           : `As node ${node} sees it. A node that is silent is replaced after ${age(report.leaseMs ?? 0)}.`}
       </p>
       <NodeTable nodes={nodes} sinceMs={sinceMs} hues={huesOf(nodes)} onChange={isAlone ? undefined : setChange} />
@@ -71,7 +77,7 @@ function Whole({ report, sinceMs }: { readonly report: Json<GetClusterReply>; re
         />
       </div>
       {etcd !== undefined && <Etcd etcd={etcd} />}
-      {!isAlone && (
+      {(!isAlone || nodes.length > 1) && (
         <div class="card wide">
           <h2>Moves</h2>
           <MoveTimeline moves={moves} more={moreMoves} />

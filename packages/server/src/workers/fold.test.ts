@@ -178,6 +178,19 @@ test("everything is found with any number of workers, one after another", async 
   expect(ledger.size).toBe(6 * 3 * FILES);
 });
 
+test("a partition that is given on before its taker has decided anything has a higher epoch each time", async () => {
+  const disk = new MemoryFiles();
+  const server = await Server.open(disk, 2);
+  const there = 1 - (server.holders()[0] ?? 0);
+  const back = 1 - there;
+  await Promise.all([there, back, there].map((to) => server.mover.move(0, to)));
+  const epochs = [back, there].map((stream) => server.logs[stream]?.tails().get(0)?.epoch);
+  expect(epochs).toEqual([3, 4]); // The start took 1, and the moves one each.
+  expect(server.nodes[there]?.leads(0)).toBe(true);
+  await server.close();
+  await expectKept(disk, new Set(), 2);
+});
+
 test("a start on one stream too few is refused, with the stream that is missing", async () => {
   const disk = new MemoryFiles();
   await (await Server.open(disk, 2)).close();

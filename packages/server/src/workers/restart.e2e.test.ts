@@ -18,7 +18,13 @@ beforeAll(async () => {
   await build();
   folder = await mkdtemp(join(tmpdir(), "forelock-workers-"));
 }, 120_000);
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  for (const running of started) running.kill("SIGKILL"); // What a test that failed has left.
+  await Promise.all(started.map(({ ended }) => ended));
+  await rm(folder, { recursive: true, force: true });
+});
+
+const started: Running[] = [];
 
 interface Serving {
   readonly address: string;
@@ -29,6 +35,7 @@ async function start(workers: number, ...flags: readonly string[]): Promise<Serv
   const own = ["--data", join(folder, "data"), "--partitions", String(PARTITIONS), "--workers", String(workers)];
   const small = ["--log-segment-bytes", "4MiB", "--log-snapshot-bytes", "16MiB"];
   const running = forelock(["serve", "--port", "0", ...own, ...small, ...flags]);
+  started.push(running);
   const address = await running.until(({ out }) => /serving on (\S+)/.exec(out)?.[1]);
   await running.until(({ out }) => out.includes("Ctrl-C stops it."));
   return { address, running };
