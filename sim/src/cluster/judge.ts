@@ -62,6 +62,16 @@ export class Judge {
     }
   }
 
+  /** Whether the log has all that was decided: between two records a leader is ahead of it. */
+  get isWritten(): boolean {
+    return this.#ledger.shadows.every(({ partition }) =>
+      this.#members.every(
+        ({ core }) =>
+          core?.leads(partition) !== true || core.shardAt(partition).sequence === this.#ledger.sequence(partition),
+      ),
+    );
+  }
+
   /** In the end, healed and at rest: one leader each, whose state is that of the log, and so is that of those who stand by. */
   end(): void {
     const owners = this.#ledger.shadows.map(({ partition }) =>

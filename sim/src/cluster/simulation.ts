@@ -41,6 +41,8 @@ const RECOVER_MS = 14_000;
 const SEARCH_MS = 6_000;
 const HEALED_MS = 30_000;
 const RECONNECT_ROUNDS = 16;
+/** For what is on its way to the log when the run ends. */
+const WRITTEN_MS = 200;
 /** From the moment a partition is led anew, sessions of it are given this part of their ttl at least. */
 const SERVED_RATIO_MIN = 0.32;
 
@@ -405,6 +407,7 @@ class ClusterSimulation {
     expectRule(isOver, "waits-for-ever", () => left.join("\n  "));
     for (const client of this.#present()) client.end("left");
     await this.#pass(200);
+    for (let ms = 0; ms < WRITTEN_MS && !this.#judge.isWritten; ms += 1) await this.#pass(1);
     this.#judge.end();
   }
 

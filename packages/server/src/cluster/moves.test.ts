@@ -272,3 +272,25 @@ test("a node that stops when its partitions have moved away interrupts nobody", 
   expect(told(await ask(world, ana, releaseBody(name, token)))).toBe("release");
   expect(ana.isEnded).toBe(false);
 });
+
+test("that one waits is not told by an earlier owner when the next one has told the end", async () => {
+  await using world = await ClusterWorld.open();
+  const [ana, bo] = [await world.client("a"), await world.client("c")];
+  const name = world.nameAt("b");
+  const partition = world.partitionOf(name);
+  await acquire(world, ana, world.nameAt("b", 1)); // The link is there.
+  const token = await acquire(world, bo, name);
+  world.stall("b");
+  let answer: string | undefined;
+  void ana.ask(acquireBody(name)).then((body) => {
+    answer = told(body);
+  });
+  await world.until(() => world.member("b").node.shardAt(partition).state.waits.size === 1);
+  world.move(partition, "c");
+  bo.send(releaseBody(name, token));
+  await world.until(() => notices(ana).includes("2 granted 1"));
+  expect(answer).toBeUndefined();
+  world.flow("b");
+  await world.until(() => answer !== undefined);
+  expect(answer).toBe("granted 1");
+});

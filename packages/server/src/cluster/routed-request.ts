@@ -23,6 +23,8 @@ export class RoutedRequest implements Pending {
   readonly isPatient = false;
   /** The node that it was sent to last. */
   askedAt = "";
+  /** How often the owner had changed by then. */
+  askedTurn = 0;
   next: Pending | undefined;
   readonly #host: RequestHost;
 

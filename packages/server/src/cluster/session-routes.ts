@@ -3,12 +3,15 @@
 //   T1. Requests of a partition leave in the order in which they came. While some of it are held, the next ones wait behind them.
 //   T2. What was refused because its owner had changed, or whose answer was lost, is sent again until it is answered or too old.
 //   T3. A request that no node answers in time is answered `unavailable`; `not_owner` is never shown to a client.
-import { ForelockError, type Operation, type Reply } from "@forelock/protocol";
+//   T4. That a request waits is not told by who was the owner before: the next one may have told already how the wait ended, and its word
+//       came by another link. It is asked again, and finds what became of it.
+import { ForelockError, type Operation, OperationState, type Reply } from "@forelock/protocol";
 import type { Clock, Timer } from "../clock.ts";
 import { asForelockError, errorMessage, errorReply } from "../shard/answers.ts";
 import type { Node } from "../shard/node.ts";
 import type { Caller, NodeSession } from "../shard/service.ts";
 import type { TurnedAway } from "../shard/session-request.ts";
+import { notOwner } from "../shard/shard.ts";
 import { Held } from "./held.ts";
 import { errorOf } from "./link.ts";
 import { isPassing, isPassingEnd } from "./links.ts";
@@ -40,6 +43,9 @@ export class SessionRoutes implements RequestHost {
   /** Sent to peers and not answered, by partition, and to which node: another is asked only when it has answered all of them (T1). */
   readonly #inFlight: Uint32Array;
   readonly #askedAt: (string | undefined)[] = [];
+  /** Who owns a partition, and how often that has changed: one that is back is another owner (T4). */
+  readonly #ownerIds: (string | undefined)[];
+  readonly #turns: Uint32Array;
   /** How often the owner was asked again since it last answered, by partition, and what asks it next. */
   readonly #doublings: Uint8Array;
   readonly #againTimers = new Map<number, Timer>();
@@ -55,6 +61,8 @@ export class SessionRoutes implements RequestHost {
     this.#parts = parts;
     this.straight = new Uint8Array(parts.node.shards.length);
     this.#inFlight = new Uint32Array(parts.node.shards.length);
+    this.#turns = new Uint32Array(parts.node.shards.length);
+    this.#ownerIds = parts.node.shards.map(({ partition }) => this.#ownerOf(partition));
     this.#doublings = new Uint8Array(parts.node.shards.length);
     for (let partition = 0; partition < this.straight.length; partition += 1) this.#straighten(partition);
     parts.node.turnedAway = (asked, partition, error) => this.#turnedAway(asked, partition, error);
@@ -87,6 +95,11 @@ export class SessionRoutes implements RequestHost {
 
   /** Owners have changed: what waits may go. */
   changed(): void {
+    for (let partition = 0; partition < this.straight.length; partition += 1) {
+      const id = this.#ownerOf(partition);
+      if (id !== this.#ownerIds[partition]) this.#turns[partition]! += 1; // Of a partition that there is.
+      this.#ownerIds[partition] = id;
+    }
     for (const partition of this.#held.partitions()) this.#drain(partition);
     for (let partition = 0; partition < this.straight.length; partition += 1) this.#straighten(partition);
   }
@@ -101,11 +114,18 @@ export class SessionRoutes implements RequestHost {
     const { body } = reply;
     this.#inFlight[request.partition]! -= 1; // Of a partition that there is.
     if (body?.$case === "error" && isPassing(body.value)) this.#again(request, errorOf(body.value));
+    else if (this.#isOutdated(request, reply)) this.#again(request, notOwner(request.partition));
     else {
       this.#doublings[request.partition] = 0;
       request.respond(reply);
     }
     this.#goOn(request.partition);
+  }
+
+  /** T4 */
+  #isOutdated({ partition, askedTurn }: RoutedRequest, { body }: Reply): boolean {
+    const isQueued = body?.$case === "acquire" && body.value.state === OperationState.QUEUED;
+    return isQueued && askedTurn !== this.#turns[partition];
   }
 
   failed(request: RoutedRequest, error: ForelockError): void {
@@ -152,6 +172,7 @@ export class SessionRoutes implements RequestHost {
         try {
           const routed = sessions.known(session);
           request.askedAt = owner.peer.id;
+          request.askedTurn = this.#turns[partition] ?? 0;
           sessions.linkTo(routed, owner.peer).ask(operation, request);
           this.#inFlight[partition]! += 1; // Of a partition that there is.
           this.#askedAt[partition] = owner.peer.id;

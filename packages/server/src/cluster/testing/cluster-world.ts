@@ -208,6 +208,15 @@ export class ClusterWorld implements AsyncDisposable {
     for (const { to, socket } of this.#dialled) if (to === id) socket.destroy();
   }
 
+  /** What it says to other nodes is on its way until `flow`. */
+  stall(id: string): void {
+    for (const { to, socket } of this.#dialled) if (to === id) socket.pause();
+  }
+
+  flow(id: string): void {
+    for (const { to, socket } of this.#dialled) if (to === id) socket.resume();
+  }
+
   /** It can be reached again. */
   mend(id: string): void {
     this.#cut.delete(id);
