@@ -120,7 +120,7 @@ export class Operators {
     session.isClosing = true;
     this.#endEverywhere(session).then(
       () => {
-        this.#node.directory.remove(session);
+        if (session.partitions.size === 0) this.#node.directory.remove(session); // Else one came here meanwhile, with it in its state.
         respond({ sequence, body: { $case: "closeSession", value: {} } });
       },
       (error: ForelockError) => respond(errorReply(sequence, errorMessage(error))),
