@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { systemClock } from "./proxy/clock.ts";
+import { cluster } from "./reliability/cluster.ts";
 import { type Figure, tableOf } from "./reliability/figure.ts";
 import { fuzz } from "./reliability/fuzz.ts";
 import { herd } from "./reliability/herd.ts";
@@ -13,6 +14,8 @@ import { memory } from "./reliability/memory.ts";
 import { overload } from "./reliability/overload.ts";
 import { restart } from "./reliability/restart.ts";
 import { alertness, safety } from "./reliability/safety.ts";
+import { runNow } from "./torture/cluster/command.ts";
+import { runClusterTorture } from "./torture/cluster/run.ts";
 import { runTorture } from "./torture/run.ts";
 import { Scene } from "./torture/scene.ts";
 import { summarize } from "./torture/summary.ts";
@@ -21,7 +24,7 @@ const SERVER_SCRIPT = fileURLToPath(new URL("../../packages/server/bin/forelock.
 const USAGE = `Usage: npm run reliability -- [--slice] [--seed 1] [--json FILE]
 
 Runs faults, overload, fuzzing, a reconnecting herd and restarts against a real server, and reports the figures.
---slice takes about two minutes; without it, about fifteen.
+--slice takes about two minutes; without it, about half an hour, with a cluster among it.
 `;
 
 interface Size {
@@ -71,6 +74,16 @@ async function report(
   const lying = await runTorture({ seconds: LYING_SECONDS, seed, history, faults: ["lying_power_cut"] }, tools);
   const figures: Figure[] = [...safety(torture), ...alertness(lying)];
   const skipped = [...torture.skipped];
+  if (size === WHOLE) {
+    const lack = runNow("etcd", ["--version"]).failure;
+    if (lack === undefined) {
+      log("a cluster under faults");
+      const order = { seconds: size.tortureSeconds, seed, history, faults: undefined, cluster: true, loopback: false };
+      const whole = await runClusterTorture(order, tools);
+      figures.push(...cluster(whole));
+      skipped.push(...whole.skipped);
+    } else skipped.push(`cluster: no program etcd (${lack})`);
+  }
   const parts = [
     {
       name: "overload",

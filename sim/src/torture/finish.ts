@@ -3,7 +3,7 @@
 //   F1. A `rollback` line is written for work that had to be undone by what the clients were told, and for work that may have
 //       been undone and is gone. Its interval runs from the earliest end of the grant to the next grant or the last read.
 
-import { WhyReply } from "@forelock/protocol";
+import { ListSessionsReply, WhyReply } from "@forelock/protocol";
 import { actionsOf } from "../history/action.ts";
 import { type Append, type FileHistory, filesOf, groupName } from "../history/file.ts";
 import { grantsOf } from "../history/grant.ts";
@@ -47,7 +47,15 @@ export async function untilFree(
     held = still;
     if (held.size > 0) await pause(context.clock, RETRY_MS);
   }
-  return [...held].map(([name, why]) => `${name}: ${why}`);
+  if (held.size === 0) return [];
+  const sessions = await readWire(
+    context.way(),
+    { $case: "listSessions", value: { after: "", limit: 1_000 } },
+    context.clock,
+  );
+  const known =
+    sessions?.$case === "listSessions" ? JSON.stringify(ListSessionsReply.toJSON(sessions.value)) : "no answer";
+  return [...[...held].map(([name, why]) => `${name}: ${why}`), `sessions that are known: ${known}`];
 }
 
 /** @returns what could not be read, which is a failure of the run */

@@ -62,6 +62,8 @@ interface Asked {
 
 const OPEN_PATIENCE_MS = 20_000;
 const ASK_PATIENCE_MS = 12_000;
+/** With what a client has waited before, less than ten: see R3 of session-record.ts. */
+const ASK_TTLS = 4;
 const BEATS_PER_TTL = 5;
 
 export class RecordedSession {
@@ -91,7 +93,8 @@ export class RecordedSession {
   }
 
   get isAlive(): boolean {
-    return !this.#isEnded && this.#session.gone === undefined && this.#heart.expired.size === 0;
+    const isTold = this.#session.gone !== undefined || this.#heart.expired.size > 0;
+    return !this.#isEnded && !isTold && !this.#record.isForsaken;
   }
 
   async acquire(wish: Wish): Promise<Held | undefined> {
@@ -192,7 +195,8 @@ export class RecordedSession {
   async #ask(body: Body, lines: readonly Line[], waitMs: number, again?: number): Promise<Asked> {
     const { history, partitionOf } = this.#options;
     const calls: PendingCall[] = [];
-    const patience = { patienceMs: ASK_PATIENCE_MS + waitMs, ...(again === undefined ? {} : { again }) };
+    const patienceMs = Math.min(ASK_PATIENCE_MS, ASK_TTLS * this.#options.ttlMs) + waitMs;
+    const patience = { patienceMs, ...(again === undefined ? {} : { again }) };
     const told = await this.#session.ask({ body, ...patience }, () => {
       if (calls.length > 0) return;
       const callNs = history.nowNs();

@@ -2,6 +2,7 @@
 //   R1. A partition's session is opened by the first command there; its open line covers that command and is written once it is
 //       known to exist. One that never was known to exist is written as `unknown`.
 //   R2. Every heartbeat gives one line for each partition that its answer names.
+//   R3. A client gives a session up long before the service forgets that it ended: under a forgotten end it could begin anew.
 import type { HistoryWriter } from "../history/write.ts";
 
 export interface SessionRecordOptions {
@@ -12,11 +13,16 @@ export interface SessionRecordOptions {
   readonly ttlMs: number;
 }
 
+/** The service remembers an end for ten. */
+const FORSAKEN_TTLS = 3;
+
 export class SessionRecord {
   readonly #options: SessionRecordOptions;
   readonly #touchedNs = new Map<number, number>();
   readonly #known = new Set<number>();
   readonly #dead = new Set<number>();
+  /** When it was last known to live there. */
+  readonly #signNs = new Map<number, number>();
 
   constructor(options: SessionRecordOptions) {
     this.#options = options;
@@ -28,7 +34,16 @@ export class SessionRecord {
 
   /** A command for the partition is about to leave. */
   touch(partition: number, callNs: number): void {
-    if (!this.#touchedNs.has(partition)) this.#touchedNs.set(partition, callNs);
+    if (this.#touchedNs.has(partition)) return;
+    this.#touchedNs.set(partition, callNs);
+    this.#signNs.set(partition, callNs);
+  }
+
+  /** R3. */
+  get isForsaken(): boolean {
+    const { history, ttlMs } = this.#options;
+    const oldestNs = Math.min(...this.#signNs.values());
+    return history.nowNs() - oldestNs > FORSAKEN_TTLS * ttlMs * 1e6;
   }
 
   /** An answer shows that the session exists there (R1). */
@@ -91,6 +106,7 @@ export class SessionRecord {
   }
 
   #beat(partition: number, alive: boolean, callNs: number, slot = 0): void {
+    if (alive) this.#signNs.set(partition, callNs);
     const { history } = this.#options;
     const line = this.#line(`keepalive/${slot}`, partition);
     history.write({ ...line, op: "keepalive", result: { alive }, callNs, returnNs: history.nowNs(), status: "ok" });

@@ -231,7 +231,7 @@ export class FakeSessions {
           version: 1,
           records: recordsByFile.get(name)?.length ?? 0,
         }));
-        return { $case: "listFiles", value: { files, more: names.length > 1 } };
+        return { $case: "listFiles", value: { files, more: names.length > 1, ledPartitions: [] } };
       }
       case "listLocks": {
         const held = [...elementByName].filter(([, { holders }]) => holders.length > 0);
@@ -239,7 +239,7 @@ export class FakeSessions {
           ...{ name, waiting: queue.length, limit: 0, waitedMs: 0, painMs: 0 },
           holders: holders.map((holder) => ({ ...HOLDER, ...holder })),
         }));
-        return { $case: "listLocks", value: { locks, more: false } };
+        return { $case: "listLocks", value: { locks, more: false, ledPartitions: [] } };
       }
       case "why": {
         const element = elementByName.get(body.value.name);

@@ -1221,6 +1221,8 @@ export interface ListFilesRequest {
 export interface ListFilesReply {
   files: FileInfo[];
   more: boolean;
+  /** Between nodes: the partitions of which this tells; a list is whole when all have told. Empty for clients. */
+  ledPartitions: number[];
 }
 
 export interface FileInfo {
@@ -1278,6 +1280,8 @@ export interface ListLocksRequest {
 export interface ListLocksReply {
   locks: LockInfo[];
   more: boolean;
+  /** Between nodes: the partitions of which this tells; a list is whole when all have told. Empty for clients. */
+  ledPartitions: number[];
 }
 
 export interface LockInfo {
@@ -1299,6 +1303,8 @@ export interface ListSessionsRequest {
 export interface ListSessionsReply {
   sessions: SessionInfo[];
   more: boolean;
+  /** Between nodes: the partitions of which this tells; a list is whole when all have told. Empty for clients. */
+  ledPartitions: number[];
 }
 
 export interface SessionInfo {
@@ -13845,7 +13851,7 @@ export const ListFilesRequest: MessageFns<ListFilesRequest> = {
 };
 
 function createBaseListFilesReply(): ListFilesReply {
-  return { files: [], more: false };
+  return { files: [], more: false, ledPartitions: [] };
 }
 
 export const ListFilesReply: MessageFns<ListFilesReply> = {
@@ -13855,6 +13861,13 @@ export const ListFilesReply: MessageFns<ListFilesReply> = {
     }
     if (message.more !== false) {
       writer.uint32(16).bool(message.more);
+    }
+    if (message.ledPartitions.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.ledPartitions) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -13888,6 +13901,24 @@ export const ListFilesReply: MessageFns<ListFilesReply> = {
             message.more = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag === 24) {
+              message.ledPartitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.ledPartitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -13904,6 +13935,11 @@ export const ListFilesReply: MessageFns<ListFilesReply> = {
     return {
       files: globalThis.Array.isArray(object?.files) ? object.files.map((e: any) => FileInfo.fromJSON(e)) : [],
       more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+      ledPartitions: globalThis.Array.isArray(object?.ledPartitions)
+        ? object.ledPartitions.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.led_partitions)
+        ? object.led_partitions.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -13915,6 +13951,9 @@ export const ListFilesReply: MessageFns<ListFilesReply> = {
     if (message.more !== false) {
       obj.more = message.more;
     }
+    if (message.ledPartitions?.length) {
+      obj.ledPartitions = message.ledPartitions.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -13925,6 +13964,7 @@ export const ListFilesReply: MessageFns<ListFilesReply> = {
     const message = createBaseListFilesReply();
     message.files = object.files?.map((e) => FileInfo.fromPartial(e)) || [];
     message.more = object.more ?? false;
+    message.ledPartitions = object.ledPartitions?.map((e) => e) || [];
     return message;
   },
 };
@@ -14738,7 +14778,7 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
 };
 
 function createBaseListLocksReply(): ListLocksReply {
-  return { locks: [], more: false };
+  return { locks: [], more: false, ledPartitions: [] };
 }
 
 export const ListLocksReply: MessageFns<ListLocksReply> = {
@@ -14748,6 +14788,13 @@ export const ListLocksReply: MessageFns<ListLocksReply> = {
     }
     if (message.more !== false) {
       writer.uint32(16).bool(message.more);
+    }
+    if (message.ledPartitions.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.ledPartitions) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -14781,6 +14828,24 @@ export const ListLocksReply: MessageFns<ListLocksReply> = {
             message.more = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag === 24) {
+              message.ledPartitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.ledPartitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -14797,6 +14862,11 @@ export const ListLocksReply: MessageFns<ListLocksReply> = {
     return {
       locks: globalThis.Array.isArray(object?.locks) ? object.locks.map((e: any) => LockInfo.fromJSON(e)) : [],
       more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+      ledPartitions: globalThis.Array.isArray(object?.ledPartitions)
+        ? object.ledPartitions.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.led_partitions)
+        ? object.led_partitions.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -14808,6 +14878,9 @@ export const ListLocksReply: MessageFns<ListLocksReply> = {
     if (message.more !== false) {
       obj.more = message.more;
     }
+    if (message.ledPartitions?.length) {
+      obj.ledPartitions = message.ledPartitions.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -14818,6 +14891,7 @@ export const ListLocksReply: MessageFns<ListLocksReply> = {
     const message = createBaseListLocksReply();
     message.locks = object.locks?.map((e) => LockInfo.fromPartial(e)) || [];
     message.more = object.more ?? false;
+    message.ledPartitions = object.ledPartitions?.map((e) => e) || [];
     return message;
   },
 };
@@ -15068,7 +15142,7 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
 };
 
 function createBaseListSessionsReply(): ListSessionsReply {
-  return { sessions: [], more: false };
+  return { sessions: [], more: false, ledPartitions: [] };
 }
 
 export const ListSessionsReply: MessageFns<ListSessionsReply> = {
@@ -15078,6 +15152,13 @@ export const ListSessionsReply: MessageFns<ListSessionsReply> = {
     }
     if (message.more !== false) {
       writer.uint32(16).bool(message.more);
+    }
+    if (message.ledPartitions.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.ledPartitions) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -15111,6 +15192,24 @@ export const ListSessionsReply: MessageFns<ListSessionsReply> = {
             message.more = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag === 24) {
+              message.ledPartitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.ledPartitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -15129,6 +15228,11 @@ export const ListSessionsReply: MessageFns<ListSessionsReply> = {
         ? object.sessions.map((e: any) => SessionInfo.fromJSON(e))
         : [],
       more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+      ledPartitions: globalThis.Array.isArray(object?.ledPartitions)
+        ? object.ledPartitions.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.led_partitions)
+        ? object.led_partitions.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -15140,6 +15244,9 @@ export const ListSessionsReply: MessageFns<ListSessionsReply> = {
     if (message.more !== false) {
       obj.more = message.more;
     }
+    if (message.ledPartitions?.length) {
+      obj.ledPartitions = message.ledPartitions.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -15150,6 +15257,7 @@ export const ListSessionsReply: MessageFns<ListSessionsReply> = {
     const message = createBaseListSessionsReply();
     message.sessions = object.sessions?.map((e) => SessionInfo.fromPartial(e)) || [];
     message.more = object.more ?? false;
+    message.ledPartitions = object.ledPartitions?.map((e) => e) || [];
     return message;
   },
 };

@@ -33,8 +33,8 @@ test("the node that heard of a session last says how it is, and all say what it 
   const b = at(900, { grants: 2, lagMs: 1, partitions: [1, 3], waiting: true, application: "batch" });
   const { sessions } = mergeSessions(
     [
-      { sessions: [a], more: false },
-      { sessions: [b], more: false },
+      { sessions: [a], more: false, ledPartitions: [] },
+      { sessions: [b], more: false, ledPartitions: [] },
     ],
     0,
   );

@@ -29,13 +29,13 @@ export function mergeLocks(parts: readonly ListLocksReply[], limit: number, byPa
     pageSize(limit),
     order,
   );
-  return { locks, more };
+  return { locks, more, ledPartitions: [] };
 }
 
 export function mergeFiles(parts: readonly ListFilesReply[], limit: number): ListFilesReply {
   const of = parts.map(({ files, more }) => ({ rows: files, more }));
   const { rows: files, more } = cut(of, pageSize(limit), (a, b) => (a.name < b.name ? -1 : 1));
-  return { files, more };
+  return { files, more, ledPartitions: [] };
 }
 
 /** One session may have been told by several nodes: one row of it. */
@@ -49,7 +49,7 @@ export function mergeSessions(parts: readonly ListSessionsReply[], limit: number
   }
   const of = [{ rows: [...byId.values()], more: parts.some(({ more }) => more) }];
   const { rows: sessions, more } = cut(of, pageSize(limit), (a, b) => (a.session < b.session ? -1 : 1));
-  return { sessions, more };
+  return { sessions, more, ledPartitions: [] };
 }
 
 /** What the node says that has heard of it last holds for what was heard. */

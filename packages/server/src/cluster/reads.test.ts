@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { OperationBody } from "../edge/authorize.ts";
 import { acquireBody, type NativeClient } from "../edge/testing/edge-scene.ts";
 import { READS_WAITING_MAX } from "./asks.ts";
-import { ClusterWorld } from "./testing/cluster-world.ts";
+import { ClusterWorld, HOLD_MS } from "./testing/cluster-world.ts";
 import { acquire, ask, told } from "./testing/conversation.ts";
 
 const locksPage = (limit: number, after = "", byPain = false): OperationBody => ({
@@ -55,6 +55,32 @@ test("a session is listed once, with what it holds at all nodes, and counted onc
   expect(row?.partitions).toEqual(held.map((name) => world.partitionOf(name)).toSorted((x, y) => x - y));
   const status = await ask(world, ana, { $case: "getStatus", value: {} });
   expect(status).toMatchObject({ value: { sessions: 2, grants: 3, stopped: "", durable: true } });
+});
+
+test("a list taken while partitions have no owner waits for the next one, and tells of everything once", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  const all = ["a", "b", "c"].map((id) => world.nameAt(id));
+  for (const name of all) await acquire(world, ana, name);
+  world.table.unaware.add("b"); // It was named, and has not begun.
+  let isAnswered = false;
+  const listing = names(world, ana, locksPage(0)).finally(() => {
+    isAnswered = true;
+  });
+  await world.clock.advance(500);
+  expect(isAnswered).toBe(false);
+  world.table.unaware.delete("b");
+  world.table.changed();
+  expect(await listing).toEqual([all.toSorted(), false]);
+});
+
+test("a list that stays torn is refused", async () => {
+  await using world = await ClusterWorld.open();
+  const ana = await world.client("a");
+  world.table.unaware.add("b");
+  const listing = ask(world, ana, locksPage(0));
+  for (let passedMs = 0; passedMs <= HOLD_MS; passedMs += 500) await world.clock.advance(500);
+  expect(await listing).toMatchObject({ value: { code: "unavailable" } });
 });
 
 test("a list lacks nothing, or is refused; the status says which node is missing", async () => {

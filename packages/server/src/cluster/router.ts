@@ -124,7 +124,8 @@ export class Router implements Service {
     this.#peers = new ClusterPeers(this.#asks, owners, holdMs, heard ?? (() => {}));
     node.peers = this.#peers;
     node.deadlocks.join(this.#peers.others);
-    this.#gather = new Gather(this.#asks, owners, () => sessions.size);
+    const wholeness = { clock, partitions: node.shards.length, holdMs };
+    this.#gather = new Gather(this.#asks, owners, () => sessions.size, wholeness);
     this.#beats = new Beats({ node, owners, sessions, clock });
     this.#resume = new Resume({ node, owners, sessions, clock, resumeMs: holdMs });
     this.#sinks = new Sinks(node);
@@ -334,8 +335,9 @@ export class Router implements Service {
       throw new ForelockError("not_owner", `Node ${this.#owners.nodeId} does not decide for partition ${partition}.`);
     if (body?.$case === "getCluster" || body?.$case === "changeCluster")
       return this.#administer(caller, operation, body, respond);
-    if (body?.$case !== "getStatus") return this.#node.submit(caller, session, operation, respond);
-    return withdrawable(this.#gather.own(caller, body), operation.sequence, respond);
+    if (body !== undefined && TOLD_BY_EACH.has(body.$case))
+      return withdrawable(this.#gather.own(caller, body), operation.sequence, respond);
+    return this.#node.submit(caller, session, operation, respond);
   }
 
   #submitOfSession(
@@ -512,6 +514,8 @@ export class Router implements Service {
   }
 }
 
+/** Of which each node tells its part, and says which part that is. */
+const TOLD_BY_EACH: ReadonlySet<string> = new Set(["getStatus", "listLocks", "listFiles", "listSessions"]);
 /** Where policies are kept. */
 const POLICIES_PARTITION = 0;
 

@@ -4,6 +4,7 @@ import {
   FileInfo,
   ForelockError,
   type ListLocksRequest,
+  type ListSessionsReply,
   LockInfo,
   type Operation as OperationMessage,
   type Reply,
@@ -81,12 +82,21 @@ export class Operators {
       case "listLocks": {
         const limit = pageSize(body.value.limit);
         const rows = this.#locks(caller, body.value, limit);
-        return answer(rows.then(({ locks, more }) => ({ $case: "listLocks", value: { locks: [...locks], more } })));
+        return answer(
+          rows.then(({ locks, more, ledPartitions }) => {
+            return { $case: "listLocks", value: { locks: [...locks], more, ledPartitions: this.#told(ledPartitions) } };
+          }),
+        );
       }
       case "listFiles": {
         const limit = pageSize(body.value.limit);
-        const rows = this.#readAll((state) => listFiles(state, body.value, limit, caller));
-        return answer(rows.then((files) => ({ $case: "listFiles", value: page(files, limit, "files") })));
+        const read = this.#readLed((state) => listFiles(state, body.value, limit, caller));
+        return answer(
+          read.then(({ rows, ledPartitions }) => {
+            const value = { ...page(rows, limit, "files"), ledPartitions: this.#told(ledPartitions) };
+            return { $case: "listFiles", value };
+          }),
+        );
       }
       case "listSessions": {
         const limit = pageSize(body.value.limit);
@@ -110,7 +120,7 @@ export class Operators {
     session.isClosing = true;
     this.#endEverywhere(session).then(
       () => {
-        this.#node.directory.remove(session);
+        if (session.partitions.size === 0) this.#node.directory.remove(session); // Else one came here meanwhile, with it in its state.
         respond({ sequence, body: { $case: "closeSession", value: {} } });
       },
       (error: ForelockError) => respond(errorReply(sequence, errorMessage(error))),
@@ -174,7 +184,7 @@ export class Operators {
   /** Chosen in one look and described in a second: what is forecast of those that do not fit is not asked for. */
   async #locks(caller: Caller, wanted: ListLocksRequest, limit: number): Promise<FoundLocks> {
     const { byPain } = wanted;
-    const found = await this.#readAll((state) => chooseLocks(state, wanted, limit, caller));
+    const { rows: found, ledPartitions } = await this.#readLed((state) => chooseLocks(state, wanted, limit, caller));
     const namesByPartition = new Map<number, string[]>();
     for (const { name } of firstChoices(found, byPain, limit)) {
       const partition = this.#node.partitionOf(name);
@@ -182,11 +192,17 @@ export class Operators {
       if (names === undefined) namesByPartition.set(partition, [name]);
       else names.push(name);
     }
-    const rows = await this.#readAll(
+    const described = await this.#readLed(
       (state) => lockInfos(state, namesByPartition.get(state.partition) ?? [], caller, this.#node.insight),
       this.#node.shards.filter(({ partition }) => namesByPartition.has(partition) && this.#node.leads(partition)),
     );
-    return { locks: firstChoices(rows, byPain, limit), more: found.length > limit, found: found.length };
+    const still = new Set(described.ledPartitions);
+    return {
+      locks: firstChoices(described.rows, byPain, limit),
+      more: found.length > limit,
+      found: found.length,
+      ledPartitions: ledPartitions.filter((partition) => still.has(partition) || !namesByPartition.has(partition)),
+    };
   }
 
   async #force(caller: Caller, wanted: { name: string; token: bigint; reason: string }): Promise<Reply["body"]> {
@@ -275,7 +291,7 @@ export class Operators {
     });
   }
 
-  async #sessions(caller: Caller, after: string, limit: number): Promise<{ sessions: SessionInfo[]; more: boolean }> {
+  async #sessions(caller: Caller, after: string, limit: number): Promise<ListSessionsReply> {
     const node = this.#node;
     const isOperator = caller.may("read", "");
     const visible = function* (): IterableIterator<KnownSession> {
@@ -287,7 +303,7 @@ export class Operators {
     const chosen = firstByName(visible(), (session) => session.id, limit + 1);
     const risks = new Map<string, Risk[]>();
     const wanted = new Map(chosen.map((session) => [session.id, { grants: 0, waits: 0, waiting: false }]));
-    await this.#readAll((state) => {
+    const { ledPartitions } = await this.#readLed((state) => {
       for (const [id, counts] of wanted) {
         const row = state.sessions.get(id);
         if (row === undefined) continue;
@@ -317,32 +333,45 @@ export class Operators {
       suspicion: this.#node.foresight.suspicion(session),
       risk: highestRisk(risks.get(session.id) ?? []),
     }));
-    return { sessions: infos, more: chosen.length > limit };
+    return { sessions: infos, more: chosen.length > limit, ledPartitions: this.#told(ledPartitions) };
   }
 
   /**
    * Looks at every partition that is led in a turn of its own; resolves when all that was seen is durable. What has just been given away
    * is left to its next owner: a list or a status that failed for it would fail all through a drain.
    */
-  async #readAll<Row>(
+  async #readAll<Row>(look: (state: PartitionState) => readonly Row[]): Promise<Row[]> {
+    return (await this.#readLed(look)).rows;
+  }
+
+  /** The same, and which partitions it tells of. */
+  async #readLed<Row>(
     look: (state: PartitionState) => readonly Row[],
     shards: readonly Shard[] = this.#node.led.map((partition) => this.#node.shardAt(partition)),
-  ): Promise<Row[]> {
+  ): Promise<{ readonly rows: Row[]; readonly ledPartitions: number[] }> {
     const rows = await Promise.all(
       shards.map(
         (shard) =>
-          new Promise<readonly Row[]>((resolve, reject) => {
+          new Promise<readonly Row[] | undefined>((resolve, reject) => {
             shard.read(
               (state) => {
                 const seen = look(state);
                 return () => resolve(seen);
               },
-              (error) => (error.code === "not_owner" ? resolve([]) : reject(error)),
+              (error) => (error.code === "not_owner" ? resolve(undefined) : reject(error)),
             );
           }),
       ),
     );
-    return rows.flat();
+    return {
+      rows: rows.flatMap((own) => own ?? []),
+      ledPartitions: shards.filter((_, index) => rows[index] !== undefined).map(({ partition }) => partition),
+    };
+  }
+
+  /** One server alone tells of everything, and needs not say so. */
+  #told(ledPartitions: readonly number[]): number[] {
+    return this.#node.peers === undefined ? [] : [...ledPartitions];
   }
 }
 
@@ -351,6 +380,7 @@ interface FoundLocks {
   readonly more: boolean;
   /** Those that were there to choose from: of each partition one more than fit, at most. */
   readonly found: number;
+  readonly ledPartitions: readonly number[];
 }
 
 /** Of the first grants of a session that somebody waits for. */

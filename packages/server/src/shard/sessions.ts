@@ -151,7 +151,8 @@ export class SessionDirectory {
     }
   }
 
+  /** Not what was made of it anew meanwhile: nobody would ever end that. */
   remove(session: KnownSession): void {
-    this.#sessions.delete(session.id);
+    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
   }
 }

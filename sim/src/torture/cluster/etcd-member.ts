@@ -15,8 +15,6 @@ export interface MemberPlace {
 
 const HEALTHY_MS_MAX = 60_000;
 const LOOK_MS = 50;
-/** Of one put, when the quota is to be reached: few large ones cost less than many. */
-export const JUNK_BYTES = 4 * 1_048_576;
 
 const urlOf = ({ host, port }: Endpoint): string => `http://${host}:${port}`;
 
@@ -39,7 +37,6 @@ export class EtcdMember extends Child {
     const { name, client, peer } = place;
     this.#words = [
       ...["--name", name, "--data-dir", join(folder, name), "--quota-backend-bytes", String(quotaBytes)],
-      ...["--max-request-bytes", String(2 * JUNK_BYTES)],
       ...["--listen-client-urls", urlOf(client), "--advertise-client-urls", urlOf(client)],
       ...["--listen-peer-urls", urlOf(peer), "--initial-advertise-peer-urls", urlOf(peer)],
       ...["--initial-cluster", all.map((one) => `${one.name}=${urlOf(one.peer)}`).join(",")],

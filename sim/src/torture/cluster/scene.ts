@@ -35,7 +35,7 @@ const MEMBERS = ["e1", "e2", "e3"] as const;
 const NODES = ["n1", "n2", "n3"] as const;
 export const LEASE_MS = 2_000;
 /** Of the members, so that it can be reached soon; nodes are told the least that their setting allows. */
-export const QUOTA_BYTES = 32 * 1_048_576;
+export const QUOTA_BYTES = 16 * 1_048_576;
 const TOLD_QUOTA_BYTES = 64 * 1_048_576;
 const PARTITIONS = 16;
 /** So that snapshots are taken and the log is cut within a run. */

@@ -223,7 +223,7 @@ export function createFakeService(random: RandomBytes): FakeService {
           waitedMs: 0,
           painMs: 0,
         }));
-        return { $case: "listLocks", value: { locks, more: false } };
+        return { $case: "listLocks", value: { locks, more: false, ledPartitions: [] } };
       }
       case "why":
         return {

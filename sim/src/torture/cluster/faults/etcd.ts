@@ -3,7 +3,7 @@ import { type Clock, pause } from "../../../proxy/clock.ts";
 import { between, choose } from "../../../proxy/random.ts";
 import { CALM, CALM_DIRECTION } from "../../../proxy/weather.ts";
 import type { ClusterNode } from "../cluster-node.ts";
-import { type EtcdMember, JUNK_BYTES } from "../etcd-member.ts";
+import type { EtcdMember } from "../etcd-member.ts";
 import { type ClusterScene, QUOTA_BYTES } from "../scene.ts";
 import { always, anyMember, anyNode, type ClusterFault } from "./aim.ts";
 
@@ -14,6 +14,7 @@ const PAUSE_MS_CHOICES = [300, 900, 2_000, 3_500] as const;
 const LEADER_MS_MAX = 5_000;
 const LOOK_MS = 100;
 const JUNK = "/junk/";
+const JUNK_BYTES = 1_048_576;
 const FULL_MS_MAX = 2_000;
 const BEHIND_MS_CHOICES = [600, 1_500, 3_000] as const;
 const TRIES_MAX = 60;
@@ -86,7 +87,7 @@ export const quota: ClusterFault = {
     });
     const [filled, full] = [fullMs - beganMs, clock.monotonicMs() - fullMs].map(Math.round);
     if (!/space exceeded/.test(refusal)) return undefined;
-    return `etcd was full after ${(puts * JUNK_BYTES) / 1_048_576} MiB, put in ${filled} ms, until it was emptied ${full} ms later`;
+    return `etcd was full after ${puts} MiB, put in ${filled} ms, until it was emptied ${full} ms later`;
   },
 };
 
