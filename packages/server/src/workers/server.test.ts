@@ -160,7 +160,6 @@ test("a stream that cannot be written stops its partitions and no others", async
   const owners = new Map<string, string>();
   for (let number = 0; number < 40; number += 1)
     owners.set((await ownerOf(`ledger_${number}`)) ?? "", `ledger_${number}`);
-  expect([...owners.keys()].sort()).toEqual(["worker-0", "worker-1"]);
   const [lost = "", kept = ""] = [owners.get("worker-1"), owners.get("worker-0")];
   await rename(join(folder, "log-1"), join(folder, "gone")); // What is open can still be written, and nothing new is made.
   const lock = await ana.lock(lost);
