@@ -271,7 +271,7 @@ export class EtcdEventLog implements EventLog {
   async #busy<Answer>(partition: number, act: (one: PartitionLog) => Promise<Answer>): Promise<Answer> {
     this.#assertOpen();
     const one = this.#of(partition);
-    assert(!one.isBusy, `partition ${partition} has nothing in flight`);
+    if (one.isBusy) throw stillBusy(partition);
     one.isBusy = true;
     try {
       return await act(one);
@@ -336,4 +336,10 @@ export class EtcdEventLog implements EventLog {
     if (this.#closing !== undefined) throw new ForelockError("log_stopped", "The log is closed.");
     if (this.#stopped !== undefined) throw this.#stopped;
   }
+}
+
+/** It has come back to this node while an append of before has no answer yet, which is awaited first. */
+function stillBusy(partition: number): ForelockError {
+  const message = `An append to partition ${partition} has no answer yet.`;
+  return new ForelockError("unavailable", message, { retryAfterMs: 100 });
 }

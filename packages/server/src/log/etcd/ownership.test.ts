@@ -161,3 +161,21 @@ test("the last epoch that a token can hold is the last there is", async () => {
   await rejection(log.append(record(1, 1, { epoch: EPOCH_MAX + 1 })));
   expect(log.stopped).toBeUndefined();
 });
+
+test("a partition that comes back is adopted when the append of before has its answer, and not sooner", async () => {
+  const scene = new Scene();
+  const [a, b] = [await scene.node("a"), await scene.node("b")];
+  await a.log.append(record(0, 1));
+  a.etcd.faults.push(...new Array<TxnFault>(20).fill("refused"));
+  const hanging = codeOf(a.log.append(record(0, 2)));
+  await scene.settle(100);
+  await b.log.takeOver(0, { owner: "b", after: { epoch: 1, sequence: 1 } });
+  const claim = await b.log.giveTo(0, "a", undefined);
+  const at = { epoch: 1, sequence: 1 };
+  expect(await codeOf(a.log.adopt(claim, at))).toBe("unavailable");
+  a.etcd.faults.length = 0;
+  expect(await scene.until(hanging)).toBe("fenced");
+  await a.log.adopt(claim, at);
+  await a.log.append(record(0, 2, { epoch: claim.epoch }));
+  expect(a.log.lastSequence(0)).toBe(2);
+});
