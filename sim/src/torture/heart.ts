@@ -95,7 +95,6 @@ export class Heart {
         purpose: Purpose.HEARTBEAT,
         token: "",
         ...session.identity,
-        ttlMs: 0,
         open: [],
         client: "",
         application: "",

@@ -80,8 +80,9 @@ export class RawSession {
     return this.#id.toString("base64url").slice(0, 12);
   }
 
-  get identity(): { readonly sessionId: Buffer; readonly sessionSecret: Buffer } {
-    return { sessionId: this.#id, sessionSecret: this.#secret };
+  /** A node that hears of the session by these words first must know its ttl too. */
+  get identity(): { readonly sessionId: Buffer; readonly sessionSecret: Buffer; readonly ttlMs: number } {
+    return { sessionId: this.#id, sessionSecret: this.#secret, ttlMs: this.#options.ttlMs };
   }
 
   /** Of the request asked last. */
@@ -172,7 +173,7 @@ export class RawSession {
 
   /** Opens or resumes. Sets `gone` when the server says that the session is. */
   async #connect(asking?: number): Promise<WireConnection | undefined> {
-    const { way, ttlMs, client, clock } = this.#options;
+    const { way, client, clock } = this.#options;
     const isNew = this.#id.length === 0;
     let greet: (welcome: Welcome | undefined) => void = () => {};
     const greeting = new Promise<Welcome | undefined>((resolve) => {
@@ -198,7 +199,7 @@ export class RawSession {
       return undefined; // Nobody listens now: the caller tries again for as long as it is patient.
     }
     const open = asking === undefined ? [] : [BigInt(asking)];
-    const identity = isNew ? { ttlMs } : { ...this.identity, open };
+    const identity = isNew ? { ttlMs: this.#options.ttlMs } : { ...this.identity, open };
     connection.send({ hello: { ...NO_HELLO, ...identity, client } });
     const cancel = clock.after(WELCOME_MS, () => connection.cut());
     const welcome = await greeting;

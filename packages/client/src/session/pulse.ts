@@ -69,13 +69,14 @@ class Pulse implements Heartbeats {
   }
 
   #hello(): Hello {
-    const { sessionId, secret, token, client } = this.#order;
+    const { sessionId, secret, token, client, ttlMs } = this.#order;
     // Copies from another thread are plain bytes; the encoder takes them as they are.
     return Hello.create({
       version: PROTOCOL_VERSION,
       purpose: Purpose.HEARTBEAT,
       token,
       client,
+      ttlMs, // A node that hears of the session by its heartbeat first would give it the standard one.
       direct: this.#order.direct,
       sessionId: Buffer.from(sessionId),
       sessionSecret: Buffer.from(secret),

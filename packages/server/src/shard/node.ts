@@ -306,6 +306,7 @@ export class Node implements Service {
       throw new ForelockError("session_unknown", "No session of this id and secret is known.");
     }
     if (known.isClosing) throw new ForelockError("session_closed", `Session ${id} is being closed.`);
+    if (resume.ttlMs !== undefined && known.partitions.size === 0) known.ttlMs = this.#ttlMs(resume); // Begun anew by who did not tell.
     known.application = resume.application ?? known.application; // Partitions do not keep it: a restart forgets it until here.
     this.foresight.profiles.declare(clientOf(known), known.application);
     this.#liveness.heard(known, this.options.clock.monotonicMs());
@@ -652,12 +653,16 @@ export class Node implements Service {
   }
 
   #addSession(id: string, secret: Uint8Array, caller: Caller, open: OpenSession): KnownSession {
-    const ttlMs = Math.min(open.ttlMs ?? this.limits.sessionTtlMs, this.limits.sessionTtlMsMax);
-    const identity = { id, secretHash: hashSecret(secret), principal: caller.principal, client: open.client, ttlMs };
+    const told = { principal: caller.principal, client: open.client, ttlMs: this.#ttlMs(open) };
+    const identity = { id, secretHash: hashSecret(secret), ...told };
     const known = this.directory.add(identity, this.options.clock.monotonicMs());
     known.application = open.application ?? "";
     this.foresight.profiles.declare(clientOf(known), known.application);
     return known;
+  }
+
+  #ttlMs({ ttlMs }: OpenSession): number {
+    return Math.min(ttlMs ?? this.limits.sessionTtlMs, this.limits.sessionTtlMsMax);
   }
 
   #keepTime(): void {

@@ -392,3 +392,19 @@ test("whoever awaits an operation of a partition that leaves is answered at once
   shared.node.resign(0);
   expect(describe(await awaited)).toBe("error not_owner");
 });
+
+test("a session begun anew without its ttl takes it from who tells it, as long as it is registered nowhere", async () => {
+  const shared = new Shared();
+  await shared.lead(0);
+  const words = { sessionId: Buffer.alloc(16, 7), secret: Buffer.alloc(32, 9), open: undefined, client: "test" };
+  const resumed = (ttlMs: number | undefined) => shared.node.resumeSession(CALLER, { ...words, ttlMs });
+  const standardMs = resumed(undefined).session.ttlMs;
+  expect(standardMs).toBe(NODE_LIMITS.sessionTtlMs);
+  const opened = resumed(2_000);
+  expect(opened.session.ttlMs).toBe(2_000);
+  expect(resumed(undefined).session.ttlMs).toBe(2_000);
+  // All that a client needs of a world is its node.
+  const ana = new Client({ node: shared.node } as unknown as World, CALLER, opened);
+  expect(describe(await ana.acquire(shared.nameIn(0)))).toBe("granted 1");
+  expect(resumed(5_000).session.ttlMs).toBe(2_000);
+});

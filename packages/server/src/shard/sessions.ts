@@ -10,7 +10,8 @@ import type { NodeSession, NoticeSink } from "./service.ts";
 export interface KnownSession extends NodeSession, SessionIdentity {
   readonly id: string;
   readonly principal: string;
-  readonly ttlMs: number;
+  /** Where it is registered, a partition has it as it was then. */
+  ttlMs: number;
   /** Partitions in which it is registered. */
   readonly partitions: Set<number>;
   /** Partitions in which it has expired since this node knows it, as the log has it. */
