@@ -31,7 +31,17 @@ export async function runTests(folder: string, tests: readonly string[]): Promis
   const report = join(folder, "vitest-report.json");
   rmSync(report, { force: true });
   const vitest = join(folder, "node_modules", "vitest", "vitest.mjs");
-  const args = ["run", "--bail", "1", "--no-cache", "--reporter=json", `--outputFile=${report}`, ...tests];
+  // One worker: of two that run at once, the one that is stopped for a failure of the other can take its report along.
+  const args = [
+    "run",
+    "--bail",
+    "1",
+    "--maxWorkers=1",
+    "--no-cache",
+    "--reporter=json",
+    `--outputFile=${report}`,
+    ...tests,
+  ];
   const child = spawn(process.execPath, [vitest, ...args], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
