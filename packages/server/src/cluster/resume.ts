@@ -1,7 +1,8 @@
 // resume.ts: what a client is told when it resumes its session at this node: what it holds and waits for at all of them.
 //   R1. The Welcome speaks for every partition, or there is none: a client gives up what is missing in it.
 //   R2. While a node is missed and its partitions get their next owners, the client waits here: told to come again it would come
-//       when its own pauses say so, later than it could be served.
+//       when its own pauses say so, later than it could be served. It is tried again more often when an owner has just been named: that
+//       one answers within a moment.
 //   R3. No part is told as a grant of a batch that is told as waiting: its client would give it back as one that nobody asked for.
 import { ForelockError, type HeldGrant, type Welcome } from "@forelock/protocol";
 import { type Clock, pauseFor, type Timer } from "../clock.ts";
@@ -16,6 +17,9 @@ import type { SessionLinks } from "./session-links.ts";
 /** R2. Of `resumeMs`. */
 const AGAIN_RATIO = 1 / 4;
 const AGAIN_MS = 100;
+const AGAIN_MS_NAMED = 25;
+/** Longer than an owner that takes over is silent, and begins. */
+const NAMED_MS = 500;
 
 export interface ResumeParts {
   readonly node: Node;
@@ -30,9 +34,13 @@ export class Resume {
   readonly #parts: ResumeParts;
   /** The newest resume of each session: an older one, whose client has come anew, tries no more. */
   readonly #newest = new WeakMap<RoutedSession, OpenedSession>();
+  #namedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ResumeParts) {
     this.#parts = parts;
+    parts.owners.onChange(() => {
+      this.#namedAtMs = parts.clock.monotonicMs();
+    });
   }
 
   /** To another node: of this one alone, and for which partitions it speaks. */
@@ -57,7 +65,8 @@ export class Resume {
         const mayPass = error instanceof ForelockError && isPassingEnd(error) && !session.isGone;
         if (!mayPass || this.#newest.get(session) !== opened || clock.monotonicMs() >= untilMs) throw error;
       }
-      await pauseFor(clock, AGAIN_MS);
+      const isNamed = clock.monotonicMs() - this.#namedAtMs < NAMED_MS;
+      await pauseFor(clock, isNamed ? AGAIN_MS_NAMED : AGAIN_MS); // R2
       if (this.#newest.get(session) !== opened) throw incomplete("it was resumed again");
     }
   }
